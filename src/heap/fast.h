@@ -5,7 +5,7 @@
 
 #include "heap/heap.h"
 
-void *slow_malloc(size_t size) __attribute__((cold, noinline));
+void *slow_malloc(size_t size) __attribute__((noinline));
 void slow_free(void *p) __attribute__((noinline));
 
 static inline void *fast_malloc(size_t size)

@@ -143,7 +143,7 @@ static void thread_ends(void)
     remote_flush(h);
     heap_flush_front(h);
     remote_drain(h);
-    heap_release_empty(h);
+    heap_retire_current(h);
     front.heap = NULL;
     front.heap_id = 0;
     os_lock(&heaps_lock);
@@ -221,6 +221,7 @@ void heap_collect_ownerless(struct heap *h)
 
 static void before_fork(void)
 {
+    stats_lock();
     os_lock(&shared_lock);
     os_lock(&heaps_lock);
     runs_lock();
@@ -237,6 +238,7 @@ static void after_fork_in_parent(void)
     runs_unlock();
     os_unlock(&heaps_lock);
     os_unlock(&shared_lock);
+    stats_unlock();
 }
 
 /* Constant work, however many threads and blocks there were: the heaps of the threads that stayed behind are left alone,
@@ -254,6 +256,7 @@ static void after_fork_in_child(void)
     runs_lock_reset();
     os_lock_reset(&heaps_lock);
     os_lock_reset(&shared_lock);
+    stats_lock_reset();
 }
 
 void heap_init(void)

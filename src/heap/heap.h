@@ -28,11 +28,11 @@
 
 /* What a thread has at hand. All zero before its first allocation and after its end. */
 struct front {
+    struct block *list[LISTS]; /* list[i]: blocks for sizes of 16 i - 15 to 16 i; all of one slab */
+    uint64_t zeroed[2];        /* bit i: every block of list[i] is zero but for its link */
+    struct heap *heap;
     uint32_t heap_id; /* 0: no heap; never the owner of a slab */
     bool ended;       /* its heap is gone for good: the shared one serves what it still asks for */
-    struct heap *heap;
-    uint64_t zeroed[2];         /* bit i: every block of list[i] is zero but for its link */
-    struct block *list[LISTS];  /* list[i]: blocks for sizes of 16 i - 15 to 16 i; all of one slab */
 };
 
 extern __thread struct front front;
@@ -125,10 +125,10 @@ struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool 
 void heap_settle(struct heap *h, struct slab *s);
 
 /* After slab_free_local said that something is due. */
-void heap_trip(struct heap *h, struct slab *s) __attribute__((cold));
+void heap_trip(struct heap *h, struct slab *s) __attribute__((noinline));
 
-/* Gives back every slab of which nothing is out. */
-void heap_release_empty(struct heap *h);
+/* Hands out from no slab any more, so that every one of which nothing is out goes back; for a heap at rest. */
+void heap_retire_current(struct heap *h);
 
 /* Gives back every slab, whatever is out. The inbox has been emptied. */
 void heap_release_all(struct heap *h);
@@ -162,6 +162,12 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed);
 void big_free(void *p, uint32_t owner);
 /* The usable bytes of a live block of any kind. */
 size_t block_size(const void *p);
+
+/* -- stats.c: figures; the lock that guards its marks in the heaps -- */
+
+void stats_lock(void);
+void stats_unlock(void);
+void stats_lock_reset(void);
 
 /* -- walk.c: every block, one by one -- */
 

@@ -297,7 +297,7 @@ size_t allot_trim(void)
         remote_flush(h);
         heap_flush_front(h);
         remote_drain(h);
-        heap_release_empty(h);
+        heap_retire_current(h);
     }
     size_t bytes = runs_trim();
     return bytes + segments_trim();

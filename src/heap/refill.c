@@ -131,15 +131,22 @@ static struct slab *fullest_with_room(struct heap_class *class)
     return s;
 }
 
+/* Puts the current slab of a class on a list, or gives it back when nothing of it is out. Only right after slab_sync. */
+static void retire_current(struct heap *h, unsigned c)
+{
+    struct heap_class *class = &h->classes[c];
+    struct slab *s = class->current;
+    class->current = NULL;
+    list_insert(class, s, LEVEL_FULL);
+    heap_settle(h, s);
+}
+
 /* Makes a slab with something to hand out current. */
 static bool replace_current(struct heap *h, unsigned c)
 {
     struct heap_class *class = &h->classes[c];
-    struct slab *old = class->current;
-    if (old) {
-        class->current = NULL;
-        list_insert(class, old, LEVEL_FULL);
-        heap_settle(h, old);
+    if (class->current) {
+        retire_current(h, c);
     }
     /* What others have freed comes first: it may have made room in any slab. */
     remote_flush(h);
@@ -185,14 +192,13 @@ struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool 
 
 /* -- giving back -- */
 
-void heap_release_empty(struct heap *h)
+void heap_retire_current(struct heap *h)
 {
     for (unsigned c = 0; c < CLASSES; c++) {
         struct slab *s = h->classes[c].current;
-        if (s && slab_out(s) == 0) {
+        if (s) {
             heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
-            h->classes[c].current = NULL;
-            release(s);
+            retire_current(h, c);
         }
     }
 }

@@ -83,11 +83,11 @@ static inline struct block *slab_slot(const struct slab *s, unsigned index)
     return (struct block *)(slab_data(s) + index * slab_stride(s));
 }
 
-/* p is where a slot begins that has been handed out at some time. */
+/* p is where a slot begins. Reads only what stays as it is while the slab lives: any thread with a block of it may ask. */
 static inline bool slab_is_slot(const struct slab *s, const void *p)
 {
     unsigned i = slab_index(s, p);
-    return i < s->fresh && (const char *)slab_slot(s, i) == (const char *)p;
+    return i < s->nslots && (const char *)slab_slot(s, i) == (const char *)p;
 }
 
 static inline unsigned slab_words(const struct slab *s)
