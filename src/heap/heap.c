@@ -123,7 +123,7 @@ void heap_flush_front(struct heap *h)
             struct block *next = b->next;
             struct slab *s = slab_of(b);
             if (slab_free_local(s, b)) {
-                heap_trip(h, s);
+                heap_settle(h, s);
             }
             b = next;
         }

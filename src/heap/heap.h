@@ -121,11 +121,9 @@ void heap_collect_ownerless(struct heap *h);
 /* A block of class c; the rest of its batch is left in *list, which was empty. NULL with ENOMEM. */
 struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool *zeroed);
 
-/* A slab's trip has come due, or its counters have changed: puts it where it belongs. The owner, after slab_sync. */
-void heap_settle(struct heap *h, struct slab *s);
-
-/* After slab_free_local said that something is due. */
-void heap_trip(struct heap *h, struct slab *s) __attribute__((noinline));
+/* A slab's trip has come due, or its counters have changed: folds the frees in, moves it to the list of its occupancy or
+ * gives it back, and sets the next trip. The owner. */
+void heap_settle(struct heap *h, struct slab *s) __attribute__((noinline));
 
 /* Hands out from no slab any more, so that every one of which nothing is out goes back; for a heap at rest. */
 void heap_retire_current(struct heap *h);

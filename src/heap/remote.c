@@ -61,7 +61,7 @@ void remote_free(void *p, struct slab *s)
         struct heap *h = heap_by_id(owner);
         if (h && heap_is_mine(h)) {
             if (slab_free_local(s, p)) {
-                heap_trip(h, s);
+                heap_settle(h, s);
             }
             return;
         }
@@ -124,10 +124,7 @@ void remote_drain(struct heap *h)
             pass_on(s);
             continue;
         }
-        size_t stride = slab_stride(s);
-        unsigned back = slab_sync(s);
-        back += slab_collect(s);
-        heap_count(h, -(ptrdiff_t)(back * stride));
+        heap_count(h, -(ptrdiff_t)(slab_collect(s) * slab_stride(s)));
         heap_settle(h, s);
     }
 }

@@ -141,8 +141,7 @@ struct batch {
 };
 struct batch slab_take_batch(struct slab *s);
 
-/* Moves what other threads have freed from the remote bitmap to the free one: how many slots. Only right after slab_sync;
- * the caller arms. */
+/* Moves what other threads have freed from the remote bitmap to the free one: how many slots. The caller sets the trip. */
 unsigned slab_collect(struct slab *s);
 
 /* Another thread has freed the slots of `mask` in word `word`. A slot freed twice faults. */
