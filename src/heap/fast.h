@@ -1,5 +1,5 @@
-/* heap/fast.h - the paths that nearly every call takes. Nothing unusual is known here: an empty list, an owner that is not
- * this thread's heap, a trip that has come due are where everything else begins. */
+/* heap/fast.h - the paths that nearly every call takes. Nothing unusual is known here: an empty list, an owner that is
+ * not this thread's heap, a trip that has come due are where everything else begins. */
 #ifndef HEAP_FAST_H
 #define HEAP_FAST_H
 

@@ -1,11 +1,12 @@
 /* heap/refill.c - from slabs to lists and back.
  *
  * A class hands out its current slab: first what its owner freed, then what others freed, then fresh slots. When it has
- * nothing left the fullest slab with room takes its place, so that sparse ones run empty and go back; with none, a new one.
+ * nothing left the fullest slab with room takes its place, so that sparse ones run empty and go back; with none, a new
+ * one.
  *
- * A slab leaves the full list once an eighth of it, or 8 slots, are free: a refill is then worth its cost. `trip` counts
- * down to the next change of list, so the owner's free does no accounting. (The lists by occupancy: tcmalloc's central
- * free list; the countdown: snmalloc's `needed`.)
+ * A slab leaves the full list once an eighth of it, or 8 slots, are free: a refill is then worth its cost. `trip`
+ * counts down to the next change of list, so the owner's free does no accounting. (The lists by occupancy: tcmalloc's
+ * central free list; the countdown: snmalloc's `needed`.)
  */
 #include <errno.h>
 
@@ -22,8 +23,8 @@ void bytes_count(ptrdiff_t bytes)
 {
     long now = atomic_fetch_add_explicit(&total, bytes, memory_order_relaxed) + bytes;
     long most = atomic_load_explicit(&peak, memory_order_relaxed);
-    while (now > most && !atomic_compare_exchange_weak_explicit(&peak, &most, now, memory_order_relaxed,
-                                                                memory_order_relaxed)) {
+    while (now > most &&
+           !atomic_compare_exchange_weak_explicit(&peak, &most, now, memory_order_relaxed, memory_order_relaxed)) {
     }
 }
 
@@ -144,7 +145,6 @@ static bool replace_current(struct heap *h, unsigned c)
         retire_current(h, c);
     }
     /* What others have freed comes first: it may have made room in any slab. */
-    remote_flush(h);
     remote_drain(h);
     struct slab *s = fullest_with_room(class);
     if (!s) {
