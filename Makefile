@@ -3,11 +3,12 @@
 PRESET ?= release
 JOBS   ?= $(shell nproc)
 PREFIX ?= /usr/local
+MAKEFLAGS += --no-print-directory
 
 # The directory of the preset, as CMakePresets.json has it.
-BUILD   := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
-CONFIGURE = @cmake --preset $(PRESET) >/dev/null
-COMPILE   = @cmake --build --preset $(PRESET) -j $(JOBS)
+BUILD  := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
+CONFIGURE := @cmake --preset $(PRESET) >/dev/null
+COMPILE := @cmake --build --preset $(PRESET) -j $(JOBS)
 
 .PHONY: all
 all: ## build everything into build/

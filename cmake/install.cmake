@@ -10,7 +10,7 @@ set_target_properties(allot_static PROPERTIES EXPORT_NAME allot-static)
 set_target_properties(allot_malloc_shared PROPERTIES EXPORT_NAME allot-malloc)
 set_target_properties(allot_malloc_static PROPERTIES EXPORT_NAME allot-malloc-static)
 
-install(TARGETS ${libraries} allot_headers EXPORT allot INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS ${libraries} EXPORT allot)
 install(DIRECTORY include/allot DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(TARGET allot)
     install(TARGETS allot)
