@@ -167,6 +167,13 @@ def geometric_means(rows):
     return [statistics.geometric_mean(costs[i][2] for _, costs in rows) for i in range(len(COSTS))]
 
 
+def busy(results, ready):
+    """Whether programs that wait for nobody waited for a core: a sixth of their time or more."""
+    alone = {program.name for program in ready if not program.converse}
+    runs = [run for (name, _), runs in results.runs.items() if name in alone for run in runs]
+    return sum(run.wall for run in runs) > 1.2 * sum(run.cpu for run in runs)
+
+
 def colour(code, text):
     plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return text if plain else f"\033[{code}m{text}\033[0m"
@@ -229,8 +236,11 @@ def main():
         print_json(results, sides, skipped, rounds)
     else:
         (print_markdown if options.markdown else print_table)(rows, results.faults, sides)
-        print(f"\nmedians of rounds: {rounds}; time is user + system; took {progress.seconds():.0f} s"
+        short = f" ({options.rounds} would have passed --limit)" if rounds < options.rounds else ""
+        print(f"\nmedians of rounds: {rounds}{short}; time is user + system; took {progress.seconds():.0f} s"
               f" on {os.cpu_count()} cores")
+        if busy(results, ready):
+            print("other work ran on this machine meanwhile: trust the times less")
         for name, _ in rows:
             own = pathlib.Path(results.runs[name, "system"][0].malloc_from).name
             if not own.startswith("libc."):
