@@ -1,5 +1,5 @@
-/* heap/fast.h - the paths that nearly every call takes. Nothing unusual is known here: an empty list, an owner that is not
- * this thread's heap, a trip that has come due are where everything else begins. */
+/* heap/fast.h - the paths that nearly every call takes. Nothing unusual is known here: an empty list, an owner that is
+ * not this thread's heap, a trip that has come due are where everything else begins. */
 #ifndef HEAP_FAST_H
 #define HEAP_FAST_H
 
@@ -31,7 +31,7 @@ static inline void fast_free(void *p)
         return;
     }
     if (unlikely(slab_free_local(s, p))) {
-        heap_trip(front.heap, s);
+        heap_settle(front.heap, s);
     }
 }
 

@@ -1,7 +1,7 @@
 /* heap/stats.c - figures, derived when asked for: malloc and free count nothing.
  *
- * A survey visits every slab header once, and what threads have at hand. While they work it reads what they are changing;
- * a figure is then one that was true at some moment, within what they did meanwhile.
+ * A survey visits every slab header once, and what threads have at hand. While they work it reads what they are
+ * changing; a figure is then one that was true at some moment, within what they did meanwhile.
  */
 #include <string.h>
 
@@ -58,7 +58,7 @@ static void survey_segments(struct survey *survey)
     }
 }
 
-/* Takes off what is out but not live: at hand, or freed and still in a buffer. */
+/* Takes off what is out but not live: at hand. */
 static void survey_heap(struct survey *survey, struct heap *h)
 {
     size_t at_hand[CLASSES] = {0};
@@ -67,18 +67,6 @@ static void survey_heap(struct survey *survey, struct heap *h)
         size_t n = size_min(at_hand[c], survey->class[c].out);
         survey->class[c].out -= n;
         h->seen_live -= size_min(n * class_size(c), h->seen_live);
-    }
-    for (unsigned i = 0; i < REMOTE_BUFFER; i++) {
-        struct remote_word entry = h->remote[i];
-        if (entry.slab) {
-            unsigned c = entry.slab->klass % CLASSES;
-            size_t n = size_min(count_bits(entry.mask), survey->class[c].out);
-            survey->class[c].out -= n;
-            struct heap *owner = heap_by_id(slab_owner(entry.slab));
-            if (owner) {
-                owner->seen_live -= size_min(n * class_size(c), owner->seen_live);
-            }
-        }
     }
     survey->threads += atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_ACTIVE;
 }
@@ -207,17 +195,8 @@ size_t allot_stats_heaps(struct allot_heap_stats *out, size_t max)
     return n;
 }
 
-void stats_lock(void)
-{
-    os_lock(&lock);
-}
+void stats_lock(void) { os_lock(&lock); }
 
-void stats_unlock(void)
-{
-    os_unlock(&lock);
-}
+void stats_unlock(void) { os_unlock(&lock); }
 
-void stats_lock_reset(void)
-{
-    os_lock_reset(&lock);
-}
+void stats_lock_reset(void) { os_lock_reset(&lock); }

@@ -24,10 +24,7 @@ void os_memory_init(void)
     }
 }
 
-void os_fail_after(long n)
-{
-    atomic_store(&failing, n < 0 ? LONG_MAX : n);
-}
+void os_fail_after(long n) { atomic_store(&failing, n < 0 ? LONG_MAX : n); }
 
 static bool refused(void)
 {
@@ -187,7 +184,4 @@ size_t os_resident(void *at, size_t length)
     return resident;
 }
 
-size_t os_mapped(void)
-{
-    return atomic_load_explicit(&mapped, memory_order_relaxed);
-}
+size_t os_mapped(void) { return atomic_load_explicit(&mapped, memory_order_relaxed); }

@@ -11,10 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-void os_on_fork(struct os_fork_steps steps)
-{
-    pthread_atfork(steps.before, steps.in_parent, steps.in_child);
-}
+void os_on_fork(struct os_fork_steps steps) { pthread_atfork(steps.before, steps.in_parent, steps.in_child); }
 
 static pthread_key_t key;
 static bool have_key;
@@ -45,12 +42,10 @@ void os_watch_thread(void)
     }
 }
 
-int os_thread_id(void)
-{
-    return (int)syscall(SYS_gettid);
-}
+int os_thread_id(void) { return (int)syscall(SYS_gettid); }
 
-/* The kernel's copy of the environment the program was started with. Read a piece at a time: the name may lie anywhere. */
+/* The kernel's copy of the environment the program was started with. Read a piece at a time: the name may lie anywhere.
+ */
 static bool getenv_from_kernel(const char *name, char *out, unsigned size)
 {
     int fd = open("/proc/self/environ", O_RDONLY | O_CLOEXEC);
@@ -110,7 +105,4 @@ bool os_getenv(const char *name, char *out, unsigned size)
     return false;
 }
 
-bool os_is_privileged(void)
-{
-    return getauxval(AT_SECURE) != 0;
-}
+bool os_is_privileged(void) { return getauxval(AT_SECURE) != 0; }
