@@ -8,9 +8,9 @@
  *     char *text = allot_heap_alloc(&heap, 100);
  *     allot_heap_done(&heap);                        // text is gone too
  *
- * Threads: init, alloc, reset and done by one thread at a time, which the caller sees to; a block may be freed by any
- * thread at any moment, also with plain allot_free (and free, under the drop-in), but not while reset or done runs. The
- * thread that allocated last frees fastest. The struct is the caller's; it may be moved while no call runs.
+ * Threads: a heap belongs to the thread that made it, or adopted it last; alloc, reset and done are its alone. A block may
+ * be freed by any thread at any moment, also with plain allot_free (and free, under the drop-in), but not while reset or
+ * done runs. The struct is the caller's; it may be moved while no call runs.
  */
 #ifndef ALLOT_HEAP_H
 #define ALLOT_HEAP_H
@@ -45,15 +45,19 @@ struct allot_heap_opts {
  * other. Cost: two pages, no slab until the first block. */
 ALLOT_API int allot_heap_init(struct allot_heap *heap, const struct allot_heap_opts *opts);
 
-/* A block of at least `size` bytes, aligned to 16, or to `align`, a power of two. NULL with ENOMEM or EINVAL. */
+/* A block of at least `size` bytes, aligned to 16, or to `align`, a power of two. NULL with ENOMEM or EINVAL;
+ * a two_level heap aligns what its lists serve to 8 only. */
 ALLOT_API void *allot_heap_alloc(struct allot_heap *heap, size_t size) __attribute__((malloc, alloc_size(2)));
 ALLOT_API void *allot_heap_aligned(struct allot_heap *heap, size_t align, size_t size)
     __attribute__((malloc, alloc_align(2), alloc_size(3)));
 
-/* Frees one block; NULL is ignored. The sized form names the size that was asked for. A block of another heap, or a
- * two_level block freed without its size, ends the process with a line. */
+/* Frees one block; NULL is ignored. The sized form names the size that was asked for. A two_level block
+ * freed without its size ends the process with a line. */
 ALLOT_API void allot_heap_free(struct allot_heap *heap, void *p);
 ALLOT_API void allot_heap_free_sized(struct allot_heap *heap, void *p, size_t size);
+
+/* Makes the heap the calling thread's. The caller sees to it that the thread that had it no longer uses it. Returns 0. */
+ALLOT_API int allot_heap_adopt(struct allot_heap *heap);
 
 /* Frees every block at once; the heap stays usable. Cost: one visit per slab, not per block. */
 ALLOT_API void allot_heap_reset(struct allot_heap *heap);

@@ -1,0 +1,184 @@
+/* heap/heap.h - the general heap inside: what a thread has at hand, what a heap owns, how blocks come and go.
+ *
+ *   front (thread-local)            heap (a record, immortal)                      slabs (span/segment.h)
+ *   +---------------------+         +-----------------------------------+
+ *   | heap_id, heap ------|-------->| id, state, inbox <----------------|------- slabs with remote frees
+ *   | list[0..64] --------|--+      | class[72]:                        |
+ *   +---------------------+  |      |   current ------------------------|------> slab being handed out
+ *                            |      |   list[0..7] by occupancy, full --|------> slabs with room; without
+ *      blocks at hand <------+      +-----------------------------------+
+ *
+ * malloc pops a thread's list; free pushes onto the slab's own list, of which the header is found by arithmetic. Both
+ * touch nothing else. When a thread's list is empty, heap_refill moves a slab's free slots there; when a slab's trip comes
+ * due, heap_settle moves the slab to the list of its occupancy, or gives it back.
+ *
+ * A block freed by a thread that does not own its slab is a bit in the slab's remote bitmap (heap/remote.c).
+ */
+#ifndef HEAP_HEAP_H
+#define HEAP_HEAP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "heap/classes.h"
+#include "os/lock.h"
+#include "slab/slab.h"
+
+/* What a thread has at hand. All zero before its first allocation and after its end. */
+struct front {
+    struct block *list[LISTS]; /* list[i]: blocks for sizes of 16 i - 15 to 16 i; all of one slab */
+    uint64_t zeroed[2];        /* bit i: every block of list[i] is zero but for its link */
+    struct heap *heap;
+    uint32_t heap_id; /* 0: no heap; never the owner of a slab */
+    bool ended;       /* its heap is gone for good: the shared one serves what it still asks for */
+};
+
+extern __thread struct front front;
+
+/* Occupancy levels: level l holds slabs of which l/8 or more is in use, and less than (l+1)/8; then the full ones. */
+#define LEVELS     8
+#define LEVEL_FULL LEVELS
+
+struct heap_class {
+    struct slab *current; /* what refills come from; on no list */
+    struct slab *list[LEVELS + 1];
+    uint32_t occupied;    /* bit l: list[l] is not empty */
+};
+
+/* Frees of other heaps' blocks wait here, up to 64 in a word, so that most cost no atomic operation. */
+#define REMOTE_BUFFER 16
+struct remote_word {
+    struct slab *slab;
+    uint64_t mask;
+    unsigned word;
+};
+
+enum heap_state {
+    HEAP_ACTIVE,  /* a thread's */
+    HEAP_IDLE,    /* its thread has ended; the heaps lock guards it until a new thread takes it over */
+    HEAP_SHARED,  /* the one for threads without a heap; its lock guards it */
+    HEAP_PRIVATE, /* a first-class heap: its owner's */
+};
+
+/* Ids of private heaps have this bit: frees of their blocks are never held back in a buffer, since the heap may be reset. */
+#define ID_PRIVATE 0x80000000u
+
+struct heap {
+    uint32_t id;
+    _Atomic uint32_t state;
+    uint32_t epoch; /* forks of this process's line when the heap was taken; less than the present: its thread is lost */
+    int tid;
+    struct front *front;        /* its blocks at hand; NULL while idle */
+    _Atomic(struct front *) user; /* a private heap's: the front of the thread that may use it */
+    _Atomic(struct slab *) inbox; /* slabs with remote frees, by inbox_next */
+    ptrdiff_t out, published;   /* bytes of slots that are out, and what of it is in the process's total */
+    uint64_t mid_zeroed;        /* as front.zeroed, for mid */
+    struct heap *older;         /* the chain of all heaps */
+    struct heap *next_idle;
+    size_t big;                 /* a private heap's runs and large blocks ever made; 0: none to look for */
+    size_t seen_live, seen_slabs; /* what the last survey found (heap/stats.c) */
+    struct block *mid[MID_CLASSES];
+    struct remote_word remote[REMOTE_BUFFER];
+    struct heap_class classes[CLASSES];
+};
+
+/* -- heap.c: heaps and their ids -- */
+
+/* The calling thread's heap, taken over or made when it has none; NULL when it has ended or memory is out. */
+struct heap *heap_of_thread(void);
+struct heap *heap_by_id(uint32_t id);
+struct heap *heaps_newest(void);
+/* The thread that used the heap did not come along when this process was forked: what it owns is nobody's to touch. */
+bool heap_is_lost(const struct heap *h);
+
+/* A first-class heap, the calling thread's; its front is the beginning of a record of `bytes` that stays with it. NULL
+ * with ENOMEM. Freed empty. */
+struct heap *heap_make_private(size_t bytes);
+void heap_free_private(struct heap *h);
+
+static inline bool heap_is_mine(const struct heap *h)
+{
+    return atomic_load_explicit(&h->user, memory_order_relaxed) == &front;
+}
+
+/* The heap for those without one. Lock, use, unlock. */
+struct heap *shared_heap_lock(void);
+void shared_heap_unlock(void);
+
+/* Prepares the process on the first allocation of any kind: options, handlers. */
+void heap_init(void);
+
+/* Moves what a thread has at hand back into its slabs. */
+void heap_flush_front(struct heap *h);
+
+/* Takes in the remote frees of a heap that no thread owns; nothing for the others. */
+void heap_collect_ownerless(struct heap *h);
+
+/* -- refill.c: slabs come and go -- */
+
+/* A block of class c; the rest of its batch is left in *list, which was empty. NULL with ENOMEM. */
+struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool *zeroed);
+
+/* A slab's trip has come due, or its counters have changed: puts it where it belongs. The owner, after slab_sync. */
+void heap_settle(struct heap *h, struct slab *s);
+
+/* After slab_free_local said that something is due. */
+void heap_trip(struct heap *h, struct slab *s) __attribute__((noinline));
+
+/* Hands out from no slab any more, so that every one of which nothing is out goes back; for a heap at rest. */
+void heap_retire_current(struct heap *h);
+
+/* Gives back every slab, whatever is out. The inbox has been emptied. */
+void heap_release_all(struct heap *h);
+
+/* Counts slots that went out, or came back when negative, in bytes. */
+void heap_count(struct heap *h, ptrdiff_t bytes);
+
+/* Counts blocks that are no slots. */
+void bytes_count(ptrdiff_t bytes);
+size_t bytes_peak(void);
+
+/* -- remote.c: blocks freed by others -- */
+
+/* Frees p, a slot of a slab that another heap owns. */
+void remote_free(void *p, struct slab *s);
+/* Publishes what the calling thread's buffer holds back. */
+void remote_flush(struct heap *h);
+/* Takes in what others have freed: the owner, or who holds the heap's lock. */
+void remote_drain(struct heap *h);
+/* Forgets the notices, for a heap about to release everything. */
+void remote_forget(struct heap *h);
+
+/* -- blocks.c: blocks of any size, for a heap given -- */
+
+/* A block of at most SLAB_MAX bytes. `zeroed`: all but its first 8 bytes is zero. NULL with ENOMEM. */
+void *heap_alloc(struct heap *h, size_t size, bool *zeroed);
+
+/* A block of more than SLAB_MAX bytes, or aligned to more. */
+void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed);
+/* Frees p when it is no slot; its unit says `owner`. */
+void big_free(void *p, uint32_t owner);
+/* The usable bytes of a live block of any kind. */
+size_t block_size(const void *p);
+
+/* -- stats.c: figures; the lock that guards its marks in the heaps -- */
+
+void stats_lock(void);
+void stats_unlock(void);
+void stats_lock_reset(void);
+
+/* -- walk.c: every block, one by one -- */
+
+/* Sets a bit in `map` (BITMAP_WORDS) for each slot of a slab that is live: out, and not at hand in a list or a buffer.
+ * Exact while the threads that own those are still. */
+void heap_mark_live(const struct slab *s, uint64_t *map);
+
+/* How many blocks a heap has at hand, in bytes, and of each class in by_class. */
+size_t heap_at_hand(const struct heap *h, size_t *by_class);
+
+/* Proves a heap's equations; returns how many slabs it has. */
+size_t heap_check(const struct heap *h);
+
+#endif

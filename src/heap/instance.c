@@ -1,0 +1,46 @@
+/* heap/instance.c - the table of this copy, and which copy is in use. See heap/instance.h. */
+#include "heap/instance.h"
+
+#include "heap/heap.h"
+
+const struct instance allot_instance = {
+    .abi = INSTANCE_ABI,
+    .malloc = allot_malloc,
+    .calloc = allot_calloc,
+    .realloc = allot_realloc,
+    .free = allot_free,
+    .memalign = allot_memalign,
+    .usable = allot_malloc_usable_size,
+    .try_expand = allot_try_expand,
+    .trim = allot_trim,
+    .option = allot_option,
+    .stats = allot_stats,
+    .stats_classes = allot_stats_classes,
+    .stats_heaps = allot_stats_heaps,
+    .stats_print = allot_stats_print,
+    .walk = allot_walk,
+    .check = allot_check,
+    .fail_after = allot_fail_after,
+    .heap_init = allot_heap_init,
+    .heap_alloc = allot_heap_alloc,
+    .heap_aligned = allot_heap_aligned,
+    .heap_free = allot_heap_free,
+    .heap_free_sized = allot_heap_free_sized,
+    .heap_adopt = allot_heap_adopt,
+    .heap_reset = allot_heap_reset,
+    .heap_done = allot_heap_done,
+    .heap_stats = allot_heap_stats,
+    .heap_check = allot_heap_check,
+};
+
+const struct instance *instance_in_use(void)
+{
+    static _Atomic(const struct instance *) in_use; /* this copy's own table: not bound */
+    const struct instance *first = atomic_load_explicit(&in_use, memory_order_acquire);
+    if (unlikely(!first)) {
+        first = instance_find();
+        first = first ? first : &allot_instance;
+        atomic_store_explicit(&in_use, first, memory_order_release);
+    }
+    return first == &allot_instance ? NULL : first;
+}

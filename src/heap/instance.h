@@ -1,0 +1,56 @@
+/* heap/instance.h - one heap a process, however many copies of this code are in it.
+ *
+ * The drop-in may be preloaded into a program that has the toolkit linked in, shared or static. The toolkit's copy then
+ * binds to the drop-in's on its first call: its threads never get lists or ids of their own, so every call takes the slow
+ * path there, and that forwards. Fast paths know nothing of it.
+ */
+#ifndef HEAP_INSTANCE_H
+#define HEAP_INSTANCE_H
+
+#include <allot/heap.h>
+#include <allot/malloc.h>
+
+/* Changes with the layout of segments, slabs and this table: copies of different numbers cannot share a process. */
+#define INSTANCE_ABI 1
+
+struct instance {
+    unsigned abi;
+    void *(*malloc)(size_t);
+    void *(*calloc)(size_t, size_t);
+    void *(*realloc)(void *, size_t);
+    void (*free)(void *);
+    void *(*memalign)(size_t, size_t);
+    size_t (*usable)(const void *);
+    bool (*try_expand)(void *, size_t);
+    size_t (*trim)(void);
+    int (*option)(const char *, const char *);
+    void (*stats)(struct allot_stats *);
+    size_t (*stats_classes)(struct allot_class_stats *, size_t);
+    size_t (*stats_heaps)(struct allot_heap_stats *, size_t);
+    int (*stats_print)(int, bool);
+    int (*walk)(int (*)(void *, size_t, void *), void *);
+    bool (*check)(void);
+    void (*fail_after)(long);
+    int (*heap_init)(struct allot_heap *, const struct allot_heap_opts *);
+    void *(*heap_alloc)(struct allot_heap *, size_t);
+    void *(*heap_aligned)(struct allot_heap *, size_t, size_t);
+    void (*heap_free)(struct allot_heap *, void *);
+    void (*heap_free_sized)(struct allot_heap *, void *, size_t);
+    int (*heap_adopt)(struct allot_heap *);
+    void (*heap_reset)(struct allot_heap *);
+    void (*heap_done)(struct allot_heap *);
+    void (*heap_stats)(struct allot_heap *, struct allot_stats *);
+    bool (*heap_check)(struct allot_heap *);
+};
+
+/* This copy's table, under the name by which others find it. */
+extern ALLOT_API const struct instance allot_instance;
+
+/* The copy that this one is bound to, or NULL when this one is the heap. Prepares the process on the first call. */
+const struct instance *instance_in_use(void);
+
+/* Looks for a copy that came first; NULL when there is none, or it is this one. One of two: the drop-in comes first by
+ * nature (preload/instance.c), the toolkit asks the dynamic linker (heap/bind.c). */
+const struct instance *instance_find(void);
+
+#endif

@@ -1,0 +1,314 @@
+/* heap/malloc.c - the family: allot_malloc, allot_free and their kin over the calling thread's heap.
+ *
+ * A thread without a heap (its record could not be had, or the thread is past its end) takes from the shared one; what it
+ * frees goes the way of any foreign block.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <allot/malloc.h>
+
+#include "heap/fast.h"
+#include "heap/instance.h"
+#include "os/fault.h"
+#include "os/memory.h"
+#include "span/large.h"
+#include "span/run.h"
+
+static void *shared_alloc(size_t size, bool *zeroed)
+{
+    struct heap *h = shared_heap_lock();
+    void *p = h ? heap_alloc(h, size, zeroed) : NULL;
+    shared_heap_unlock();
+    if (!h) {
+        errno = ENOMEM;
+    }
+    return p;
+}
+
+/* A block of any size for the calling thread. */
+static void *take(size_t size, bool *zeroed)
+{
+    if (unlikely(size > SLAB_MAX)) {
+        heap_init();
+        return big_alloc(size, 1, 0, zeroed);
+    }
+    struct heap *h = heap_of_thread();
+    return likely(h) ? heap_alloc(h, size, zeroed) : shared_alloc(size, zeroed);
+}
+
+void *slow_malloc(size_t size)
+{
+    const struct instance *first = instance_in_use();
+    bool zeroed;
+    return unlikely(first) ? first->malloc(size) : take(size, &zeroed);
+}
+
+void slow_free(void *p)
+{
+    if (!p) {
+        return;
+    }
+    const struct instance *first = instance_in_use();
+    if (unlikely(first)) {
+        first->free(p);
+        return;
+    }
+    struct slab *s = slab_of(p);
+    uint32_t owner = slab_owner(s);
+    if (((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0 || owner >= OWNER_LIMIT) {
+        big_free(p, owner);
+    } else {
+        remote_free(p, s);
+    }
+}
+
+void *allot_malloc(size_t size)
+{
+    return fast_malloc(size);
+}
+
+void allot_free(void *p)
+{
+    fast_free(p);
+}
+
+void *allot_calloc(size_t n, size_t size)
+{
+    size_t total;
+    if (__builtin_mul_overflow(n, size, &total)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    const struct instance *first = instance_in_use();
+    if (unlikely(first)) {
+        return first->calloc(n, size);
+    }
+    bool zeroed;
+    void *p = take(total, &zeroed);
+    if (unlikely(!p)) {
+        return NULL;
+    }
+    if (!zeroed) {
+        return memset(p, 0, total);
+    }
+    if (total <= SLAB_MAX) {
+        ((struct block *)p)->next = NULL;
+    }
+    return p;
+}
+
+void allot_free_sized(void *p, size_t size)
+{
+    (void)size;
+    fast_free(p);
+}
+
+void allot_free_aligned_sized(void *p, size_t align, size_t size)
+{
+    (void)align;
+    (void)size;
+    fast_free(p);
+}
+
+/* `align` is a power of two. */
+static void *take_aligned(size_t align, size_t size)
+{
+    if (align <= 16) {
+        return fast_malloc(size);
+    }
+    if (size > PTRDIFF_MAX || align > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    const struct instance *first = instance_in_use();
+    if (unlikely(first)) {
+        return first->memalign(align, size);
+    }
+    if (size <= SLAB_MAX && align <= SLAB_MAX) {
+        return fast_malloc(class_size(class_of_aligned(size, align)));
+    }
+    bool zeroed;
+    return big_alloc(size, align, 0, &zeroed);
+}
+
+void *allot_aligned_alloc(size_t align, size_t size)
+{
+    if (!is_power_of_2(align)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return take_aligned(align, size);
+}
+
+int allot_posix_memalign(void **out, size_t align, size_t size)
+{
+    if (!is_power_of_2(align) || align % sizeof(void *) != 0) {
+        return EINVAL;
+    }
+    int saved = errno;
+    void *p = take_aligned(align, size);
+    errno = saved;
+    if (!p) {
+        return ENOMEM;
+    }
+    *out = p;
+    return 0;
+}
+
+void *allot_memalign(size_t align, size_t size)
+{
+    if (align > PTRDIFF_MAX / 2 + 1) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (!is_power_of_2(align)) {
+        align = align == 0 ? 1 : (size_t)2 << log2_floor(align);
+    }
+    return take_aligned(align, size);
+}
+
+void *allot_valloc(size_t size)
+{
+    heap_init();
+    return take_aligned(os_page, size);
+}
+
+void *allot_pvalloc(size_t size)
+{
+    heap_init();
+    if (size > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return take_aligned(os_page, align_up(size, os_page));
+}
+
+size_t allot_malloc_usable_size(const void *p)
+{
+    const struct instance *first = instance_in_use();
+    return unlikely(first) ? first->usable(p) : p ? block_size(p) : 0;
+}
+
+/* Changes the length of a block of pages in place. */
+static bool resize_big(void *p, size_t size)
+{
+    size_t old = block_size(p);
+    bool done = ((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0 ? large_resize(p, size) : run_resize(p, size);
+    if (done) {
+        bytes_count((ptrdiff_t)block_size(p) - (ptrdiff_t)old);
+    }
+    return done;
+}
+
+static bool is_big(const void *p)
+{
+    return ((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0 || slab_owner(slab_of(p)) == OWNER_RUN;
+}
+
+bool allot_try_expand(void *p, size_t size)
+{
+    const struct instance *first = instance_in_use();
+    if (unlikely(first)) {
+        return first->try_expand(p, size);
+    }
+    return size <= block_size(p) || (is_big(p) && size <= PTRDIFF_MAX && resize_big(p, size));
+}
+
+static void *move(void *p, size_t old, size_t size)
+{
+    void *moved = fast_malloc(size);
+    if (!moved) {
+        return NULL;
+    }
+    memcpy(moved, p, size_min(old, size));
+    fast_free(p);
+    return moved;
+}
+
+static void *realloc_big(void *p, size_t old, size_t size)
+{
+    bool is_large = ((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0;
+    /* A large block stays one down to half the longest run; a run stays one down to the longest slot. */
+    if (size > (is_large ? RUN_MAX / 2 : SLAB_MAX) && resize_big(p, size)) {
+        return p;
+    }
+    if (is_large && size > RUN_MAX) {
+        void *moved = large_move(p, size);
+        if (moved) {
+            bytes_count((ptrdiff_t)block_size(moved) - (ptrdiff_t)old);
+            return moved;
+        }
+    }
+    return move(p, old, size);
+}
+
+void *allot_realloc(void *p, size_t size)
+{
+    if (!p) {
+        return fast_malloc(size);
+    }
+    if (size == 0) {
+        fast_free(p);
+        return NULL;
+    }
+    const struct instance *first = instance_in_use();
+    if (unlikely(first)) {
+        return first->realloc(p, size);
+    }
+    if (unlikely(size > PTRDIFF_MAX)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    size_t old = block_size(p);
+    if (unlikely(old == 0)) {
+        allot_fault("realloc of what is no live block", "address", p);
+    }
+    if (unlikely(is_big(p))) {
+        void *now = realloc_big(p, old, size);
+        /* A block that was to shrink can stay as it is. */
+        return now || size > old ? now : p;
+    }
+    if (size <= old && size >= old / 2) {
+        return p;
+    }
+    void *now = move(p, old, size);
+    return now || size > old ? now : p;
+}
+
+void *allot_reallocarray(void *p, size_t n, size_t size)
+{
+    size_t total;
+    if (__builtin_mul_overflow(n, size, &total)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return allot_realloc(p, total);
+}
+
+size_t allot_trim(void)
+{
+    const struct instance *first = instance_in_use();
+    if (unlikely(first)) {
+        return first->trim();
+    }
+    struct heap *h = heap_of_thread();
+    if (h) {
+        remote_flush(h);
+        heap_flush_front(h);
+        remote_drain(h);
+        heap_retire_current(h);
+    }
+    size_t bytes = runs_trim();
+    return bytes + segments_trim();
+}
+
+void allot_fail_after(long n)
+{
+    const struct instance *first = instance_in_use();
+    if (unlikely(first)) {
+        first->fail_after(n);
+    } else {
+        os_fail_after(n);
+    }
+}

@@ -1,0 +1,18 @@
+/* heap/options.h - what may be set at run time: ALLOT_OPTIONS=name=value,... or allot_option(name, value). */
+#ifndef HEAP_OPTIONS_H
+#define HEAP_OPTIONS_H
+
+#include <stdbool.h>
+
+struct options {
+    char stats[256];  /* where statistics go at exit: a file to append to, "stderr", or "" for nowhere */
+    bool stats_json;  /* as a line of JSON, not as text */
+    long stats_pid;   /* only by the process of this id; 0: by each */
+};
+
+extern struct options options;
+
+/* Reads ALLOT_OPTIONS. What cannot be read is named on standard error, and keeps its default. */
+void options_init(void);
+
+#endif

@@ -1,0 +1,235 @@
+/* heap/refill.c - from slabs to lists and back.
+ *
+ * A class hands out its current slab: first what its owner freed, then what others freed, then fresh slots. When it has
+ * nothing left the fullest slab with room takes its place, so that sparse ones run empty and go back; with none, a new one.
+ *
+ * A slab leaves the full list once an eighth of it, or 8 slots, are free: a refill is then worth its cost. `trip` counts
+ * down to the next change of list, so the owner's free does no accounting. (The lists by occupancy: tcmalloc's central
+ * free list; the countdown: snmalloc's `needed`.)
+ */
+#include <errno.h>
+
+#include "heap/heap.h"
+#include "os/fault.h"
+
+/* -- totals -- */
+
+#define PUBLISH_BYTES ((ptrdiff_t)64 * 1024)
+
+static atomic_long total, peak;
+
+void bytes_count(ptrdiff_t bytes)
+{
+    long now = atomic_fetch_add_explicit(&total, bytes, memory_order_relaxed) + bytes;
+    long most = atomic_load_explicit(&peak, memory_order_relaxed);
+    while (now > most && !atomic_compare_exchange_weak_explicit(&peak, &most, now, memory_order_relaxed,
+                                                                memory_order_relaxed)) {
+    }
+}
+
+size_t bytes_peak(void)
+{
+    long most = atomic_load_explicit(&peak, memory_order_relaxed);
+    return most > 0 ? (size_t)most : 0;
+}
+
+void heap_count(struct heap *h, ptrdiff_t bytes)
+{
+    h->out += bytes;
+    ptrdiff_t since = h->out - h->published;
+    if (since > PUBLISH_BYTES || since < -PUBLISH_BYTES) {
+        h->published = h->out;
+        bytes_count(since);
+    }
+}
+
+/* -- the lists of a class -- */
+
+static void list_remove(struct heap_class *class, struct slab *s)
+{
+    if (s->prev) {
+        s->prev->next = s->next;
+    } else {
+        class->list[s->level] = s->next;
+        if (!s->next) {
+            class->occupied &= ~(1u << s->level);
+        }
+    }
+    if (s->next) {
+        s->next->prev = s->prev;
+    }
+}
+
+static void list_insert(struct heap_class *class, struct slab *s, unsigned level)
+{
+    s->level = (uint8_t)level;
+    s->prev = NULL;
+    s->next = class->list[level];
+    if (s->next) {
+        s->next->prev = s;
+    }
+    class->list[level] = s;
+    class->occupied |= 1u << level;
+}
+
+/* Free slots from which on a slab is worth a refill. */
+static unsigned wake_at(const struct slab *s)
+{
+    unsigned eighth = s->nslots / 8u;
+    return eighth < 1 ? 1 : eighth > 8 ? 8 : eighth;
+}
+
+static void release(struct slab *s)
+{
+    slab_done(s);
+    unit_give(&s->unit);
+}
+
+void heap_settle(struct heap *h, struct slab *s)
+{
+    struct heap_class *class = &h->classes[s->klass];
+    if (s == class->current) {
+        slab_arm(s, s->used ? s->used : 1);
+        return;
+    }
+    if (s->used == 0) {
+        list_remove(class, s);
+        release(s);
+        return;
+    }
+    unsigned nslots = s->nslots, free = nslots - s->used;
+    if (s->level == LEVEL_FULL && free < wake_at(s)) {
+        slab_arm(s, wake_at(s) - free);
+        return;
+    }
+    unsigned level = s->used * LEVELS / nslots;
+    if (level != s->level) {
+        list_remove(class, s);
+        list_insert(class, s, level);
+    }
+    /* Most slots that may be in use on the level below. */
+    unsigned below = level == 0 ? 0 : (level * nslots + LEVELS - 1) / LEVELS - 1;
+    slab_arm(s, s->used - below);
+}
+
+void heap_trip(struct heap *h, struct slab *s)
+{
+    heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
+    heap_settle(h, s);
+}
+
+/* -- refill -- */
+
+static struct slab *fullest_with_room(struct heap_class *class)
+{
+    uint32_t levels = class->occupied & ((1u << LEVELS) - 1);
+    if (!levels) {
+        return NULL;
+    }
+    struct slab *s = class->list[log2_floor(levels)];
+    list_remove(class, s);
+    return s;
+}
+
+/* Puts the current slab of a class on a list, or gives it back when nothing of it is out. Only right after slab_sync. */
+static void retire_current(struct heap *h, unsigned c)
+{
+    struct heap_class *class = &h->classes[c];
+    struct slab *s = class->current;
+    class->current = NULL;
+    list_insert(class, s, LEVEL_FULL);
+    heap_settle(h, s);
+}
+
+/* Makes a slab with something to hand out current. */
+static bool replace_current(struct heap *h, unsigned c)
+{
+    struct heap_class *class = &h->classes[c];
+    if (class->current) {
+        retire_current(h, c);
+    }
+    /* What others have freed comes first: it may have made room in any slab. */
+    remote_flush(h);
+    remote_drain(h);
+    struct slab *s = fullest_with_room(class);
+    if (!s) {
+        struct unit *unit = unit_take();
+        if (!unit) {
+            return false;
+        }
+        s = (struct slab *)unit;
+        slab_init(unit, h->id, class_size(c), c);
+    }
+    class->current = s;
+    heap_settle(h, s);
+    return true;
+}
+
+struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool *zeroed)
+{
+    struct heap_class *class = &h->classes[c];
+    for (;;) {
+        struct slab *s = class->current;
+        if (s) {
+            size_t stride = slab_stride(s);
+            unsigned frees = slab_sync(s);
+            struct batch batch = slab_take_batch(s);
+            heap_settle(h, s);
+            if (batch.count) {
+                heap_count(h, ((ptrdiff_t)batch.count - (ptrdiff_t)frees) * (ptrdiff_t)stride);
+                *list = batch.first->next;
+                *zeroed = batch.zeroed;
+                return batch.first;
+            }
+            heap_count(h, -(ptrdiff_t)(frees * stride));
+        }
+        if (!replace_current(h, c)) {
+            errno = ENOMEM;
+            return NULL;
+        }
+    }
+}
+
+/* -- giving back -- */
+
+void heap_retire_current(struct heap *h)
+{
+    for (unsigned c = 0; c < CLASSES; c++) {
+        struct slab *s = h->classes[c].current;
+        if (s) {
+            heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
+            retire_current(h, c);
+        }
+    }
+}
+
+static void release_with_all(struct slab *s)
+{
+    _Atomic uint64_t *remote = unit_remote_bits(&s->unit);
+    for (unsigned w = 0; w < slab_words(s); w++) {
+        if (atomic_load_explicit(&remote[w], memory_order_relaxed)) {
+            atomic_store_explicit(&remote[w], 0, memory_order_relaxed);
+        }
+    }
+    release(s);
+}
+
+void heap_release_all(struct heap *h)
+{
+    for (unsigned c = 0; c < CLASSES; c++) {
+        struct heap_class *class = &h->classes[c];
+        if (class->current) {
+            release_with_all(class->current);
+        }
+        for (unsigned l = 0; l <= LEVELS; l++) {
+            for (struct slab *s = class->list[l], *next; s; s = next) {
+                next = s->next;
+                release_with_all(s);
+            }
+        }
+        *class = (struct heap_class){0};
+    }
+    heap_count(h, -h->out);
+    bytes_count(-h->published);
+    h->published = h->out = 0;
+}

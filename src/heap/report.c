@@ -1,0 +1,186 @@
+/* heap/report.c - the statistics as text and as JSON, without allocating; and at exit, when the options say so. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <allot/malloc.h>
+
+#include "heap/heap.h"
+#include "heap/instance.h"
+#include "heap/options.h"
+#include "os/fault.h"
+
+/* Gathers what is printed, and writes it out by the page. The first error stays. */
+struct page {
+    int fd, error;
+    size_t used;
+    char text[4096];
+};
+
+static void flush(struct page *page)
+{
+    if (page->error == 0) {
+        page->error = os_write(page->fd, page->text, page->used);
+    }
+    page->used = 0;
+}
+
+static void __attribute__((format(printf, 2, 3))) put(struct page *page, const char *format, ...)
+{
+    enum { LINE = 256 };
+    if (page->used + LINE > sizeof page->text) {
+        flush(page);
+    }
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(page->text + page->used, LINE, format, args);
+    va_end(args);
+    page->used += n < 0 ? 0 : n < LINE ? (size_t)n : LINE - 1;
+}
+
+/* "1.5 MiB", in a buffer of the caller's. */
+struct size_text {
+    char text[32];
+};
+static struct size_text human(size_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    struct size_text out;
+    unsigned u = 0;
+    size_t scale = 1;
+    while (u < 4 && bytes / scale >= 1024) {
+        scale *= 1024;
+        u++;
+    }
+    size_t tenths = bytes / scale * 10 + bytes % scale * 10 / scale;
+    if (u == 0) {
+        snprintf(out.text, sizeof out.text, "%zu B", bytes);
+    } else {
+        snprintf(out.text, sizeof out.text, "%zu.%zu %s", tenths / 10, tenths % 10, units[u]);
+    }
+    return out;
+}
+
+enum { MAX_HEAPS = 256 };
+
+static void print_text(struct page *page, const struct allot_stats *all, const struct allot_class_stats *class,
+                       size_t classes, const struct allot_heap_stats *heap, size_t heaps)
+{
+    put(page, "allot: statistics of process %d (%s)\n", (int)getpid(), program_invocation_short_name);
+    put(page, "  live      %12s in %zu blocks", human(all->live).text, all->blocks);
+    put(page, ", of which %s in %zu large ones\n", human(all->large).text, all->large_blocks);
+    put(page, "  peak      %12s\n", human(all->peak).text);
+    put(page, "  mapped    %12s in %zu segments; ", human(all->mapped).text, all->segments);
+    put(page, "%s of it records\n", human(all->metadata).text);
+    put(page, "  resident  %12s\n", human(all->resident).text);
+    put(page, "\n  %10s %12s %12s %8s\n", "class", "live", "free", "slabs");
+    for (size_t i = 0; i < classes; i++) {
+        put(page, "  %10zu %12zu %12zu %8zu\n", class[i].size, class[i].blocks, class[i].free, class[i].slabs);
+    }
+    put(page, "\n  %10s %10s %12s %12s\n", "heap", "thread", "live", "held");
+    for (size_t i = 0; i < heaps && i < MAX_HEAPS; i++) {
+        char thread[16] = "-";
+        if (heap[i].tid) {
+            snprintf(thread, sizeof thread, "%d", heap[i].tid);
+        }
+        put(page, "  %10u %10s %12s ", heap[i].id, thread, human(heap[i].live).text);
+        put(page, "%12s\n", human(heap[i].held).text);
+    }
+    if (heaps > MAX_HEAPS) {
+        put(page, "  and %zu heaps more\n", heaps - MAX_HEAPS);
+    }
+}
+
+static void put_json_string(struct page *page, const char *text)
+{
+    put(page, "\"");
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\') {
+            put(page, "\\%c", c);
+        } else if (c < 0x20 || c >= 0x7f) {
+            put(page, "\\u%04x", c);
+        } else {
+            put(page, "%c", c);
+        }
+    }
+    put(page, "\"");
+}
+
+static void print_json(struct page *page, const struct allot_stats *all, const struct allot_class_stats *class,
+                       size_t classes, const struct allot_heap_stats *heap, size_t heaps)
+{
+    put(page, "{\"pid\":%d,\"program\":", (int)getpid());
+    put_json_string(page, program_invocation_short_name);
+    put(page, ",\"live\":%zu,\"blocks\":%zu,\"peak\":%zu,", all->live, all->blocks, all->peak);
+    put(page, "\"mapped\":%zu,\"resident\":%zu,\"metadata\":%zu,", all->mapped, all->resident, all->metadata);
+    put(page, "\"large\":%zu,\"large_blocks\":%zu,", all->large, all->large_blocks);
+    put(page, "\"segments\":%zu,\"threads\":%zu,\"classes\":[", all->segments, all->threads);
+    for (size_t i = 0; i < classes; i++) {
+        put(page, "%s{\"size\":%zu,\"blocks\":%zu,\"free\":%zu,\"slabs\":%zu}", i ? "," : "", class[i].size,
+            class[i].blocks, class[i].free, class[i].slabs);
+    }
+    put(page, "],\"heaps\":[");
+    for (size_t i = 0; i < heaps && i < MAX_HEAPS; i++) {
+        put(page, "%s{\"id\":%u,\"tid\":%d,\"live\":%zu,\"held\":%zu,\"slabs\":%zu}", i ? "," : "", heap[i].id,
+            heap[i].tid, heap[i].live, heap[i].held, heap[i].slabs);
+    }
+    put(page, "],\"heaps_in_all\":%zu}\n", heaps);
+}
+
+int allot_stats_print(int fd, bool json)
+{
+    const struct instance *first = instance_in_use();
+    if (first) {
+        return first->stats_print(fd, json);
+    }
+    int saved = errno;
+    struct allot_stats all;
+    struct allot_class_stats class[CLASSES];
+    struct allot_heap_stats heap[MAX_HEAPS];
+    allot_stats(&all);
+    size_t classes = allot_stats_classes(class, CLASSES);
+    size_t heaps = allot_stats_heaps(heap, MAX_HEAPS);
+    struct page page = {.fd = fd};
+    (json ? print_json : print_text)(&page, &all, class, classes, heap, heaps);
+    flush(&page);
+    errno = saved;
+    return page.error;
+}
+
+/* Where standard error went when the process began: many programs have closed it by the time this library's turn comes. */
+static int kept_stderr = -1;
+
+__attribute__((constructor)) static void keep_stderr(void)
+{
+    heap_init();
+    if (strcmp(options.stats, "stderr") == 0) {
+        kept_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
+    }
+}
+
+__attribute__((destructor)) static void print_at_exit(void)
+{
+    if (options.stats[0] == 0 || (options.stats_pid != 0 && options.stats_pid != getpid())) {
+        return;
+    }
+    bool to_stderr = strcmp(options.stats, "stderr") == 0;
+    int fd = STDERR_FILENO;
+    if (!to_stderr) {
+        fd = open(options.stats, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    } else if (fcntl(fd, F_GETFD) < 0) {
+        fd = kept_stderr;
+    }
+    int error = fd < 0 ? -errno : allot_stats_print(fd, options.stats_json);
+    if (error) {
+        os_say("statistics: %s: %s; choose another file with ALLOT_OPTIONS=stats=FILE", options.stats,
+               strerror(-error));
+    }
+    if (!to_stderr && fd >= 0) {
+        close(fd);
+    }
+}

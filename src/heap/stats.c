@@ -1,0 +1,223 @@
+/* heap/stats.c - figures, derived when asked for: malloc and free count nothing.
+ *
+ * A survey visits every slab header once, and what threads have at hand. While they work it reads what they are changing;
+ * a figure is then one that was true at some moment, within what they did meanwhile.
+ */
+#include <string.h>
+
+#include <allot/malloc.h>
+
+#include "heap/heap.h"
+#include "heap/instance.h"
+#include "os/memory.h"
+#include "span/large.h"
+#include "span/map.h"
+#include "span/run.h"
+
+struct survey {
+    struct {
+        size_t out, slabs, slots;
+    } class[CLASSES];
+    size_t blocks, bytes; /* live, in slots */
+    size_t slabs, threads;
+};
+
+static struct os_lock lock; /* guards the survey's marks in the heaps */
+
+static void survey_slab(struct survey *survey, const struct slab *s)
+{
+    size_t out = slab_out(s);
+    if (atomic_load_explicit(&((struct slab *)(uintptr_t)s)->pending, memory_order_relaxed)) {
+        const _Atomic uint64_t *remote = unit_remote_bits(&s->unit);
+        for (unsigned w = 0; w < slab_words(s); w++) {
+            size_t freed = count_bits(atomic_load_explicit(&remote[w], memory_order_relaxed));
+            out -= size_min(freed, out);
+        }
+    }
+    unsigned c = s->klass % CLASSES;
+    survey->class[c].out += out;
+    survey->class[c].slots += s->nslots;
+    survey->class[c].slabs++;
+    survey->slabs++;
+    struct heap *h = heap_by_id(slab_owner(s));
+    if (h) {
+        h->seen_live += out * slab_stride(s);
+        h->seen_slabs++;
+    }
+}
+
+static void survey_segments(struct survey *survey)
+{
+    for (struct segment *segment = segments_newest(); segment; segment = segment->older) {
+        for (unsigned i = 1; i < UNITS && segment->kind == SEGMENT_UNITS; i++) {
+            const struct slab *s = (struct slab *)segment_unit(segment, i);
+            if (slab_owner(s) < OWNER_LIMIT && s->stride16 != 0) {
+                survey_slab(survey, s);
+            }
+        }
+    }
+}
+
+/* Takes off what is out but not live: at hand, or freed and still in a buffer. */
+static void survey_heap(struct survey *survey, struct heap *h)
+{
+    size_t at_hand[CLASSES] = {0};
+    heap_at_hand(h, at_hand);
+    for (unsigned c = 0; c < CLASSES; c++) {
+        size_t n = size_min(at_hand[c], survey->class[c].out);
+        survey->class[c].out -= n;
+        h->seen_live -= size_min(n * class_size(c), h->seen_live);
+    }
+    for (unsigned i = 0; i < REMOTE_BUFFER; i++) {
+        struct remote_word entry = h->remote[i];
+        if (entry.slab) {
+            unsigned c = entry.slab->klass % CLASSES;
+            size_t n = size_min(count_bits(entry.mask), survey->class[c].out);
+            survey->class[c].out -= n;
+            struct heap *owner = heap_by_id(slab_owner(entry.slab));
+            if (owner) {
+                owner->seen_live -= size_min(n * class_size(c), owner->seen_live);
+            }
+        }
+    }
+    survey->threads += atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_ACTIVE;
+}
+
+/* With the lock held. */
+static void survey_all(struct survey *survey)
+{
+    memset(survey, 0, sizeof *survey);
+    for (struct heap *h = heaps_newest(); h; h = h->older) {
+        h->seen_live = h->seen_slabs = 0;
+    }
+    survey_segments(survey);
+    for (struct heap *h = heaps_newest(); h; h = h->older) {
+        if (!heap_is_lost(h)) {
+            survey_heap(survey, h);
+        }
+    }
+    for (unsigned c = 0; c < CLASSES; c++) {
+        survey->blocks += survey->class[c].out;
+        survey->bytes += survey->class[c].out * class_size(c);
+    }
+}
+
+static int add_resident(void *p, size_t bytes, uint32_t heap, void *arg)
+{
+    (void)heap;
+    *(size_t *)arg += os_resident(p, bytes);
+    return 0;
+}
+
+static size_t resident(void)
+{
+    size_t bytes = 0;
+    for (struct segment *segment = segments_newest(); segment; segment = segment->older) {
+        bytes += os_resident(segment, SEGMENT_SIZE);
+    }
+    large_lock();
+    large_walk(add_resident, &bytes);
+    large_unlock();
+    return bytes;
+}
+
+void allot_stats(struct allot_stats *out)
+{
+    const struct instance *first = instance_in_use();
+    if (first) {
+        first->stats(out);
+        return;
+    }
+    struct survey survey;
+    os_lock(&lock);
+    survey_all(&survey);
+    os_unlock(&lock);
+    struct run_totals runs = runs_totals();
+    struct large_totals large = large_totals();
+    size_t live = survey.bytes + runs.bytes + large.bytes;
+    size_t mapped = os_mapped(), data = segments_count() * (SEGMENT_SIZE - UNIT_SIZE) + large.bytes;
+    *out = (struct allot_stats){
+        .live = live,
+        .blocks = survey.blocks + runs.runs + large.blocks,
+        .peak = size_max(bytes_peak(), live),
+        .mapped = mapped,
+        .resident = resident(),
+        .large = large.bytes,
+        .large_blocks = large.blocks,
+        .metadata = mapped - size_min(data, mapped),
+        .segments = segments_count(),
+        .threads = survey.threads,
+    };
+}
+
+size_t allot_stats_classes(struct allot_class_stats *out, size_t max)
+{
+    const struct instance *first = instance_in_use();
+    if (first) {
+        return first->stats_classes(out, max);
+    }
+    struct survey survey;
+    os_lock(&lock);
+    survey_all(&survey);
+    os_unlock(&lock);
+    size_t n = 0;
+    for (unsigned c = 0; c < CLASSES; c++) {
+        if (survey.class[c].slabs == 0) {
+            continue;
+        }
+        if (n < max) {
+            out[n] = (struct allot_class_stats){
+                .size = class_size(c),
+                .blocks = survey.class[c].out,
+                .free = survey.class[c].slots - survey.class[c].out,
+                .slabs = survey.class[c].slabs,
+            };
+        }
+        n++;
+    }
+    return n;
+}
+
+size_t allot_stats_heaps(struct allot_heap_stats *out, size_t max)
+{
+    const struct instance *first = instance_in_use();
+    if (first) {
+        return first->stats_heaps(out, max);
+    }
+    struct survey survey;
+    size_t n = 0;
+    os_lock(&lock);
+    survey_all(&survey);
+    for (struct heap *h = heaps_newest(); h; h = h->older) {
+        if (h->seen_slabs == 0) {
+            continue;
+        }
+        if (n < max) {
+            out[n] = (struct allot_heap_stats){
+                .id = h->id & ~ID_PRIVATE,
+                .tid = h->tid,
+                .live = h->seen_live,
+                .held = h->seen_slabs * UNIT_SIZE,
+                .slabs = h->seen_slabs,
+            };
+        }
+        n++;
+    }
+    os_unlock(&lock);
+    return n;
+}
+
+void stats_lock(void)
+{
+    os_lock(&lock);
+}
+
+void stats_unlock(void)
+{
+    os_unlock(&lock);
+}
+
+void stats_lock_reset(void)
+{
+    os_lock_reset(&lock);
+}

@@ -1,0 +1,210 @@
+/* heap/walk.c - every live block, one by one; and the proof that the books are right.
+ *
+ * What is live is never recorded: it is what slabs have out, less what threads have at hand and what they have freed but
+ * not yet told the owner.
+ */
+#include <allot/malloc.h>
+
+#include "heap/heap.h"
+#include "heap/instance.h"
+#include "os/fault.h"
+#include "span/large.h"
+#include "span/map.h"
+#include "span/run.h"
+
+/* The lists of a front that may hold blocks of class c: [*from, *to). */
+static void lists_of_class(unsigned c, unsigned *from, unsigned *to)
+{
+    *from = c == 0 ? 0 : (unsigned)(class_size(c - 1) / 16) + 1;
+    *to = (unsigned)(class_size(c) / 16) + 1;
+}
+
+/* Takes the blocks of a list off the map, as far as they make sense: the list may be another thread's. */
+static void unmark_list(const struct slab *s, const struct block *b, uint64_t *map)
+{
+    for (unsigned left = s->nslots; b && left > 0; b = b->next, left--) {
+        if (slab_of(b) != s || !slab_is_slot(s, b)) {
+            return;
+        }
+        bitmap_clear(map, slab_index(s, b));
+    }
+}
+
+static void unmark_at_hand(const struct heap *h, const struct slab *s, uint64_t *map)
+{
+    unsigned c = s->klass, from, to;
+    if (c >= SMALL_CLASSES) {
+        unmark_list(s, h->mid[c - SMALL_CLASSES], map);
+        return;
+    }
+    if (!h->front) {
+        return;
+    }
+    lists_of_class(c, &from, &to);
+    for (unsigned i = from; i < to; i++) {
+        unmark_list(s, h->front->list[i], map);
+    }
+}
+
+static void unmark_buffered(const struct slab *s, uint64_t *map)
+{
+    for (const struct heap *h = heaps_newest(); h; h = h->older) {
+        for (unsigned i = 0; i < REMOTE_BUFFER && !heap_is_lost(h); i++) {
+            if (h->remote[i].slab == s) {
+                map[h->remote[i].word] &= ~h->remote[i].mask;
+            }
+        }
+    }
+}
+
+void heap_mark_live(const struct slab *s, uint64_t *map)
+{
+    slab_mark_out(s, map);
+    const struct heap *h = heap_by_id(slab_owner(s));
+    if (h && !heap_is_lost(h)) {
+        unmark_at_hand(h, s, map);
+    }
+    unmark_buffered(s, map);
+}
+
+size_t heap_at_hand(const struct heap *h, size_t *by_class)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < LISTS + MID_CLASSES; i++) {
+        const struct block *b = i >= LISTS ? h->mid[i - LISTS] : h->front ? h->front->list[i] : NULL;
+        if (!b) {
+            continue;
+        }
+        const struct slab *s = slab_of(b);
+        size_t count = 0;
+        for (; b && slab_of(b) == s && slab_is_slot(s, b) && count < s->nslots; b = b->next) {
+            count++;
+        }
+        by_class[s->klass] += count;
+        bytes += count * slab_stride(s);
+    }
+    return bytes;
+}
+
+static bool holds_slab(const struct unit *unit)
+{
+    return atomic_load_explicit(&((struct unit *)(uintptr_t)unit)->owner, memory_order_relaxed) < OWNER_LIMIT;
+}
+
+static int walk_slab(const struct slab *s, int (*visit)(void *, size_t, void *), void *arg)
+{
+    uint64_t live[BITMAP_WORDS];
+    heap_mark_live(s, live);
+    for (unsigned w = 0; w < slab_words(s); w++) {
+        for (uint64_t bits = live[w]; bits; bits &= bits - 1) {
+            int stop = visit(slab_slot(s, w * 64 + lowest_bit(bits)), slab_stride(s), arg);
+            if (stop) {
+                return stop;
+            }
+        }
+    }
+    return 0;
+}
+
+struct visitor {
+    int (*visit)(void *, size_t, void *);
+    void *arg;
+};
+
+static int visit_big(void *p, size_t bytes, uint32_t heap, void *arg)
+{
+    (void)heap;
+    struct visitor *visitor = arg;
+    return visitor->visit(p, bytes, visitor->arg);
+}
+
+int allot_walk(int (*visit)(void *block, size_t usable, void *arg), void *arg)
+{
+    const struct instance *first = instance_in_use();
+    if (first) {
+        return first->walk(visit, arg);
+    }
+    struct visitor visitor = {visit, arg};
+    for (struct segment *segment = segments_newest(); segment; segment = segment->older) {
+        int stop = 0;
+        if (segment->kind == SEGMENT_RUNS) {
+            stop = runs_walk(segment, visit_big, &visitor);
+        }
+        for (unsigned i = 1; i < UNITS && segment->kind == SEGMENT_UNITS && !stop; i++) {
+            struct unit *unit = segment_unit(segment, i);
+            stop = holds_slab(unit) ? walk_slab((struct slab *)unit, visit, arg) : 0;
+        }
+        if (stop) {
+            return stop;
+        }
+    }
+    return large_walk(visit_big, &visitor);
+}
+
+/* -- proof -- */
+
+static size_t check_list(const struct heap *h, unsigned c, const struct slab *s, unsigned level)
+{
+    size_t slabs = 0;
+    for (; s; s = s->next, slabs++) {
+        CHECK(slab_owner(s) == h->id && s->klass == c && s->level == level, "slab", s);
+        CHECK(!s->next || s->next->prev == s, "slab", s);
+        slab_check(s);
+        CHECK(level == LEVEL_FULL || slab_out(s) < s->nslots, "slab", s);
+    }
+    return slabs;
+}
+
+static size_t check_class(const struct heap *h, unsigned c)
+{
+    const struct heap_class *class = &h->classes[c];
+    size_t slabs = 0;
+    if (class->current) {
+        CHECK(slab_owner(class->current) == h->id && class->current->klass == c, "slab", class->current);
+        slab_check(class->current);
+        slabs++;
+    }
+    for (unsigned l = 0; l <= LEVELS; l++) {
+        CHECK((class->list[l] != NULL) == (class->occupied >> l & 1), "lists of class", class);
+        slabs += check_list(h, c, class->list[l], l);
+    }
+    return slabs;
+}
+
+size_t heap_check(const struct heap *h)
+{
+    size_t slabs = 0;
+    CHECK(heap_by_id(h->id) == h, "heap", h);
+    for (unsigned c = 0; c < CLASSES; c++) {
+        slabs += check_class(h, c);
+    }
+    return slabs;
+}
+
+bool allot_check(void)
+{
+    const struct instance *first = instance_in_use();
+    if (first) {
+        return first->check();
+    }
+    segments_check();
+    runs_check();
+    large_check();
+    size_t listed = 0, lost = 0, found = 0;
+    for (const struct heap *h = heaps_newest(); h; h = h->older) {
+        listed += heap_is_lost(h) ? 0 : heap_check(h);
+    }
+    for (struct segment *segment = segments_newest(); segment; segment = segment->older) {
+        for (unsigned i = 1; i < UNITS && segment->kind == SEGMENT_UNITS; i++) {
+            struct unit *unit = segment_unit(segment, i);
+            if (holds_slab(unit)) {
+                const struct heap *h = heap_by_id(slab_owner((struct slab *)unit));
+                CHECK(h, "slab", unit);
+                lost += heap_is_lost(h);
+                found++;
+            }
+        }
+    }
+    CHECK(found == listed + lost, "slabs of all heaps", &listed);
+    return true;
+}

@@ -1,0 +1,45 @@
+/* os/fault.c - see os/fault.h. */
+#include "os/fault.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int os_write(int fd, const char *text, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, text, length);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return -errno;
+        }
+        text += n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+void os_say(const char *format, ...)
+{
+    char line[512] = "allot: ";
+    enum { PREFIX = 7 };
+    int saved = errno;
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(line + PREFIX, sizeof line - PREFIX - 1, format, args);
+    va_end(args);
+    size_t length = n < 0 ? 0 : (size_t)n < sizeof line - PREFIX - 1 ? (size_t)n : sizeof line - PREFIX - 2;
+    line[PREFIX + length] = '\n';
+    os_write(STDERR_FILENO, line, PREFIX + length + 1);
+    errno = saved;
+}
+
+void allot_fault(const char *crime, const char *object, const void *address)
+{
+    os_say("%s: %s at %p", crime, object, address);
+    abort();
+}

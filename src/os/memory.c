@@ -1,0 +1,193 @@
+/* os/memory.c - mmap and its kin, behind os/memory.h. */
+#define _GNU_SOURCE
+#include "os/memory.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+#include "base/bits.h"
+
+size_t os_page = 4096;
+
+static atomic_size_t mapped;
+static atomic_long failing = LONG_MAX; /* requests left before they fail; LONG_MAX: never */
+
+void os_memory_init(void)
+{
+    size_t page = getauxval(AT_PAGESZ);
+    if (is_power_of_2(page)) {
+        os_page = page;
+    }
+}
+
+void os_fail_after(long n)
+{
+    atomic_store(&failing, n < 0 ? LONG_MAX : n);
+}
+
+static bool refused(void)
+{
+    if (likely(atomic_load_explicit(&failing, memory_order_relaxed) == LONG_MAX)) {
+        return false;
+    }
+    long left = atomic_load(&failing);
+    while (left != LONG_MAX && left > 0) {
+        if (atomic_compare_exchange_weak(&failing, &left, left - 1)) {
+            return false;
+        }
+    }
+    return left == 0;
+}
+
+static void *map(void *hint, size_t length)
+{
+    void *at = mmap(hint, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+void *os_map(size_t length)
+{
+    length = align_up(length, os_page);
+    void *at = length != 0 && !refused() ? map(NULL, length) : NULL;
+    if (!at) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    atomic_fetch_add_explicit(&mapped, length, memory_order_relaxed);
+    return at;
+}
+
+/* Where the next aligned mapping is asked for: right below the last one, so that neighbours merge into one area of the
+ * kernel's and no slack has to be mapped and cut off. */
+static _Atomic(uintptr_t) next_hint;
+
+static void *map_aligned(size_t length, size_t align)
+{
+    uintptr_t below = atomic_load_explicit(&next_hint, memory_order_relaxed);
+    if (below > length + align) {
+        void *wish = (void *)align_down(below - length, align);
+        char *at = map(wish, length);
+        if (at && ((uintptr_t)at & (align - 1)) == 0) {
+            return at;
+        }
+        if (at) {
+            munmap(at, length);
+        }
+    }
+    size_t slack = align - os_page;
+    if (length + slack < length) {
+        return NULL;
+    }
+    char *wide = map(NULL, length + slack);
+    if (!wide) {
+        return NULL;
+    }
+    char *at = (char *)align_up((uintptr_t)wide, align);
+    if (at > wide) {
+        munmap(wide, (size_t)(at - wide));
+    }
+    char *end = wide + length + slack;
+    if (end > at + length) {
+        munmap(at + length, (size_t)(end - (at + length)));
+    }
+    return at;
+}
+
+void *os_map_aligned(size_t length, size_t align)
+{
+    align = size_max(align, os_page);
+    length = align_up(length, os_page);
+    void *at = length != 0 && !refused() ? map_aligned(length, align) : NULL;
+    if (!at) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    atomic_store_explicit(&next_hint, (uintptr_t)at, memory_order_relaxed);
+    atomic_fetch_add_explicit(&mapped, length, memory_order_relaxed);
+    return at;
+}
+
+void os_unmap(void *at, size_t length)
+{
+    int saved = errno;
+    length = align_up(length, os_page);
+    if (munmap(at, length) == 0) {
+        atomic_fetch_sub_explicit(&mapped, length, memory_order_relaxed);
+    } else {
+        madvise(at, length, MADV_DONTNEED);
+    }
+    errno = saved;
+}
+
+size_t os_purge(void *at, size_t length)
+{
+    uintptr_t from = align_up((uintptr_t)at, os_page);
+    uintptr_t to = align_down((uintptr_t)at + length, os_page);
+    if (from >= to) {
+        return 0;
+    }
+    int saved = errno;
+    bool done = madvise((void *)from, to - from, MADV_DONTNEED) == 0;
+    errno = saved;
+    return done ? to - from : 0;
+}
+
+bool os_resize(void *at, size_t old, size_t now)
+{
+    old = align_up(old, os_page);
+    now = align_up(now, os_page);
+    if (now < old) {
+        os_unmap((char *)at + now, old - now);
+        return true;
+    }
+    if (now == old) {
+        return true;
+    }
+    int saved = errno;
+    bool done = !refused() && mremap(at, old, now, 0) != MAP_FAILED;
+    errno = saved;
+    if (done) {
+        atomic_fetch_add_explicit(&mapped, now - old, memory_order_relaxed);
+    }
+    return done;
+}
+
+bool os_move(void *at, size_t old, void *place, size_t now)
+{
+    old = align_up(old, os_page);
+    int saved = errno;
+    bool done = !refused() && mremap(at, old, now, MREMAP_MAYMOVE | MREMAP_FIXED, place) != MAP_FAILED;
+    errno = saved;
+    if (done) {
+        atomic_fetch_sub_explicit(&mapped, old, memory_order_relaxed);
+    }
+    return done;
+}
+
+size_t os_resident(void *at, size_t length)
+{
+    enum { CHUNK = 1024 };
+    unsigned char pages[CHUNK];
+    size_t resident = 0;
+    int saved = errno;
+    for (size_t done = 0; done < length; done += CHUNK * os_page) {
+        size_t part = size_min(length - done, CHUNK * os_page);
+        if (mincore((char *)at + done, part, pages) != 0) {
+            continue;
+        }
+        for (size_t i = 0; i < (part + os_page - 1) / os_page; i++) {
+            resident += pages[i] & 1 ? os_page : 0;
+        }
+    }
+    errno = saved;
+    return resident;
+}
+
+size_t os_mapped(void)
+{
+    return atomic_load_explicit(&mapped, memory_order_relaxed);
+}

@@ -1,0 +1,44 @@
+/* os/memory.h - address space and pages from the system.
+ *
+ * Every request for memory goes through here, so that running out can be rehearsed (os_fail_after) and what is mapped
+ * can be counted. All memory is private, anonymous, readable and writable; it costs nothing until it is touched. Any
+ * thread. Lengths are bytes; they are rounded up to whole pages.
+ */
+#ifndef OS_MEMORY_H
+#define OS_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Bytes of a page; known after os_memory_init, which may be called more than once. */
+extern size_t os_page;
+void os_memory_init(void);
+
+/* Zeroed memory, or NULL with ENOMEM. The aligned form wants a power of two. */
+void *os_map(size_t length);
+void *os_map_aligned(size_t length, size_t align);
+
+/* Gives a mapping, or whole pages of one, back. When the system cannot split a mapping any further the pages are purged
+ * and the address space stays taken. */
+void os_unmap(void *at, size_t length);
+
+/* Makes whole pages inside [at, at + length) zero and not resident. Returns the bytes covered. */
+size_t os_purge(void *at, size_t length);
+
+/* Makes a mapping `now` bytes long in place; false when what follows it is taken. Shrinking always succeeds. */
+bool os_resize(void *at, size_t old, size_t now);
+
+/* Moves the pages of a mapping into another one of `now` bytes, which they replace; the old one is gone. No copying.
+ * False, and nothing has changed, when the system refuses. */
+bool os_move(void *at, size_t old, void *place, size_t now);
+
+/* How many bytes of [at, at + length) lie in memory now. */
+size_t os_resident(void *at, size_t length);
+
+/* Bytes mapped through here at present. */
+size_t os_mapped(void);
+
+/* After n more requests for memory each one fails; negative: none does. */
+void os_fail_after(long n);
+
+#endif

@@ -1,0 +1,46 @@
+/* span/large.h - blocks with a mapping of their own: above 2 MiB, or aligned beyond what a run can be.
+ *
+ * They begin at a multiple of 4 MiB, where no other block does: one test of an address tells them (and NULL) from all
+ * others. They are exact to a page, grow in place or move by mremap without copying, and go back to the system when freed.
+ */
+#ifndef SPAN_LARGE_H
+#define SPAN_LARGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A zeroed block of at least `bytes`, marked as `heap`'s. NULL with ENOMEM. */
+void *large_alloc(size_t bytes, size_t align, uint32_t heap);
+
+/* `p` is where a large block begins: anything else faults. Returns its length in bytes. */
+size_t large_free(void *p);
+
+/* Length in bytes of the large block at `p`, and whose it is; 0 when none begins there. */
+size_t large_length(const void *p);
+uint32_t large_heap(const void *p);
+
+/* Makes it `bytes` long where it stands; false, and unchanged, when that cannot be. */
+bool large_resize(void *p, size_t bytes);
+
+/* Makes it `bytes` long elsewhere, without copying. NULL with ENOMEM, and unchanged. */
+void *large_move(void *p, size_t bytes);
+
+/* Frees every large block of `heap`. Returns the bytes freed. */
+size_t large_free_all(uint32_t heap);
+
+struct large_totals {
+    size_t bytes, blocks;
+};
+struct large_totals large_totals(void);
+
+/* Calls `visit` for each block; stops at a value other than 0 and returns it. */
+int large_walk(int (*visit)(void *p, size_t bytes, uint32_t heap, void *arg), void *arg);
+
+bool large_check(void);
+
+void large_lock(void);
+void large_unlock(void);
+void large_lock_reset(void);
+
+#endif

@@ -1,0 +1,241 @@
+/* span/segment.c - the pool of units.
+ *
+ * Segments with a free unit hang on lists by how many they have. A taker gets a unit of the fullest segment, so that
+ * sparse ones run empty and whole segments become free for page runs. (Hunter et al., "Beyond malloc efficiency to fleet
+ * efficiency", OSDI 2021, place by fullness at the grain of huge pages.)
+ *
+ * Free units stay resident up to a bound, and beyond it the pages of the segment at hand are purged. A list search is one
+ * bit scan; every call is O(1) but for the purge.
+ */
+#include "span/segment.h"
+
+#include "os/fault.h"
+#include "os/memory.h"
+#include "span/map.h"
+
+static struct os_lock lock;
+static struct segment *by_free[UNITS]; /* by_free[n]: segments of n free units, n >= 1 */
+static uint64_t by_free_map;           /* bit n: by_free[n] is not empty */
+static _Atomic(struct segment *) newest;
+static size_t count;       /* segments */
+static size_t used_units;  /* taken, singly or with a whole segment */
+static size_t dirty_units; /* free, perhaps resident */
+
+/* Units that may stay resident though free: 1 MiB, and an eighth of what is in use. */
+static size_t dirty_bound(void)
+{
+    return 16 + used_units / 8;
+}
+
+static void list_remove(struct segment *s)
+{
+    unsigned n = count_bits(s->free);
+    if (s->prev) {
+        s->prev->next = s->next;
+    } else {
+        by_free[n] = s->next;
+        if (!s->next) {
+            by_free_map &= ~((uint64_t)1 << n);
+        }
+    }
+    if (s->next) {
+        s->next->prev = s->prev;
+    }
+}
+
+static void list_insert(struct segment *s)
+{
+    unsigned n = count_bits(s->free);
+    if (n == 0) {
+        return;
+    }
+    s->prev = NULL;
+    s->next = by_free[n];
+    if (s->next) {
+        s->next->prev = s;
+    }
+    by_free[n] = s;
+    by_free_map |= (uint64_t)1 << n;
+}
+
+/* Changes which units are free, and the list with it. */
+static void set_free(struct segment *s, uint64_t free)
+{
+    if (s->free) {
+        list_remove(s);
+    }
+    s->free = free;
+    list_insert(s);
+}
+
+#define ALL_UNITS (~(uint64_t)1)
+
+static struct segment *segment_map(void)
+{
+    struct segment *s = os_map_aligned(SEGMENT_SIZE, SEGMENT_SIZE);
+    if (!s) {
+        return NULL;
+    }
+    if (!map_set(s, MAP_SEGMENT)) {
+        os_unmap(s, SEGMENT_SIZE);
+        return NULL;
+    }
+    for (unsigned i = 0; i < UNITS; i++) {
+        atomic_store_explicit(&segment_unit(s, i)->owner, OWNER_FREE, memory_order_relaxed);
+    }
+    s->kind = SEGMENT_UNITS;
+    s->older = atomic_load_explicit(&newest, memory_order_relaxed);
+    atomic_store_explicit(&newest, s, memory_order_release);
+    count++;
+    set_free(s, ALL_UNITS);
+    return s;
+}
+
+struct unit *unit_take(void)
+{
+    os_lock(&lock);
+    struct segment *s = by_free_map ? by_free[lowest_bit(by_free_map)] : segment_map();
+    if (!s) {
+        os_unlock(&lock);
+        return NULL;
+    }
+    uint64_t wanted = s->free & s->dirty ? s->free & s->dirty : s->free;
+    unsigned i = lowest_bit(wanted);
+    uint64_t bit = (uint64_t)1 << i;
+    if (s->dirty & bit) {
+        s->dirty &= ~bit;
+        dirty_units--;
+    }
+    set_free(s, s->free & ~bit);
+    used_units++;
+    os_unlock(&lock);
+    return segment_unit(s, i);
+}
+
+/* Purges the dirty units among `units`, neighbours in one call. */
+static size_t purge(struct segment *s, uint64_t units)
+{
+    size_t bytes = 0;
+    units &= s->dirty;
+    for (unsigned i = 1; i < UNITS; i++) {
+        if (!(units >> i & 1)) {
+            continue;
+        }
+        unsigned from = i;
+        for (; i < UNITS && (units >> i & 1); i++) {
+            segment_unit(s, i)->touched = 0;
+        }
+        bytes += os_purge((char *)s + from * UNIT_SIZE, (i - from) * UNIT_SIZE);
+    }
+    s->dirty &= ~units;
+    dirty_units -= count_bits(units);
+    return bytes;
+}
+
+void unit_give(struct unit *unit)
+{
+    struct segment *s = segment_of(unit);
+    uint64_t bit = (uint64_t)1 << unit_index(unit);
+    os_lock(&lock);
+    atomic_store_explicit(&unit->owner, OWNER_FREE, memory_order_relaxed);
+    used_units--;
+    s->dirty |= bit;
+    dirty_units++;
+    set_free(s, s->free | bit);
+    if (dirty_units > dirty_bound()) {
+        purge(s, s->free);
+    }
+    os_unlock(&lock);
+}
+
+struct segment *segment_take(void)
+{
+    os_lock(&lock);
+    struct segment *s = by_free[UNITS - 1] ? by_free[UNITS - 1] : segment_map();
+    if (s) {
+        purge(s, ALL_UNITS);
+        set_free(s, 0);
+        used_units += UNITS - 1;
+    }
+    os_unlock(&lock);
+    return s;
+}
+
+void segment_give(struct segment *s)
+{
+    os_lock(&lock);
+    s->kind = SEGMENT_UNITS;
+    for (unsigned i = 1; i < UNITS; i++) {
+        struct unit *unit = segment_unit(s, i);
+        atomic_store_explicit(&unit->owner, OWNER_FREE, memory_order_relaxed);
+        unit->touched = UNIT_SIZE / 16;
+    }
+    used_units -= UNITS - 1;
+    s->dirty = ALL_UNITS;
+    dirty_units += UNITS - 1;
+    set_free(s, ALL_UNITS);
+    if (dirty_units > dirty_bound()) {
+        purge(s, s->free);
+    }
+    os_unlock(&lock);
+}
+
+size_t segments_trim(void)
+{
+    size_t bytes = 0;
+    os_lock(&lock);
+    for (struct segment *s = newest; s; s = s->older) {
+        bytes += purge(s, s->free);
+    }
+    os_unlock(&lock);
+    return bytes;
+}
+
+struct segment *segments_newest(void)
+{
+    return atomic_load_explicit(&newest, memory_order_acquire);
+}
+
+size_t segments_count(void)
+{
+    return count;
+}
+
+bool segments_check(void)
+{
+    size_t dirty = 0, used = 0, segments = 0;
+    os_lock(&lock);
+    for (struct segment *s = newest; s; s = s->older) {
+        segments++;
+        CHECK((s->free & 1) == 0, "segment", s);
+        CHECK((s->dirty & ~s->free) == 0, "segment", s);
+        CHECK(map_get(s) == MAP_SEGMENT, "segment", s);
+        dirty += count_bits(s->dirty);
+        used += UNITS - 1 - count_bits(s->free);
+    }
+    for (unsigned n = 1; n < UNITS; n++) {
+        CHECK((by_free[n] != NULL) == (by_free_map >> n & 1), "segment list", &by_free[n]);
+        for (struct segment *s = by_free[n]; s; s = s->next) {
+            CHECK(count_bits(s->free) == n, "segment", s);
+            CHECK(!s->next || s->next->prev == s, "segment", s);
+        }
+    }
+    CHECK(segments == count && dirty == dirty_units && used == used_units, "segment pool", &count);
+    os_unlock(&lock);
+    return true;
+}
+
+void segments_lock(void)
+{
+    os_lock(&lock);
+}
+
+void segments_unlock(void)
+{
+    os_unlock(&lock);
+}
+
+void segments_lock_reset(void)
+{
+    os_lock_reset(&lock);
+}

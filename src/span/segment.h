@@ -1,0 +1,123 @@
+/* span/segment.h - 4 MiB pieces of address space, cut into 64 units of 64 KiB.
+ *
+ *   segment (4 MiB aligned)
+ *   +-----------------------------------------------+---------+---------+-- ... --+---------+
+ *   | unit 0: the records of the others             | unit 1  | unit 2  |         | unit 63 |
+ *   |  64 unit headers x 64 B | 63 x 960 B bitmaps   |  data   |  data   |         |  data   |
+ *   +-----------------------------------------------+---------+---------+-- ... --+---------+
+ *
+ * The header of the unit that holds an address is found by arithmetic alone, and headers lie densely: 64 of them are one
+ * page and use every set of the cache once. Data units hold nothing but blocks, so a block whose size is a multiple of a
+ * power of two up to 64 KiB can be aligned to it. Segments are never unmapped, only purged, so a header may be read at
+ * any time.
+ *
+ * A data unit is free, holds a slab (slab/slab.h), or is one of the 63 of a segment of page runs (span/run.h).
+ */
+#ifndef SPAN_SEGMENT_H
+#define SPAN_SEGMENT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bits.h"
+#include "os/lock.h"
+
+#define SEGMENT_SHIFT 22
+#define SEGMENT_SIZE  ((size_t)1 << SEGMENT_SHIFT)
+#define UNIT_SHIFT    16
+#define UNIT_SIZE     ((size_t)1 << UNIT_SHIFT)
+#define UNITS         64
+#define HEADER_SIZE   64
+#define BITMAP_WORDS  60 /* of each of a unit's two bitmaps: 3840 slots of 16 bytes */
+
+/* The owner word of a unit: the id of a heap, or what else it is. Ids begin at 1. */
+#define OWNER_FREE  0xffffff00u /* nobody's; header 0 of a segment says so too */
+#define OWNER_RUN   0xffffff01u /* part of a segment of page runs */
+#define OWNER_LIMIT 0xffffff00u /* owners from here on are no ids */
+
+/* How every unit header begins. */
+struct unit {
+    _Atomic uint32_t owner;
+    uint16_t touched; /* in 16 bytes: how far from its start the unit has been written since it was last purged */
+    uint16_t reserved;
+};
+
+enum segment_kind { SEGMENT_UNITS, SEGMENT_RUNS };
+
+/* Header 0 of a segment: the record of the whole. All but `owner` is the segment lock's. */
+struct segment {
+    _Atomic uint32_t owner; /* OWNER_FREE: no block lies in unit 0 */
+    uint8_t kind;
+    uint8_t longest_level; /* of runs: the list it is on, see span/run.c */
+    uint16_t longest;      /* of runs: pages of the longest hole */
+    uint64_t free;         /* units that are free; never bit 0 */
+    uint64_t dirty;        /* of those, the ones with pages that may be resident */
+    struct segment *next, *prev;
+    struct segment *older; /* the chain of all segments, newest first */
+};
+
+static inline struct segment *segment_of(const void *p)
+{
+    return (struct segment *)((uintptr_t)p & ~(uintptr_t)(SEGMENT_SIZE - 1));
+}
+
+static inline struct unit *unit_of(const void *p)
+{
+    uintptr_t at = (uintptr_t)p;
+    uintptr_t header = (at >> (UNIT_SHIFT - 6)) & (HEADER_SIZE * (UNITS - 1));
+    return (struct unit *)((at & ~(uintptr_t)(SEGMENT_SIZE - 1)) + header);
+}
+
+static inline struct unit *segment_unit(struct segment *segment, unsigned index)
+{
+    return (struct unit *)((char *)segment + index * HEADER_SIZE);
+}
+
+static inline unsigned unit_index(const struct unit *unit)
+{
+    return (unsigned)((uintptr_t)unit / HEADER_SIZE % UNITS);
+}
+
+static inline char *unit_data(const struct unit *unit)
+{
+    return (char *)segment_of(unit) + unit_index(unit) * UNIT_SIZE;
+}
+
+/* The two bitmaps of a data unit: slots freed by other threads, and slots that are free. Zero while the unit is free. */
+static inline _Atomic uint64_t *unit_remote_bits(const struct unit *unit)
+{
+    char *bitmaps = (char *)segment_of(unit) + HEADER_SIZE * UNITS;
+    return (_Atomic uint64_t *)bitmaps + (unit_index(unit) - 1) * 2 * BITMAP_WORDS;
+}
+
+static inline uint64_t *unit_free_bits(const struct unit *unit)
+{
+    return (uint64_t *)unit_remote_bits(unit) + BITMAP_WORDS;
+}
+
+/* A free unit of the fullest segment that has one, or NULL with ENOMEM. Its bytes from unit->touched on are zero. */
+struct unit *unit_take(void);
+
+/* Gives a unit back; both bitmaps are zero. It may stay resident for the next taker, within a bound. */
+void unit_give(struct unit *unit);
+
+/* A segment all of whose units are free, for the taker alone, or NULL with ENOMEM; and back. */
+struct segment *segment_take(void);
+void segment_give(struct segment *segment);
+
+/* Purges every free unit. Returns the bytes that were covered. */
+size_t segments_trim(void);
+
+/* The chain of all segments, newest first. Segments are only ever added. */
+struct segment *segments_newest(void);
+size_t segments_count(void);
+
+/* Bytes of free units that may be resident, for the bound on them. */
+bool segments_check(void);
+
+void segments_lock(void);
+void segments_unlock(void);
+void segments_lock_reset(void);
+
+#endif
