@@ -235,7 +235,7 @@ static int add_big(void *p, size_t bytes, uint32_t heap, void *arg)
 {
     struct big_sum *sum = arg;
     if (heap == sum->id) {
-        bool large = ((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0;
+        bool large = begins_large(p);
         sum->out->live += bytes;
         sum->out->mapped += bytes;
         sum->out->blocks++;
