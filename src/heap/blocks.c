@@ -56,12 +56,12 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
     return p;
 }
 
-void big_free(void *p, uint32_t owner)
+void big_free(void *p)
 {
     size_t bytes = 0;
-    if (((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0) {
+    if (begins_large(p)) {
         bytes = large_free(p);
-    } else if (owner == OWNER_RUN) {
+    } else if (slab_owner(slab_of(p)) == OWNER_RUN) {
         bytes = run_free(p);
     } else {
         allot_fault("free of what is no live block", "address", p);
@@ -71,7 +71,7 @@ void big_free(void *p, uint32_t owner)
 
 size_t block_size(const void *p)
 {
-    if (((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0) {
+    if (begins_large(p)) {
         return large_length(p);
     }
     const struct slab *s = slab_of(p);

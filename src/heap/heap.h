@@ -146,8 +146,20 @@ void *heap_alloc(struct heap *h, size_t size, bool *zeroed);
 
 /* A block of more than SLAB_MAX bytes, or aligned to more. */
 void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed);
-/* Frees p when it is no slot; its unit says `owner`. */
-void big_free(void *p, uint32_t owner);
+/* NULL, and every large block, begin where no other block does. */
+static inline bool begins_large(const void *p)
+{
+    return ((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0;
+}
+
+/* p is no slot. Nothing is read for a large block that may be gone already. */
+static inline bool is_big(const void *p)
+{
+    return begins_large(p) || slab_owner(slab_of(p)) >= OWNER_LIMIT;
+}
+
+/* Frees p, which is no slot. */
+void big_free(void *p);
 /* The usable bytes of a live block of any kind. */
 size_t block_size(const void *p);
 
