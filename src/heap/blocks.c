@@ -43,6 +43,7 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
+    size = size_max(size, 1);
     void *p;
     if (size <= RUN_MAX && align <= RUN_MAX_ALIGN) {
         p = run_alloc(size, align, heap, zeroed);
