@@ -189,7 +189,7 @@ static void op_grow(void)
     if (number < 0)
         return;
     size_t old = oracle->block[number].asked, size = input_byte(&model.in) < 192 ? old + old / 2 + 1 : old - old / 3;
-    if (size > (size_t)64 << 20 || too_much(size, 1))
+    if (size > (size_t)8 << 20 || too_much(size, 1))
         return;
     struct block was = oracle_remove(oracle, (uint32_t)number);
     moved(was, realloc(was.p, size), size);
