@@ -90,7 +90,7 @@ class Runner:
 
         system, ours = play("system", None), play("preload", self.library)
         row["verdict"], row["detail"] = self.judge(system, ours, lambda: play("again", None))
-        if row["verdict"] != "passed" and self.keep:
+        if self.keep:
             for one in (system, ours):
                 self.write_transcript(one, self.keep / case.name)
         remove(room)
@@ -178,7 +178,7 @@ def parse(argv):
     parser.add_argument("--jobs", type=int, default=1, help="cases at a time (1)")
     parser.add_argument("--repeat", type=int, default=1, help="run the chosen cases this many times (1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too ('-': standard output)")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave what both sides of a failed case showed there")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave what both sides of each case showed there")
     args = parser.parse_args(argv)
     unknown = set(args.only or ()) - {c.name for c in TABLE}
     if unknown:

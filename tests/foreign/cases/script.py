@@ -17,10 +17,10 @@ def _(t):
 
 @case("perl-modules", programs="perl")
 def _(t):
-    """perl: every core module that loads alone, then Test::Harness over generated tests, B::Deparse, perldoc"""
+    """perl: a quarter of the core modules loaded, then Test::Harness over generated tests, B::Deparse, perldoc"""
     t.run("perl", PROGRAMS / "words.pl", 400000, timeout=900)
     t.shell("""
-        find /usr/share/perl/5.* -name '*.pm' | LC_ALL=C sort | head -700 | while read -r f; do
+        find /usr/share/perl/5.* -name '*.pm' | LC_ALL=C sort | awk 'NR % 4 == 0' | while read -r f; do
             perl -c "$f" > /dev/null 2>&1 < /dev/null && echo "$f ok" || echo "$f $?"
         done""", timeout=900)
     for i in range(40):
@@ -32,7 +32,7 @@ def _(t):
             like("x" x 1000, qr/^(x{{10}})+$/);
         """)
     t.shell("prove -j2 --nocolor t | sed 's/^Files=.*//; s/ *[0-9]* ms//' | sort")
-    t.run("perl", "-MO=Deparse", PROGRAMS / "words.pl")
+    t.run("perl", "-MO=Deparse", PROGRAMS / "words.pl", env={"PERL_HASH_SEED": "0"})
 
 
 @case("lua", programs="lua5.4", quick=True)
