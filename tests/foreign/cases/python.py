@@ -16,10 +16,10 @@ SOAK = """
     thread threading_local threadedtempfile queue concurrent_futures asyncio selectors socket socketserver httpservers
     urllib2_localnet xmlrpc ftplib smtplib signal fork1 wait4 posix os pty eintr faulthandler atexit
     pickle copy shelve dbm bz2 lzma gzip zipimport io fileio bufio buffer file tempfile shutil codecs unicode
-    hashlib random xml_etree pyexpat sax minidom csv email logging weakref weakset tracemalloc capi descr super
+    hashlib random xml_etree pyexpat sax minidom csv email logging weakref weakset tracemalloc descr super
     generators coroutines asyncgen contextlib exceptions traceback itertools functools collections ordered_dict heapq
     bisect sort tuple slice range int long float complex fractions statistics string format fstring enum dataclasses
-    typing ast compile compileall tokenize parser symtable import importlib runpy sys sysconfig userdict unittest
+    typing ast compile compileall tokenize symtable import importlib runpy sys sysconfig userdict unittest
     multibytecodec iter scope peepholer dis inspect pydoc doctest difflib textwrap pprint datetime zoneinfo calendar
 """
 
@@ -64,7 +64,7 @@ BUILT = sorted(
 )
 
 
-@case("python-sqlite3", files=BUILT or ("a CPython with test_sqlite3",), timeout=900)
+@case("python-sqlite3", files=BUILT or ("a CPython with test_sqlite3",), quick=True)
 def _(t):
     """CPython's test_sqlite3, by an interpreter that has it (Debian's has not)"""
     home = Path(BUILT[0])
