@@ -1,8 +1,55 @@
-# A thin hand on CMake: every target also works as `cmake --workflow` would run it.
-BUILD ?= build
-JOBS  ?= $(shell nproc)
+# A thin hand on CMake: each target finds what it needs, configures, builds and runs.
+
+PRESET ?= release
+JOBS   ?= $(shell nproc)
+PREFIX ?= /usr/local
+MAKEFLAGS += --no-print-directory
+
+# The directory of the preset, as CMakePresets.json has it.
+BUILD  := $(if $(filter release,$(PRESET)),build,build-$(PRESET))
+CONFIGURE := @cmake --preset $(PRESET) >/dev/null
+COMPILE := @cmake --build --preset $(PRESET) -j $(JOBS)
 
 .PHONY: all
-all:
-	@cmake --preset release -B $(BUILD) >/dev/null
-	@cmake --build $(BUILD) -j $(JOBS)
+all: ## build everything into build/
+	@tools/deps build
+	$(CONFIGURE)
+	$(COMPILE)
+
+.PHONY: try
+try: ## run real programs on the system's malloc and on allot's, side by side
+	@tools/deps build try
+	$(CONFIGURE)
+	$(COMPILE) --target allot_malloc_shared measure
+	@python3 bench/try.py --build $(BUILD) $(ARGS)
+
+.PHONY: test
+test: ## build and run the tests; PRESET=asan, ubsan, tsan or debug for another build
+	@tools/deps build test
+	$(CONFIGURE)
+	$(COMPILE)
+	@ctest --preset $(PRESET) -j $(JOBS)
+
+.PHONY: soak
+soak: ## the long tests: real programs' own test suites under allot
+	@tools/deps build test soak
+	$(CONFIGURE)
+	$(COMPILE)
+	@ctest --preset soak
+
+.PHONY: install
+install: all ## install below PREFIX (/usr/local), staged under DESTDIR where that is set
+	@cmake --install $(BUILD) --prefix $(PREFIX) >/dev/null
+
+.PHONY: format
+format: ## lay out the sources as .clang-format says
+	@tools/deps format
+	@git ls-files '*.c' '*.h' '*.cpp' | xargs clang-format -i
+
+.PHONY: clean
+clean: ## remove every build
+	@rm -rf build build-debug build-asan build-ubsan build-tsan
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10

@@ -5,9 +5,9 @@
  * program that links the toolkit, the toolkit's functions use the drop-in's heap.
  *
  * Sizes are bytes. A block is aligned to 16 bytes, also when it is smaller. Every function may be called by any thread
- * at any time after the process has begun, in destructors and after a thread's own storage is gone included; none may be
- * called from a signal handler. A pointer function that fails returns NULL and sets errno. A block that is not of this
- * heap, or is freed twice, ends the process with one line on standard error, where it is seen.
+ * at any time after the process has begun, in destructors and after a thread's own storage is gone included; none may
+ * be called from a signal handler. A pointer function that fails returns NULL and sets errno. A block that is not of
+ * this heap, or is freed twice, ends the process with one line on standard error, where it is seen.
  */
 #ifndef ALLOT_MALLOC_H
 #define ALLOT_MALLOC_H
@@ -34,8 +34,8 @@ ALLOT_API void *allot_malloc(size_t size) __attribute__((malloc, alloc_size(1)))
 ALLOT_API void *allot_calloc(size_t n, size_t size) __attribute__((malloc, alloc_size(1, 2)));
 
 /* Makes `p` at least `size` bytes long, moving it if need be: the contents up to the lesser of both sizes are kept. On
- * failure (ENOMEM) the old block is untouched. `p` NULL: as malloc. `size` 0 with a block: frees it and returns NULL, as
- * glibc does. C23 7.24.3.7. */
+ * failure (ENOMEM) the old block is untouched. `p` NULL: as malloc. `size` 0 with a block: frees it and returns NULL,
+ * as glibc does. C23 7.24.3.7. */
 ALLOT_API void *allot_realloc(void *p, size_t size) __attribute__((alloc_size(2)));
 
 /* As realloc to n * size bytes; ENOMEM, and the block untouched, when the product overflows. POSIX 2024. */
@@ -44,8 +44,8 @@ ALLOT_API void *allot_reallocarray(void *p, size_t n, size_t size) __attribute__
 /* Gives a block back; NULL is ignored. errno is kept. Any thread. */
 ALLOT_API void allot_free(void *p);
 
-/* As free, by one who knows what was asked for: `size` as given to malloc, calloc or realloc; `align` and `size` as given
- * to aligned_alloc. C23 7.24.3.4 and .5. */
+/* As free, by one who knows what was asked for: `size` as given to malloc, calloc or realloc; `align` and `size` as
+ * given to aligned_alloc. C23 7.24.3.4 and .5. */
 ALLOT_API void allot_free_sized(void *p, size_t size);
 ALLOT_API void allot_free_aligned_sized(void *p, size_t align, size_t size);
 
@@ -73,13 +73,13 @@ ALLOT_API size_t allot_malloc_usable_size(const void *p);
 /* Makes a block at least `size` bytes long where it stands: true, or false and nothing has changed. Never copies. */
 ALLOT_API bool allot_try_expand(void *p, size_t size);
 
-/* Gives every page that holds nothing back to the system, now. Returns the bytes given back. Blocks freed by this thread
- * and by threads that have ended are covered; what another live thread holds at hand is its own until it next comes by.
- * Cost: one visit per slab. */
+/* Gives every page that holds nothing back to the system, now. Returns the bytes given back. Blocks freed by this
+ * thread and by threads that have ended are covered; what another live thread holds at hand is its own until it next
+ * comes by. Cost: one visit per slab. */
 ALLOT_API size_t allot_trim(void);
 
-/* Sets an option as ALLOT_OPTIONS=name=value would: 0, or -EINVAL (and one line on standard error) when there is no such
- * option or the value is not one of its values; the option keeps what it had. */
+/* Sets an option as ALLOT_OPTIONS=name=value would: 0, or -EINVAL (and one line on standard error) when there is no
+ * such option or the value is not one of its values; the option keeps what it had. */
 ALLOT_API int allot_option(const char *name, const char *value);
 
 /* -- what the heap can tell ------------------------------------------------------------------------------------- */

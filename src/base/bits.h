@@ -13,63 +13,30 @@
 #define MIB ((size_t)1 << 20)
 #define GIB ((size_t)1 << 30)
 
-static inline bool is_power_of_2(size_t x)
-{
-    return x != 0 && (x & (x - 1)) == 0;
-}
+static inline bool is_power_of_2(size_t x) { return x != 0 && (x & (x - 1)) == 0; }
 
 /* `align` is a power of two; the result wraps when x is within align of the top. */
-static inline size_t align_up(size_t x, size_t align)
-{
-    return (x + align - 1) & ~(align - 1);
-}
+static inline size_t align_up(size_t x, size_t align) { return (x + align - 1) & ~(align - 1); }
 
-static inline size_t align_down(size_t x, size_t align)
-{
-    return x & ~(align - 1);
-}
+static inline size_t align_down(size_t x, size_t align) { return x & ~(align - 1); }
 
 /* floor(log2 x), x > 0. */
-static inline unsigned log2_floor(size_t x)
-{
-    return 63 - (unsigned)__builtin_clzll(x);
-}
+static inline unsigned log2_floor(size_t x) { return 63 - (unsigned)__builtin_clzll(x); }
 
-static inline unsigned lowest_bit(uint64_t x)
-{
-    return (unsigned)__builtin_ctzll(x);
-}
+static inline unsigned lowest_bit(uint64_t x) { return (unsigned)__builtin_ctzll(x); }
 
-static inline unsigned count_bits(uint64_t x)
-{
-    return (unsigned)__builtin_popcountll(x);
-}
+static inline unsigned count_bits(uint64_t x) { return (unsigned)__builtin_popcountll(x); }
 
-static inline size_t size_min(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
+static inline size_t size_min(size_t a, size_t b) { return a < b ? a : b; }
 
-static inline size_t size_max(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
+static inline size_t size_max(size_t a, size_t b) { return a > b ? a : b; }
 
 /* Bitmaps: bit i is bit i % 64 of word i / 64. */
-static inline bool bitmap_test(const uint64_t *map, size_t i)
-{
-    return map[i / 64] >> (i % 64) & 1;
-}
+static inline bool bitmap_test(const uint64_t *map, size_t i) { return map[i / 64] >> (i % 64) & 1; }
 
-static inline void bitmap_set(uint64_t *map, size_t i)
-{
-    map[i / 64] |= (uint64_t)1 << (i % 64);
-}
+static inline void bitmap_set(uint64_t *map, size_t i) { map[i / 64] |= (uint64_t)1 << (i % 64); }
 
-static inline void bitmap_clear(uint64_t *map, size_t i)
-{
-    map[i / 64] &= ~((uint64_t)1 << (i % 64));
-}
+static inline void bitmap_clear(uint64_t *map, size_t i) { map[i / 64] &= ~((uint64_t)1 << (i % 64)); }
 
 /* The bits [from, to) of word `w` of a bitmap, as a mask of that word. */
 static inline uint64_t bitmap_word_mask(size_t w, size_t from, size_t to)

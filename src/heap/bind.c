@@ -17,9 +17,10 @@ const struct instance *instance_find(void)
         return NULL;
     }
     if (first->abi != INSTANCE_ABI) {
-        os_say("the preloaded library and the linked one are of versions that cannot share a process (%u and %u): use one "
-               "version of allot",
-               first->abi, INSTANCE_ABI);
+        os_say(
+            "the preloaded library and the linked one are of versions that cannot share a process (%u and %u): use one "
+            "version of allot",
+            first->abi, INSTANCE_ABI);
         abort();
     }
     return first;

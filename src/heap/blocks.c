@@ -43,10 +43,10 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
-    void *p;
-    if (size <= RUN_MAX && align <= RUN_MAX_ALIGN) {
-        p = run_alloc(size, align, heap, zeroed);
-    } else {
+    size = size_max(size, 1);
+    void *p = size <= RUN_MAX && align <= RUN_MAX_ALIGN ? run_alloc(size, align, heap, zeroed) : NULL;
+    if (!p) {
+        /* Also for a run that no segment has room for: its own pages may still be had where 4 MiB are not. */
         *zeroed = true;
         p = large_alloc(size, align, heap);
     }

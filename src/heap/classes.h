@@ -37,8 +37,8 @@ static inline size_t class_size(unsigned c)
     return (size_t)(9 + (c - 16) % 8) << (doubling - 3);
 }
 
-/* The smallest class of at least `size` whose blocks are aligned to `align` (a power of two of at most SLAB_MAX), because
- * units are and its size is a multiple; size is at most SLAB_MAX. */
+/* The smallest class of at least `size` whose blocks are aligned to `align` (a power of two of at most SLAB_MAX),
+ * because units are and its size is a multiple; size is at most SLAB_MAX. */
 static inline unsigned class_of_aligned(size_t size, size_t align)
 {
     unsigned c = class_of_size(size_max(size, align));

@@ -1,11 +1,11 @@
-/* heap/fast.h - the paths that nearly every call takes. Nothing unusual is known here: an empty list, an owner that is not
- * this thread's heap, a trip that has come due are where everything else begins. */
+/* heap/fast.h - the paths that nearly every call takes. Nothing unusual is known here: an empty list, an owner that is
+ * not this thread's heap, a trip that has come due are where everything else begins. */
 #ifndef HEAP_FAST_H
 #define HEAP_FAST_H
 
 #include "heap/heap.h"
 
-void *slow_malloc(size_t size) __attribute__((cold, noinline));
+void *slow_malloc(size_t size) __attribute__((noinline));
 void slow_free(void *p) __attribute__((noinline));
 
 static inline void *fast_malloc(size_t size)
@@ -31,7 +31,7 @@ static inline void fast_free(void *p)
         return;
     }
     if (unlikely(slab_free_local(s, p))) {
-        heap_trip(front.heap, s);
+        heap_settle(front.heap, s);
     }
 }
 

@@ -3,7 +3,8 @@
  * A heap's record is never unmapped, since a late free may still look at its inbox. When a thread ends, its heap waits
  * idle, with all it owns, for the next thread, that takes it over as it is. Ids are never given to another heap.
  *
- * Threads that have no heap - memory was out when they asked for one, or they are past their end - share one, under a lock.
+ * Threads that have no heap - memory was out when they asked for one, or they are past their end - share one, under a
+ * lock.
  */
 #include "heap/heap.h"
 
@@ -41,10 +42,7 @@ struct heap *heap_by_id(uint32_t id)
     return leaf ? atomic_load_explicit(&leaf[id % TABLE_LEAF], memory_order_acquire) : NULL;
 }
 
-struct heap *heaps_newest(void)
-{
-    return atomic_load_explicit(&newest, memory_order_acquire);
-}
+struct heap *heaps_newest(void) { return atomic_load_explicit(&newest, memory_order_acquire); }
 
 bool heap_is_lost(const struct heap *h)
 {
@@ -123,7 +121,7 @@ void heap_flush_front(struct heap *h)
             struct block *next = b->next;
             struct slab *s = slab_of(b);
             if (slab_free_local(s, b)) {
-                heap_trip(h, s);
+                heap_settle(h, s);
             }
             b = next;
         }
@@ -140,10 +138,9 @@ static void thread_ends(void)
     if (!h) {
         return;
     }
-    remote_flush(h);
     heap_flush_front(h);
     remote_drain(h);
-    heap_release_empty(h);
+    heap_retire_current(h);
     front.heap = NULL;
     front.heap_id = 0;
     os_lock(&heaps_lock);
@@ -166,10 +163,7 @@ struct heap *shared_heap_lock(void)
     return shared.id ? &shared : NULL;
 }
 
-void shared_heap_unlock(void)
-{
-    os_unlock(&shared_lock);
-}
+void shared_heap_unlock(void) { os_unlock(&shared_lock); }
 
 struct heap *heap_make_private(size_t bytes)
 {
@@ -221,6 +215,7 @@ void heap_collect_ownerless(struct heap *h)
 
 static void before_fork(void)
 {
+    stats_lock();
     os_lock(&shared_lock);
     os_lock(&heaps_lock);
     runs_lock();
@@ -237,10 +232,11 @@ static void after_fork_in_parent(void)
     runs_unlock();
     os_unlock(&heaps_lock);
     os_unlock(&shared_lock);
+    stats_unlock();
 }
 
-/* Constant work, however many threads and blocks there were: the heaps of the threads that stayed behind are left alone,
- * since they may have been caught in the middle of a change. */
+/* Constant work, however many threads and blocks there were: the heaps of the threads that stayed behind are left
+ * alone, since they may have been caught in the middle of a change. */
 static void after_fork_in_child(void)
 {
     epoch++;
@@ -254,6 +250,7 @@ static void after_fork_in_child(void)
     runs_lock_reset();
     os_lock_reset(&heaps_lock);
     os_lock_reset(&shared_lock);
+    stats_lock_reset();
 }
 
 void heap_init(void)

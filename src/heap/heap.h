@@ -9,8 +9,8 @@
  *      blocks at hand <------+      +-----------------------------------+
  *
  * malloc pops a thread's list; free pushes onto the slab's own list, of which the header is found by arithmetic. Both
- * touch nothing else. When a thread's list is empty, heap_refill moves a slab's free slots there; when a slab's trip comes
- * due, heap_settle moves the slab to the list of its occupancy, or gives it back.
+ * touch nothing else. When a thread's list is empty, heap_refill moves a slab's free slots there; when a slab's trip
+ * comes due, heap_settle moves the slab to the list of its occupancy, or gives it back.
  *
  * A block freed by a thread that does not own its slab is a bit in the slab's remote bitmap (heap/remote.c).
  */
@@ -28,11 +28,11 @@
 
 /* What a thread has at hand. All zero before its first allocation and after its end. */
 struct front {
+    struct block *list[LISTS]; /* list[i]: blocks for sizes of 16 i - 15 to 16 i; all of one slab */
+    uint64_t zeroed[2];        /* bit i: every block of list[i] is zero but for its link */
+    struct heap *heap;
     uint32_t heap_id; /* 0: no heap; never the owner of a slab */
     bool ended;       /* its heap is gone for good: the shared one serves what it still asks for */
-    struct heap *heap;
-    uint64_t zeroed[2];         /* bit i: every block of list[i] is zero but for its link */
-    struct block *list[LISTS];  /* list[i]: blocks for sizes of 16 i - 15 to 16 i; all of one slab */
 };
 
 extern __thread struct front front;
@@ -44,15 +44,7 @@ extern __thread struct front front;
 struct heap_class {
     struct slab *current; /* what refills come from; on no list */
     struct slab *list[LEVELS + 1];
-    uint32_t occupied;    /* bit l: list[l] is not empty */
-};
-
-/* Frees of other heaps' blocks wait here, up to 64 in a word, so that most cost no atomic operation. */
-#define REMOTE_BUFFER 16
-struct remote_word {
-    struct slab *slab;
-    uint64_t mask;
-    unsigned word;
+    uint32_t occupied; /* bit l: list[l] is not empty */
 };
 
 enum heap_state {
@@ -62,25 +54,25 @@ enum heap_state {
     HEAP_PRIVATE, /* a first-class heap: its owner's */
 };
 
-/* Ids of private heaps have this bit: frees of their blocks are never held back in a buffer, since the heap may be reset. */
+/* Ids of private heaps have this bit. */
 #define ID_PRIVATE 0x80000000u
 
 struct heap {
     uint32_t id;
     _Atomic uint32_t state;
-    uint32_t epoch; /* forks of this process's line when the heap was taken; less than the present: its thread is lost */
+    uint32_t
+        epoch; /* forks of this process's line when the heap was taken; less than the present: its thread is lost */
     int tid;
-    struct front *front;        /* its blocks at hand; NULL while idle */
+    struct front *front;          /* its blocks at hand; NULL while idle */
     _Atomic(struct front *) user; /* a private heap's: the front of the thread that may use it */
     _Atomic(struct slab *) inbox; /* slabs with remote frees, by inbox_next */
-    ptrdiff_t out, published;   /* bytes of slots that are out, and what of it is in the process's total */
-    uint64_t mid_zeroed;        /* as front.zeroed, for mid */
-    struct heap *older;         /* the chain of all heaps */
+    ptrdiff_t out, published;     /* bytes of slots that are out, and what of it is in the process's total */
+    uint64_t mid_zeroed;          /* as front.zeroed, for mid */
+    struct heap *older;           /* the chain of all heaps */
     struct heap *next_idle;
-    size_t big;                 /* a private heap's runs and large blocks ever made; 0: none to look for */
+    size_t big;                   /* a private heap's runs and large blocks ever made; 0: none to look for */
     size_t seen_live, seen_slabs; /* what the last survey found (heap/stats.c) */
     struct block *mid[MID_CLASSES];
-    struct remote_word remote[REMOTE_BUFFER];
     struct heap_class classes[CLASSES];
 };
 
@@ -121,14 +113,12 @@ void heap_collect_ownerless(struct heap *h);
 /* A block of class c; the rest of its batch is left in *list, which was empty. NULL with ENOMEM. */
 struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool *zeroed);
 
-/* A slab's trip has come due, or its counters have changed: puts it where it belongs. The owner, after slab_sync. */
-void heap_settle(struct heap *h, struct slab *s);
+/* A slab's trip has come due, or its counters have changed: folds the frees in, moves it to the list of its occupancy
+ * or gives it back, and sets the next trip. The owner. */
+void heap_settle(struct heap *h, struct slab *s) __attribute__((noinline));
 
-/* After slab_free_local said that something is due. */
-void heap_trip(struct heap *h, struct slab *s) __attribute__((cold));
-
-/* Gives back every slab of which nothing is out. */
-void heap_release_empty(struct heap *h);
+/* Hands out from no slab any more, so that every one of which nothing is out goes back; for a heap at rest. */
+void heap_retire_current(struct heap *h);
 
 /* Gives back every slab, whatever is out. The inbox has been emptied. */
 void heap_release_all(struct heap *h);
@@ -144,8 +134,6 @@ size_t bytes_peak(void);
 
 /* Frees p, a slot of a slab that another heap owns. */
 void remote_free(void *p, struct slab *s);
-/* Publishes what the calling thread's buffer holds back. */
-void remote_flush(struct heap *h);
 /* Takes in what others have freed: the owner, or who holds the heap's lock. */
 void remote_drain(struct heap *h);
 /* Forgets the notices, for a heap about to release everything. */
@@ -163,9 +151,15 @@ void big_free(void *p, uint32_t owner);
 /* The usable bytes of a live block of any kind. */
 size_t block_size(const void *p);
 
+/* -- stats.c: figures; the lock that guards its marks in the heaps -- */
+
+void stats_lock(void);
+void stats_unlock(void);
+void stats_lock_reset(void);
+
 /* -- walk.c: every block, one by one -- */
 
-/* Sets a bit in `map` (BITMAP_WORDS) for each slot of a slab that is live: out, and not at hand in a list or a buffer.
+/* Sets a bit in `map` (BITMAP_WORDS) for each slot of a slab that is live: out, and not at hand in a thread's list.
  * Exact while the threads that own those are still. */
 void heap_mark_live(const struct slab *s, uint64_t *map);
 

@@ -1,8 +1,8 @@
 /* heap/instance.h - one heap a process, however many copies of this code are in it.
  *
  * The drop-in may be preloaded into a program that has the toolkit linked in, shared or static. The toolkit's copy then
- * binds to the drop-in's on its first call: its threads never get lists or ids of their own, so every call takes the slow
- * path there, and that forwards. Fast paths know nothing of it.
+ * binds to the drop-in's on its first call: its threads never get lists or ids of their own, so every call takes the
+ * slow path there, and that forwards. Fast paths know nothing of it.
  */
 #ifndef HEAP_INSTANCE_H
 #define HEAP_INSTANCE_H

@@ -1,7 +1,7 @@
 /* heap/malloc.c - the family: allot_malloc, allot_free and their kin over the calling thread's heap.
  *
- * A thread without a heap (its record could not be had, or the thread is past its end) takes from the shared one; what it
- * frees goes the way of any foreign block.
+ * A thread without a heap (its record could not be had, or the thread is past its end) takes from the shared one; what
+ * it frees goes the way of any foreign block.
  */
 #include <errno.h>
 #include <string.h>
@@ -63,15 +63,9 @@ void slow_free(void *p)
     }
 }
 
-void *allot_malloc(size_t size)
-{
-    return fast_malloc(size);
-}
+void *allot_malloc(size_t size) { return fast_malloc(size); }
 
-void allot_free(void *p)
-{
-    fast_free(p);
-}
+void allot_free(void *p) { fast_free(p); }
 
 void *allot_calloc(size_t n, size_t size)
 {
@@ -294,10 +288,9 @@ size_t allot_trim(void)
     }
     struct heap *h = heap_of_thread();
     if (h) {
-        remote_flush(h);
         heap_flush_front(h);
         remote_drain(h);
-        heap_release_empty(h);
+        heap_retire_current(h);
     }
     size_t bytes = runs_trim();
     return bytes + segments_trim();

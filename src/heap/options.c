@@ -62,8 +62,8 @@ static int set_option(const char *name, const char *value, const char *where)
             bool done = known[i].set(value);
             errno = saved;
             if (!done) {
-                os_say("%s: %s=%s: not a value of this option, which takes %s; it keeps its default", where, name, value,
-                       known[i].values);
+                os_say("%s: %s=%s: not a value of this option, which takes %s; it keeps its default", where, name,
+                       value, known[i].values);
             }
             return done ? 0 : -EINVAL;
         }

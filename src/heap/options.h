@@ -5,9 +5,9 @@
 #include <stdbool.h>
 
 struct options {
-    char stats[256];  /* where statistics go at exit: a file to append to, "stderr", or "" for nowhere */
-    bool stats_json;  /* as a line of JSON, not as text */
-    long stats_pid;   /* only by the process of this id; 0: by each */
+    char stats[256]; /* where statistics go at exit: a file to append to, "stderr", or "" for nowhere */
+    bool stats_json; /* as a line of JSON, not as text */
+    long stats_pid;  /* only by the process of this id; 0: by each */
 };
 
 extern struct options options;

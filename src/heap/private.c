@@ -1,7 +1,7 @@
 /* heap/private.c - first-class heaps: a heap that no thread's malloc uses. See include/allot/heap.h.
  *
- * It is the same structure as a thread's heap, with a front of its own instead of the thread's. Runs and large blocks carry
- * its id, so that reset finds them. With two_level the STL's lists stand in front, and it is their malloc.
+ * It is the same structure as a thread's heap, with a front of its own instead of the thread's. Runs and large blocks
+ * carry its id, so that reset finds them. With two_level the STL's lists stand in front, and it is their malloc.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,17 +16,15 @@
 #include "span/run.h"
 
 /* What allot_heap.state points to: a record that stays with its heap when that is done and serves the next. */
-struct private {
+struct private
+{
     struct front front; /* the heap's */
     struct heap *heap;
     struct allot_heap_opts opts;
     struct two_level lists; /* with opts.two_level */
 };
 
-static struct private *of(const struct allot_heap *heap)
-{
-    return heap->state;
-}
+static struct private *of(const struct allot_heap *heap) { return heap->state; }
 
 /* A block of any size of the heap itself. */
 static void *alloc(struct heap *h, size_t align, size_t size)
@@ -51,15 +49,9 @@ static void *first_level(void *arg, size_t size)
 }
 
 /* The STL asks malloc once before it looks through its lists; only then is the handler called. */
-static void *chunk(void *arg, size_t size)
-{
-    return alloc(((struct private *)arg)->heap, 16, size);
-}
+static void *chunk(void *arg, size_t size) { return alloc(((struct private *)arg)->heap, 16, size); }
 
-static bool has_lists(const struct private *own)
-{
-    return own->opts.two_level && !own->opts.malloc_only;
-}
+static bool has_lists(const struct private *own) { return own->opts.two_level && !own->opts.malloc_only; }
 
 int allot_heap_init(struct allot_heap *heap, const struct allot_heap_opts *opts)
 {

@@ -1,11 +1,12 @@
 /* heap/refill.c - from slabs to lists and back.
  *
  * A class hands out its current slab: first what its owner freed, then what others freed, then fresh slots. When it has
- * nothing left the fullest slab with room takes its place, so that sparse ones run empty and go back; with none, a new one.
+ * nothing left the fullest slab with room takes its place, so that sparse ones run empty and go back; with none, a new
+ * one.
  *
- * A slab leaves the full list once an eighth of it, or 8 slots, are free: a refill is then worth its cost. `trip` counts
- * down to the next change of list, so the owner's free does no accounting. (The lists by occupancy: tcmalloc's central
- * free list; the countdown: snmalloc's `needed`.)
+ * A slab leaves the full list once an eighth of it, or 8 slots, are free: a refill is then worth its cost. `trip`
+ * counts down to the next change of list, so the owner's free does no accounting. (The lists by occupancy: tcmalloc's
+ * central free list; the countdown: snmalloc's `needed`.)
  */
 #include <errno.h>
 
@@ -22,8 +23,8 @@ void bytes_count(ptrdiff_t bytes)
 {
     long now = atomic_fetch_add_explicit(&total, bytes, memory_order_relaxed) + bytes;
     long most = atomic_load_explicit(&peak, memory_order_relaxed);
-    while (now > most && !atomic_compare_exchange_weak_explicit(&peak, &most, now, memory_order_relaxed,
-                                                                memory_order_relaxed)) {
+    while (now > most &&
+           !atomic_compare_exchange_weak_explicit(&peak, &most, now, memory_order_relaxed, memory_order_relaxed)) {
     }
 }
 
@@ -88,6 +89,7 @@ static void release(struct slab *s)
 void heap_settle(struct heap *h, struct slab *s)
 {
     struct heap_class *class = &h->classes[s->klass];
+    heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
     if (s == class->current) {
         slab_arm(s, s->used ? s->used : 1);
         return;
@@ -112,12 +114,6 @@ void heap_settle(struct heap *h, struct slab *s)
     slab_arm(s, s->used - below);
 }
 
-void heap_trip(struct heap *h, struct slab *s)
-{
-    heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
-    heap_settle(h, s);
-}
-
 /* -- refill -- */
 
 static struct slab *fullest_with_room(struct heap_class *class)
@@ -131,18 +127,24 @@ static struct slab *fullest_with_room(struct heap_class *class)
     return s;
 }
 
+/* Puts the current slab of a class on a list, or gives it back when nothing of it is out. */
+static void retire_current(struct heap *h, unsigned c)
+{
+    struct heap_class *class = &h->classes[c];
+    struct slab *s = class->current;
+    class->current = NULL;
+    list_insert(class, s, LEVEL_FULL);
+    heap_settle(h, s);
+}
+
 /* Makes a slab with something to hand out current. */
 static bool replace_current(struct heap *h, unsigned c)
 {
     struct heap_class *class = &h->classes[c];
-    struct slab *old = class->current;
-    if (old) {
-        class->current = NULL;
-        list_insert(class, old, LEVEL_FULL);
-        heap_settle(h, old);
+    if (class->current) {
+        retire_current(h, c);
     }
     /* What others have freed comes first: it may have made room in any slab. */
-    remote_flush(h);
     remote_drain(h);
     struct slab *s = fullest_with_room(class);
     if (!s) {
@@ -154,7 +156,6 @@ static bool replace_current(struct heap *h, unsigned c)
         slab_init(unit, h->id, class_size(c), c);
     }
     class->current = s;
-    heap_settle(h, s);
     return true;
 }
 
@@ -164,17 +165,15 @@ struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool 
     for (;;) {
         struct slab *s = class->current;
         if (s) {
-            size_t stride = slab_stride(s);
-            unsigned frees = slab_sync(s);
-            struct batch batch = slab_take_batch(s);
             heap_settle(h, s);
+            struct batch batch = slab_take_batch(s);
             if (batch.count) {
-                heap_count(h, ((ptrdiff_t)batch.count - (ptrdiff_t)frees) * (ptrdiff_t)stride);
+                slab_arm(s, s->used);
+                heap_count(h, (ptrdiff_t)(batch.count * slab_stride(s)));
                 *list = batch.first->next;
                 *zeroed = batch.zeroed;
                 return batch.first;
             }
-            heap_count(h, -(ptrdiff_t)(frees * stride));
         }
         if (!replace_current(h, c)) {
             errno = ENOMEM;
@@ -185,14 +184,12 @@ struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool 
 
 /* -- giving back -- */
 
-void heap_release_empty(struct heap *h)
+void heap_retire_current(struct heap *h)
 {
     for (unsigned c = 0; c < CLASSES; c++) {
         struct slab *s = h->classes[c].current;
-        if (s && slab_out(s) == 0) {
-            heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
-            h->classes[c].current = NULL;
-            release(s);
+        if (s) {
+            retire_current(h, c);
         }
     }
 }

@@ -152,7 +152,8 @@ int allot_stats_print(int fd, bool json)
     return page.error;
 }
 
-/* Where standard error went when the process began: many programs have closed it by the time this library's turn comes. */
+/* Where standard error went when the process began: many programs have closed it by the time this library's turn comes.
+ */
 static int kept_stderr = -1;
 
 __attribute__((constructor)) static void keep_stderr(void)

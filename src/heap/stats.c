@@ -1,7 +1,7 @@
 /* heap/stats.c - figures, derived when asked for: malloc and free count nothing.
  *
- * A survey visits every slab header once, and what threads have at hand. While they work it reads what they are changing;
- * a figure is then one that was true at some moment, within what they did meanwhile.
+ * A survey visits every slab header once, and what threads have at hand. While they work it reads what they are
+ * changing; a figure is then one that was true at some moment, within what they did meanwhile.
  */
 #include <string.h>
 
@@ -22,7 +22,7 @@ struct survey {
     size_t slabs, threads;
 };
 
-static struct os_lock survey_lock; /* guards the survey's marks in the heaps */
+static struct os_lock lock; /* guards the survey's marks in the heaps */
 
 static void survey_slab(struct survey *survey, const struct slab *s)
 {
@@ -58,7 +58,7 @@ static void survey_segments(struct survey *survey)
     }
 }
 
-/* Takes off what is out but not live: at hand, or freed and still in a buffer. */
+/* Takes off what is out but not live: at hand. */
 static void survey_heap(struct survey *survey, struct heap *h)
 {
     size_t at_hand[CLASSES] = {0};
@@ -68,22 +68,10 @@ static void survey_heap(struct survey *survey, struct heap *h)
         survey->class[c].out -= n;
         h->seen_live -= size_min(n * class_size(c), h->seen_live);
     }
-    for (unsigned i = 0; i < REMOTE_BUFFER; i++) {
-        struct remote_word entry = h->remote[i];
-        if (entry.slab) {
-            unsigned c = entry.slab->klass % CLASSES;
-            size_t n = size_min(count_bits(entry.mask), survey->class[c].out);
-            survey->class[c].out -= n;
-            struct heap *owner = heap_by_id(slab_owner(entry.slab));
-            if (owner) {
-                owner->seen_live -= size_min(n * class_size(c), owner->seen_live);
-            }
-        }
-    }
     survey->threads += atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_ACTIVE;
 }
 
-/* With the survey lock held. */
+/* With the lock held. */
 static void survey_all(struct survey *survey)
 {
     memset(survey, 0, sizeof *survey);
@@ -129,9 +117,9 @@ void allot_stats(struct allot_stats *out)
         return;
     }
     struct survey survey;
-    os_lock(&survey_lock);
+    os_lock(&lock);
     survey_all(&survey);
-    os_unlock(&survey_lock);
+    os_unlock(&lock);
     struct run_totals runs = runs_totals();
     struct large_totals large = large_totals();
     size_t live = survey.bytes + runs.bytes + large.bytes;
@@ -157,9 +145,9 @@ size_t allot_stats_classes(struct allot_class_stats *out, size_t max)
         return first->stats_classes(out, max);
     }
     struct survey survey;
-    os_lock(&survey_lock);
+    os_lock(&lock);
     survey_all(&survey);
-    os_unlock(&survey_lock);
+    os_unlock(&lock);
     size_t n = 0;
     for (unsigned c = 0; c < CLASSES; c++) {
         if (survey.class[c].slabs == 0) {
@@ -186,7 +174,7 @@ size_t allot_stats_heaps(struct allot_heap_stats *out, size_t max)
     }
     struct survey survey;
     size_t n = 0;
-    os_lock(&survey_lock);
+    os_lock(&lock);
     survey_all(&survey);
     for (struct heap *h = heaps_newest(); h; h = h->older) {
         if (h->seen_slabs == 0) {
@@ -203,6 +191,12 @@ size_t allot_stats_heaps(struct allot_heap_stats *out, size_t max)
         }
         n++;
     }
-    os_unlock(&survey_lock);
+    os_unlock(&lock);
     return n;
 }
+
+void stats_lock(void) { os_lock(&lock); }
+
+void stats_unlock(void) { os_unlock(&lock); }
+
+void stats_lock_reset(void) { os_lock_reset(&lock); }

@@ -1,7 +1,7 @@
 /* heap/two_level.c - see heap/two_level.h. O(1) but for a refill of 20 blocks; waste: rounding to 8 bytes.
  *
- * Not for programs that free most of what they took and go on: chunks are never given back, and a list's blocks serve only
- * their own size.
+ * Not for programs that free most of what they took and go on: chunks are never given back, and a list's blocks serve
+ * only their own size.
  */
 #include "heap/two_level.h"
 

@@ -1,5 +1,5 @@
-/* heap/two_level.h - the allocator of the SGI STL, over any heap. (SGI STL, stl_alloc.h, 1997; Stroustrup's and Koenig's
- * node allocators before it.) */
+/* heap/two_level.h - the allocator of the SGI STL, over any heap. (SGI STL, stl_alloc.h, 1997; Stroustrup's and
+ * Koenig's node allocators before it.) */
 #ifndef HEAP_TWO_LEVEL_H
 #define HEAP_TWO_LEVEL_H
 
@@ -15,8 +15,9 @@
 
 /*   lists    8  16  24 ... 128      blocks that were freed, by size
  *   chunk    [ handed out | start ........ end )
- * `total` is the sum of all chunks: a new one has twice what a refill needs plus a sixteenth of it. What is left of a chunk
- * too small for the request goes to the list of its size, so nothing is lost; nothing goes back to malloc before reset. */
+ * `total` is the sum of all chunks: a new one has twice what a refill needs plus a sixteenth of it. What is left of a
+ * chunk too small for the request goes to the list of its size, so nothing is lost; nothing goes back to malloc before
+ * reset. */
 struct two_level {
     struct os_lock lock;
     struct two_level_block *list[TWO_LEVEL_LISTS];
@@ -26,7 +27,8 @@ struct two_level {
     void *arg;
 };
 
-/* A block of `size` bytes, 1 to TWO_LEVEL_MAX, aligned to 8. NULL when the first level has none and no list can help. */
+/* A block of `size` bytes, 1 to TWO_LEVEL_MAX, aligned to 8. NULL when the first level has none and no list can help.
+ */
 void *two_level_alloc(struct two_level *t, size_t size);
 
 /* Puts a block of the size that was asked for back on its list. */

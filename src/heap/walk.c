@@ -1,7 +1,6 @@
 /* heap/walk.c - every live block, one by one; and the proof that the books are right.
  *
- * What is live is never recorded: it is what slabs have out, less what threads have at hand and what they have freed but
- * not yet told the owner.
+ * What is live is never recorded: it is what slabs have out, less what threads have at hand.
  */
 #include <allot/malloc.h>
 
@@ -46,17 +45,6 @@ static void unmark_at_hand(const struct heap *h, const struct slab *s, uint64_t 
     }
 }
 
-static void unmark_buffered(const struct slab *s, uint64_t *map)
-{
-    for (const struct heap *h = heaps_newest(); h; h = h->older) {
-        for (unsigned i = 0; i < REMOTE_BUFFER && !heap_is_lost(h); i++) {
-            if (h->remote[i].slab == s) {
-                map[h->remote[i].word] &= ~h->remote[i].mask;
-            }
-        }
-    }
-}
-
 void heap_mark_live(const struct slab *s, uint64_t *map)
 {
     slab_mark_out(s, map);
@@ -64,7 +52,6 @@ void heap_mark_live(const struct slab *s, uint64_t *map)
     if (h && !heap_is_lost(h)) {
         unmark_at_hand(h, s, map);
     }
-    unmark_buffered(s, map);
 }
 
 size_t heap_at_hand(const struct heap *h, size_t *by_class)

@@ -16,11 +16,11 @@ void os_say(const char *format, ...) __attribute__((format(printf, 1, 2), cold))
 int os_write(int fd, const char *text, size_t length);
 
 /* A broken invariant is a bug of this library or memory that somebody overwrote; allot_check looks for them. */
-#define CHECK(condition, object, address)                                                                              \
-    do {                                                                                                               \
-        if (__builtin_expect(!(condition), 0)) {                                                                       \
-            allot_fault("broken: " #condition, object, address);                                                       \
-        }                                                                                                              \
+#define CHECK(condition, object, address)                        \
+    do {                                                         \
+        if (__builtin_expect(!(condition), 0)) {                 \
+            allot_fault("broken: " #condition, object, address); \
+        }                                                        \
     } while (0)
 
 #endif

@@ -31,9 +31,6 @@ static inline void os_unlock(struct os_lock *lock)
 }
 
 /* In the child of a fork, for a lock that the parent's forking thread held: nobody waits here. */
-static inline void os_lock_reset(struct os_lock *lock)
-{
-    atomic_store_explicit(&lock->word, 0, memory_order_relaxed);
-}
+static inline void os_lock_reset(struct os_lock *lock) { atomic_store_explicit(&lock->word, 0, memory_order_relaxed); }
 
 #endif

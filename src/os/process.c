@@ -11,21 +11,21 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-void os_on_fork(struct os_fork_steps steps)
-{
-    pthread_atfork(steps.before, steps.in_parent, steps.in_child);
-}
+void os_on_fork(struct os_fork_steps steps) { pthread_atfork(steps.before, steps.in_parent, steps.in_child); }
 
 static pthread_key_t key;
 static bool have_key;
 static void (*exit_step)(void);
 
 /* libc runs the destructors in rounds, as long as some key was set again, for at least PTHREAD_DESTRUCTOR_ITERATIONS
- * rounds. The value of the key counts the rounds, so that the step runs in the last. */
+ * rounds. The value of the key counts them. The step runs in the last but one: the sanitizers leave the thread in the last,
+ * and no instrumented code may run after that. */
+#define LAST_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
+
 static void thread_ends(void *value)
 {
     uintptr_t round = (uintptr_t)value;
-    if (round < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(key, (void *)(round + 1)) == 0) {
+    if (round < LAST_ROUND && pthread_setspecific(key, (void *)(round + 1)) == 0) {
         return;
     }
     exit_step();
@@ -45,12 +45,10 @@ void os_watch_thread(void)
     }
 }
 
-int os_thread_id(void)
-{
-    return (int)syscall(SYS_gettid);
-}
+int os_thread_id(void) { return (int)syscall(SYS_gettid); }
 
-/* The kernel's copy of the environment the program was started with. Read a piece at a time: the name may lie anywhere. */
+/* The kernel's copy of the environment the program was started with. Read a piece at a time: the name may lie anywhere.
+ */
 static bool getenv_from_kernel(const char *name, char *out, unsigned size)
 {
     int fd = open("/proc/self/environ", O_RDONLY | O_CLOEXEC);
@@ -110,7 +108,4 @@ bool os_getenv(const char *name, char *out, unsigned size)
     return false;
 }
 
-bool os_is_privileged(void)
-{
-    return getauxval(AT_SECURE) != 0;
-}
+bool os_is_privileged(void) { return getauxval(AT_SECURE) != 0; }

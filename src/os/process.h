@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* The steps of a fork, registered once; `before` runs in the forking thread ahead of the fork, one of the others after it.
- * Registered at the first allocation, ahead of everybody else's handlers, these run innermost: other handlers may
+/* The steps of a fork, registered once; `before` runs in the forking thread ahead of the fork, one of the others after
+ * it. Registered at the first allocation, ahead of everybody else's handlers, these run innermost: other handlers may
  * allocate freely. */
 struct os_fork_steps {
     void (*before)(void);
@@ -15,15 +15,15 @@ struct os_fork_steps {
 void os_on_fork(struct os_fork_steps steps);
 
 /* Has `step` run when a thread that called os_watch_thread ends, as late as libc allows: after the destructors that
- * others have set, in the last of their rounds. False when libc has no key left; then threads end unseen. */
+ * others have set, in the last round but one. False when libc has no key left; then threads end unseen. */
 bool os_on_thread_exit(void (*step)(void));
 void os_watch_thread(void);
 
 /* The kernel's id of the calling thread. */
 int os_thread_id(void);
 
-/* The value of an environment variable, also before libc has set up `environ`: copied into `out`, cut to its size. False
- * when it is not set. */
+/* The value of an environment variable, also before libc has set up `environ`: copied into `out`, cut to its size.
+ * False when it is not set. */
 bool os_getenv(const char *name, char *out, unsigned size);
 
 /* The program was started with more rights than its user has (setuid): the environment is not to be trusted. */

@@ -7,8 +7,8 @@
 
 #include <allot/malloc.h>
 
-/* How glibc's words map: the arena is what is held in segments, hblk are the blocks with a mapping of their own, uordblks
- * what is live in segments, fordblks the rest of them, keepcost what malloc_trim could give back at most. */
+/* How glibc's words map: the arena is what is held in segments, hblk are the blocks with a mapping of their own,
+ * uordblks what is live in segments, fordblks the rest of them, keepcost what malloc_trim could give back at most. */
 ALLOT_API struct mallinfo2 mallinfo2(void)
 {
     struct allot_stats s;
@@ -27,10 +27,7 @@ ALLOT_API struct mallinfo2 mallinfo2(void)
     };
 }
 
-static int clamp(size_t x)
-{
-    return x > INT_MAX ? INT_MAX : (int)x;
-}
+static int clamp(size_t x) { return x > INT_MAX ? INT_MAX : (int)x; }
 
 /* The old form counts in int; figures beyond stay at its limit instead of wrapping. */
 ALLOT_API struct mallinfo mallinfo(void)
@@ -73,10 +70,7 @@ ALLOT_API int malloc_trim(size_t pad)
     return allot_trim() > 0;
 }
 
-ALLOT_API void malloc_stats(void)
-{
-    allot_stats_print(STDERR_FILENO, false);
-}
+ALLOT_API void malloc_stats(void) { allot_stats_print(STDERR_FILENO, false); }
 
 enum { MAX_CLASSES = 128 };
 
@@ -105,7 +99,7 @@ ALLOT_API int malloc_info(int options, FILE *out)
     fprintf(out, "<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n", free_blocks, free_bytes);
     fprintf(out, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n", m.hblks, m.hblkhd);
     fprintf(out, "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n", m.arena, m.arena);
-    fprintf(out, "<aspace type=\"total\" size=\"%zu\"/>\n<aspace type=\"mprotect\" size=\"%zu\"/>\n</malloc>\n", m.arena,
-            m.arena);
+    fprintf(out, "<aspace type=\"total\" size=\"%zu\"/>\n<aspace type=\"mprotect\" size=\"%zu\"/>\n</malloc>\n",
+            m.arena, m.arena);
     return 0;
 }

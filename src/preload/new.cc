@@ -1,8 +1,8 @@
 /* preload/new.cc - C++'s operator new and delete, every replaceable form.
  *
- * The shared drop-in must not need the C++ library: a C program that preloads it would pull that in. So what is used of it
- * is weak there, and is the program's own: one that calls operator new has a C++ library loaded. When that came later than
- * this library (a plugin in C++), it is looked up at the moment it is needed: when memory is out.
+ * The shared drop-in must not need the C++ library: a C program that preloads it would pull that in. So what is used of
+ * it is weak there, and is the program's own: one that calls operator new has a C++ library loaded. When that came
+ * later than this library (a plugin in C++), it is looked up at the moment it is needed: when memory is out.
  *
  * In the static drop-in this file is only linked into programs that call operator new; there the references are plain.
  */
@@ -96,10 +96,7 @@ bool ask_handler()
     return handler;
 }
 
-void *take(size_t align, size_t size)
-{
-    return align ? aligned_alloc(align, size) : malloc(size);
-}
+void *take(size_t align, size_t size) { return align ? aligned_alloc(align, size) : malloc(size); }
 
 [[gnu::cold]] void *take_or_throw(size_t align, size_t size)
 {

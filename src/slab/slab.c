@@ -91,11 +91,6 @@ struct batch slab_take_batch(struct slab *s)
     return batch;
 }
 
-static _Noreturn void fault_double_free(const struct slab *s, unsigned word, uint64_t mask)
-{
-    allot_fault("double free", "small block", slab_slot(s, word * 64 + lowest_bit(mask)));
-}
-
 unsigned slab_collect(struct slab *s)
 {
     _Atomic uint64_t *remote = unit_remote_bits(&s->unit);
@@ -108,7 +103,7 @@ unsigned slab_collect(struct slab *s)
         /* Orders against slab_free_remote and its notice; see heap/remote.c. */
         uint64_t mask = atomic_exchange_explicit(&remote[w], 0, memory_order_seq_cst);
         if (bits[w] & mask) {
-            fault_double_free(s, w, bits[w] & mask);
+            allot_fault("double free", "small block", slab_slot(s, w * 64 + lowest_bit(bits[w] & mask)));
         }
         bits[w] |= mask;
         collected += count_bits(mask);
@@ -121,11 +116,12 @@ unsigned slab_collect(struct slab *s)
     return collected;
 }
 
-void slab_free_remote(struct slab *s, unsigned word, uint64_t mask)
+void slab_free_remote(struct slab *s, unsigned index)
 {
-    uint64_t before = atomic_fetch_or_explicit(&unit_remote_bits(&s->unit)[word], mask, memory_order_seq_cst);
-    if (unlikely(before & mask)) {
-        fault_double_free(s, word, before & mask);
+    uint64_t bit = (uint64_t)1 << (index % 64);
+    _Atomic uint64_t *word = &unit_remote_bits(&s->unit)[index / 64];
+    if (unlikely(atomic_fetch_or_explicit(word, bit, memory_order_seq_cst) & bit)) {
+        allot_fault("double free", "small block", slab_slot(s, index));
     }
 }
 

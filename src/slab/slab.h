@@ -7,8 +7,8 @@
  *   fresh    never handed out since the slab began: slots [fresh, nslots), lowest first
  *   listed   on `local_free`: freed by the owner, linked through the slots themselves
  *   marked   its bit in the free bitmap is set: freed by another thread and collected, its bytes untouched
- *   out      handed out: live, or at hand in a thread's list, or freed by another thread and not yet collected (its bit in
- *            the remote bitmap is set)
+ *   out      handed out: live, or at hand in a thread's list, or freed by another thread and not yet collected (its bit
+ * in the remote bitmap is set)
  *
  * The equations, which slab_check proves:
  *   listed = nlocal + (trip_set - trip)
@@ -17,8 +17,8 @@
  *
  * `trip` is the owner's only bookkeeping in free: frees until something is due. slab_sync folds it into the counters.
  *
- * One owner at a time changes a slab; others only set bits in the remote bitmap and touch `pending` and `inbox_next`. The
- * header is found from any address in the slab by arithmetic (span/segment.h), and lies away from the data.
+ * One owner at a time changes a slab; others only set bits in the remote bitmap and touch `pending` and `inbox_next`.
+ * The header is found from any address in the slab by arithmetic (span/segment.h), and lies away from the data.
  */
 #ifndef SLAB_SLAB_H
 #define SLAB_SLAB_H
@@ -52,25 +52,16 @@ struct slab {
 
 _Static_assert(sizeof(struct slab) == HEADER_SIZE, "a slab's header is one line");
 
-static inline struct slab *slab_of(const void *p)
-{
-    return (struct slab *)unit_of(p);
-}
+static inline struct slab *slab_of(const void *p) { return (struct slab *)unit_of(p); }
 
 static inline uint32_t slab_owner(const struct slab *s)
 {
     return atomic_load_explicit(&s->unit.owner, memory_order_relaxed);
 }
 
-static inline size_t slab_stride(const struct slab *s)
-{
-    return (size_t)s->stride16 * 16;
-}
+static inline size_t slab_stride(const struct slab *s) { return (size_t)s->stride16 * 16; }
 
-static inline char *slab_data(const struct slab *s)
-{
-    return unit_data(&s->unit);
-}
+static inline char *slab_data(const struct slab *s) { return unit_data(&s->unit); }
 
 /* The slot that holds p, also when p is inside it; nslots or more when p is beyond the last. */
 static inline unsigned slab_index(const struct slab *s, const void *p)
@@ -83,17 +74,15 @@ static inline struct block *slab_slot(const struct slab *s, unsigned index)
     return (struct block *)(slab_data(s) + index * slab_stride(s));
 }
 
-/* p is where a slot begins that has been handed out at some time. */
+/* p is where a slot begins. Reads only what stays as it is while the slab lives: any thread with a block of it may ask.
+ */
 static inline bool slab_is_slot(const struct slab *s, const void *p)
 {
     unsigned i = slab_index(s, p);
-    return i < s->fresh && (const char *)slab_slot(s, i) == (const char *)p;
+    return i < s->nslots && (const char *)slab_slot(s, i) == (const char *)p;
 }
 
-static inline unsigned slab_words(const struct slab *s)
-{
-    return (s->nslots + 63u) / 64;
-}
+static inline unsigned slab_words(const struct slab *s) { return (s->nslots + 63u) / 64; }
 
 /* The owner frees a slot; true when something is due (trip reached 0). */
 static inline bool slab_free_local(struct slab *s, void *p)
@@ -105,10 +94,7 @@ static inline bool slab_free_local(struct slab *s, void *p)
 }
 
 /* How many slots are out. */
-static inline unsigned slab_out(const struct slab *s)
-{
-    return s->used - (unsigned)(uint16_t)(s->trip_set - s->trip);
-}
+static inline unsigned slab_out(const struct slab *s) { return s->used - (unsigned)(uint16_t)(s->trip_set - s->trip); }
 
 /* Makes a unit a slab of slots of `stride` bytes, a multiple of 16 of at most 32 KiB: all fresh, trip disarmed. */
 void slab_init(struct unit *unit, uint32_t owner, size_t stride, unsigned klass);
@@ -127,10 +113,7 @@ static inline unsigned slab_sync(struct slab *s)
 }
 
 /* The next trip comes after `frees` more, at least 1. Only right after slab_sync. */
-static inline void slab_arm(struct slab *s, unsigned frees)
-{
-    s->trip = s->trip_set = (uint16_t)frees;
-}
+static inline void slab_arm(struct slab *s, unsigned frees) { s->trip = s->trip_set = (uint16_t)frees; }
 
 /* A list of free slots, now out: all that are listed, else up to 64 that are marked, else fresh ones of at most a page.
  * NULL when there is none. Only right after slab_sync; the caller arms. `zeroed`: all but the link is zero. */
@@ -141,12 +124,12 @@ struct batch {
 };
 struct batch slab_take_batch(struct slab *s);
 
-/* Moves what other threads have freed from the remote bitmap to the free one: how many slots. Only right after slab_sync;
- * the caller arms. */
+/* Moves what other threads have freed from the remote bitmap to the free one: how many slots. The caller sets the trip.
+ */
 unsigned slab_collect(struct slab *s);
 
-/* Another thread has freed the slots of `mask` in word `word`. A slot freed twice faults. */
-void slab_free_remote(struct slab *s, unsigned word, uint64_t mask);
+/* Another thread than the owner frees a slot. One freed twice, and not collected in between, faults. */
+void slab_free_remote(struct slab *s, unsigned index);
 
 /* Sets a bit in `map` (BITMAP_WORDS) for each slot that is out and not freed by another thread. */
 void slab_mark_out(const struct slab *s, uint64_t *map);

@@ -149,8 +149,8 @@ void *large_move(void *p, size_t bytes)
         errno = ENOMEM;
         return NULL;
     }
-    /* The old address is off the books before the kernel may give it to somebody else, and the new one on them first, so
-     * that nothing can fail once the pages have moved. */
+    /* The old address is off the books before the kernel may give it to somebody else, and the new one on them first,
+     * so that nothing can fail once the pages have moved. */
     void *at = os_map_aligned(length, SEGMENT_SIZE);
     if (!at) {
         return NULL;
@@ -229,17 +229,8 @@ bool large_check(void)
     return true;
 }
 
-void large_lock(void)
-{
-    os_lock(&lock);
-}
+void large_lock(void) { os_lock(&lock); }
 
-void large_unlock(void)
-{
-    os_unlock(&lock);
-}
+void large_unlock(void) { os_unlock(&lock); }
 
-void large_lock_reset(void)
-{
-    os_lock_reset(&lock);
-}
+void large_lock_reset(void) { os_lock_reset(&lock); }

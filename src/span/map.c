@@ -10,8 +10,8 @@
 #include "os/memory.h"
 #include "span/segment.h"
 
-#define LEAF_BITS 13
-#define LEAF_SIZE ((size_t)1 << LEAF_BITS)
+#define LEAF_BITS    13
+#define LEAF_SIZE    ((size_t)1 << LEAF_BITS)
 #define ADDRESS_BITS 48
 
 _Static_assert(ADDRESS_BITS == SEGMENT_SHIFT + 2 * LEAF_BITS, "two levels cover the address space");
@@ -78,22 +78,10 @@ void *record_alloc(size_t bytes)
     return record;
 }
 
-size_t record_bytes(void)
-{
-    return record_total;
-}
+size_t record_bytes(void) { return record_total; }
 
-void record_lock(void)
-{
-    os_lock(&lock);
-}
+void record_lock(void) { os_lock(&lock); }
 
-void record_unlock(void)
-{
-    os_unlock(&lock);
-}
+void record_unlock(void) { os_unlock(&lock); }
 
-void record_lock_reset(void)
-{
-    os_lock_reset(&lock);
-}
+void record_lock_reset(void) { os_lock_reset(&lock); }

@@ -4,9 +4,9 @@
  *   free bits          0    | 1 1 1 0 0 0 0 0 1 1 0 0 ...                       1: the page is free
  *   length[]                |       5         . 2                               at a run's first page: its pages
  *
- * Segments hang on ten lists by the longest hole they have, in powers of two: a request looks at a few segments of its own
- * level, then takes the first of the next. Within the segment the smallest hole that fits is cut, at its lowest end.
- * Cost: a scan of 16 words for each call; waste: less than a page a run.
+ * Segments hang on ten lists by the longest hole they have, in powers of two: a request looks at a few segments of its
+ * own level, then takes the first of the next. Within the segment the smallest hole that fits is cut, at its lowest
+ * end. Cost: a scan of 16 words for each call; waste: less than a page a run.
  *
  * Not for blocks under 32 KiB: a slab hands those out without a lock.
  */
@@ -23,7 +23,8 @@
 #define FIRST_PAGE (UNIT_SIZE / RUN_PAGE)
 #define LEVELS     10
 
-/* In unit 0 of a segment of runs, where other segments have their bitmaps. Zero is what it is given and given back as. */
+/* In unit 0 of a segment of runs, where other segments have their bitmaps. Zero is what it is given and given back as.
+ */
 struct run_map {
     uint64_t free[PAGES / 64];
     uint64_t dirty[PAGES / 64]; /* free, and perhaps resident */
@@ -37,20 +38,11 @@ static size_t used_pages, used_runs, dirty_pages;
 
 _Static_assert(sizeof(struct run_map) <= UNIT_SIZE - HEADER_SIZE * UNITS, "the map fits in unit 0");
 
-static struct run_map *map_of(const void *p)
-{
-    return (struct run_map *)((char *)segment_of(p) + HEADER_SIZE * UNITS);
-}
+static struct run_map *map_of(const void *p) { return (struct run_map *)((char *)segment_of(p) + HEADER_SIZE * UNITS); }
 
-static size_t page_of(const void *p)
-{
-    return ((uintptr_t)p & (SEGMENT_SIZE - 1)) / RUN_PAGE;
-}
+static size_t page_of(const void *p) { return ((uintptr_t)p & (SEGMENT_SIZE - 1)) / RUN_PAGE; }
 
-static size_t pages_for(size_t bytes)
-{
-    return align_up(size_max(bytes, 1), RUN_PAGE) / RUN_PAGE;
-}
+static size_t pages_for(size_t bytes) { return align_up(size_max(bytes, 1), RUN_PAGE) / RUN_PAGE; }
 
 static void list_remove(struct segment *s)
 {
@@ -183,10 +175,7 @@ static size_t purge(struct segment *s)
 }
 
 /* Pages that may stay resident though free: 1 MiB, and an eighth of what is in use. */
-static size_t dirty_bound(void)
-{
-    return MIB / RUN_PAGE + used_pages / 8;
-}
+static size_t dirty_bound(void) { return MIB / RUN_PAGE + used_pages / 8; }
 
 static void free_pages(struct segment *s, size_t from, size_t to)
 {
@@ -230,15 +219,9 @@ void *run_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
     return (char *)s + at * RUN_PAGE;
 }
 
-size_t run_length(const void *p)
-{
-    return (uintptr_t)p % RUN_PAGE == 0 ? map_of(p)->length[page_of(p)] * RUN_PAGE : 0;
-}
+size_t run_length(const void *p) { return (uintptr_t)p % RUN_PAGE == 0 ? map_of(p)->length[page_of(p)] * RUN_PAGE : 0; }
 
-uint32_t run_heap(const void *p)
-{
-    return map_of(p)->heap[page_of(p)];
-}
+uint32_t run_heap(const void *p) { return map_of(p)->heap[page_of(p)]; }
 
 static size_t free_locked(void *run)
 {
@@ -375,17 +358,8 @@ bool runs_check(void)
     return true;
 }
 
-void runs_lock(void)
-{
-    os_lock(&lock);
-}
+void runs_lock(void) { os_lock(&lock); }
 
-void runs_unlock(void)
-{
-    os_unlock(&lock);
-}
+void runs_unlock(void) { os_unlock(&lock); }
 
-void runs_lock_reset(void)
-{
-    os_lock_reset(&lock);
-}
+void runs_lock_reset(void) { os_lock_reset(&lock); }

@@ -19,7 +19,8 @@ void *run_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed);
 /* `run` is where a run begins: anything else faults. Returns its length in bytes. */
 size_t run_free(void *run);
 
-/* The length in bytes of the run that begins at `p`, and whose it is; 0 when none does. No lock: the caller owns the run. */
+/* The length in bytes of the run that begins at `p`, and whose it is; 0 when none does. No lock: the caller owns the
+ * run. */
 size_t run_length(const void *p);
 uint32_t run_heap(const void *p);
 
@@ -38,7 +39,8 @@ struct run_totals {
 };
 struct run_totals runs_totals(void);
 
-/* Calls `visit` for each run of a segment of runs, in order of address; stops at a value other than 0 and returns it. */
+/* Calls `visit` for each run of a segment of runs, in order of address; stops at a value other than 0 and returns it.
+ */
 int runs_walk(struct segment *segment, int (*visit)(void *run, size_t bytes, uint32_t heap, void *arg), void *arg);
 
 bool runs_check(void);

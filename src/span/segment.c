@@ -1,11 +1,11 @@
 /* span/segment.c - the pool of units.
  *
  * Segments with a free unit hang on lists by how many they have. A taker gets a unit of the fullest segment, so that
- * sparse ones run empty and whole segments become free for page runs. (Hunter et al., "Beyond malloc efficiency to fleet
- * efficiency", OSDI 2021, place by fullness at the grain of huge pages.)
+ * sparse ones run empty and whole segments become free for page runs. (Hunter et al., "Beyond malloc efficiency to
+ * fleet efficiency", OSDI 2021, place by fullness at the grain of huge pages.)
  *
- * Free units stay resident up to a bound, and beyond it the pages of the segment at hand are purged. A list search is one
- * bit scan; every call is O(1) but for the purge.
+ * Free units stay resident up to a bound, and beyond it the pages of the segment at hand are purged. A list search is
+ * one bit scan; every call is O(1) but for the purge.
  */
 #include "span/segment.h"
 
@@ -22,10 +22,7 @@ static size_t used_units;  /* taken, singly or with a whole segment */
 static size_t dirty_units; /* free, perhaps resident */
 
 /* Units that may stay resident though free: 1 MiB, and an eighth of what is in use. */
-static size_t dirty_bound(void)
-{
-    return 16 + used_units / 8;
-}
+static size_t dirty_bound(void) { return 16 + used_units / 8; }
 
 static void list_remove(struct segment *s)
 {
@@ -191,15 +188,9 @@ size_t segments_trim(void)
     return bytes;
 }
 
-struct segment *segments_newest(void)
-{
-    return atomic_load_explicit(&newest, memory_order_acquire);
-}
+struct segment *segments_newest(void) { return atomic_load_explicit(&newest, memory_order_acquire); }
 
-size_t segments_count(void)
-{
-    return count;
-}
+size_t segments_count(void) { return count; }
 
 bool segments_check(void)
 {
@@ -225,17 +216,8 @@ bool segments_check(void)
     return true;
 }
 
-void segments_lock(void)
-{
-    os_lock(&lock);
-}
+void segments_lock(void) { os_lock(&lock); }
 
-void segments_unlock(void)
-{
-    os_unlock(&lock);
-}
+void segments_unlock(void) { os_unlock(&lock); }
 
-void segments_lock_reset(void)
-{
-    os_lock_reset(&lock);
-}
+void segments_lock_reset(void) { os_lock_reset(&lock); }

@@ -6,10 +6,10 @@
  *   |  64 unit headers x 64 B | 63 x 960 B bitmaps   |  data   |  data   |         |  data   |
  *   +-----------------------------------------------+---------+---------+-- ... --+---------+
  *
- * The header of the unit that holds an address is found by arithmetic alone, and headers lie densely: 64 of them are one
- * page and use every set of the cache once. Data units hold nothing but blocks, so a block whose size is a multiple of a
- * power of two up to 64 KiB can be aligned to it. Segments are never unmapped, only purged, so a header may be read at
- * any time.
+ * The header of the unit that holds an address is found by arithmetic alone, and headers lie densely: 64 of them are
+ * one page and use every set of the cache once. Data units hold nothing but blocks, so a block whose size is a multiple
+ * of a power of two up to 64 KiB can be aligned to it. Segments are never unmapped, only purged, so a header may be
+ * read at any time.
  *
  * A data unit is free, holds a slab (slab/slab.h), or is one of the 63 of a segment of page runs (span/run.h).
  */
@@ -74,17 +74,15 @@ static inline struct unit *segment_unit(struct segment *segment, unsigned index)
     return (struct unit *)((char *)segment + index * HEADER_SIZE);
 }
 
-static inline unsigned unit_index(const struct unit *unit)
-{
-    return (unsigned)((uintptr_t)unit / HEADER_SIZE % UNITS);
-}
+static inline unsigned unit_index(const struct unit *unit) { return (unsigned)((uintptr_t)unit / HEADER_SIZE % UNITS); }
 
 static inline char *unit_data(const struct unit *unit)
 {
     return (char *)segment_of(unit) + unit_index(unit) * UNIT_SIZE;
 }
 
-/* The two bitmaps of a data unit: slots freed by other threads, and slots that are free. Zero while the unit is free. */
+/* The two bitmaps of a data unit: slots freed by other threads, and slots that are free. Zero while the unit is free.
+ */
 static inline _Atomic uint64_t *unit_remote_bits(const struct unit *unit)
 {
     char *bitmaps = (char *)segment_of(unit) + HEADER_SIZE * UNITS;
