@@ -65,7 +65,7 @@ def _(t):
     redis(t, "ping,set,get,incr,lpush,rpush,lpop,rpop,sadd,hset,spop,zadd,zpopmin,lrange,mset", 300000, 60000)
 
 
-@case("memcached", programs="memcached bash", quick=True)
+@case("memcached", programs="memcached")
 def _(t):
     """memcached with four threads: sets, gets, a flush, over bash's /dev/tcp"""
     server = t.start("memcached", "-u", "root", "-l", "127.0.0.1", "-p", t.port(), "-t", "4", "-m", "64", port=t.port())
@@ -78,7 +78,7 @@ def _(t):
     server.stop()
 
 
-@case("nginx", programs="nginx curl", quick=True)
+@case("nginx", programs="nginx curl")
 def _(t):
     """nginx on loopback: files, gzip, redirects, 404, a reload under load"""
     t.write("www/index.html", prose(3000))
