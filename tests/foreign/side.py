@@ -120,7 +120,9 @@ class Side:
         """Notes the SHA-256 of files, or of every file under a directory."""
         for path in paths:
             root = self.dir / path
-            files = sorted(p for p in root.rglob("*") if p.is_file() and not p.is_symlink()) if root.is_dir() else [root]
+            files = (
+                sorted(p for p in root.rglob("*") if p.is_file() and not p.is_symlink()) if root.is_dir() else [root]
+            )
             if not files:
                 raise Stopped(f"nothing to compare under {path}")
             lines = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(self.dir)}" for p in files]

@@ -1,8 +1,8 @@
 """The table of cases.
 
-A case is a function that takes one side (see side.py) and does the same work on it, whichever malloc is underneath. The
-decorator `case` enters it into the table with what it needs and how its output is normalised; nothing is normalised that
-a case does not name.
+A case is a function that takes one side (see side.py) and does the same work on it, whichever malloc is underneath.
+The decorator `case` enters it into the table with what it needs and how its output is normalised; nothing is
+normalised that a case does not name.
 """
 
 from dataclasses import dataclass, field

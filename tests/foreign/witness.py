@@ -35,7 +35,7 @@ def interpreter_of(program):
 
 
 def objection(program, library, side_env, which):
-    """None when `program` started with `side_env` has `library` mapped and its malloc bound, else why not, in a line."""
+    """None when `program` started with `side_env` maps `library` and takes its malloc from it, else why not."""
     path = program if "/" in program else which(program)
     if path is None or not os.path.exists(path):
         return None  # made by the case and gone again, or never there: the case's own status tells
@@ -61,8 +61,8 @@ def objection(program, library, side_env, which):
     if not given:
         return f"{path} maps {library} but takes no malloc from it"
     for user, giver, symbol in takes:
-        # A program that is not position-independent and takes free's address lends its own PLT entry to all others: they
-        # are bound to the program, and the program to the library.
+        # A program that is not position-independent and takes free's address lends its own PLT entry to all
+        # others: they are bound to the program, and the program to the library.
         if giver != str(library) and (giver, symbol) not in given:
             return f"{path}: {user} takes {symbol} from {giver}"
     return None

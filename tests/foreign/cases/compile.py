@@ -79,7 +79,20 @@ def _(t):
     t.run("./l")
     t.write("all.hpp", "#include <map>\n#include <regex>\n#include <string>\n#include <thread>\n#include <vector>\n")
     t.run("g++", "-O1", "all.hpp", "-o", "all.hpp.gch")
-    t.run("g++", "-O1", "-Winvalid-pch", "-include", "all.hpp", "-x", "c++", "-c", "-", "-o", "p.o", stdin="std::regex r;\n")
+    t.run(
+        "g++",
+        "-O1",
+        "-Winvalid-pch",
+        "-include",
+        "all.hpp",
+        "-x",
+        "c++",
+        "-c",
+        "-",
+        "-o",
+        "p.o",
+        stdin="std::regex r;\n",
+    )
     t.digest("l", "p.o")
 
 
@@ -115,11 +128,15 @@ def _(t):
     """ld.bfd, gold and lld linking one object, with garbage collection and compressed debug sections"""
     t.run("gcc", "-O1", "-g", "-ffunction-sections", "-c", PROGRAMS / "wordcount.c", "-o", "w.o")
     for linker in ("bfd", "gold", "lld"):
-        t.run("gcc", f"-fuse-ld={linker}", "-Wl,--gc-sections,--compress-debug-sections=zlib", "w.o", "-o", f"w-{linker}")
+        t.run(
+            "gcc", f"-fuse-ld={linker}", "-Wl,--gc-sections,--compress-debug-sections=zlib", "w.o", "-o", f"w-{linker}"
+        )
         t.digest(f"w-{linker}")
         t.run(f"./w-{linker}", stdin=t.input / "prose")
     t.run("gcc", "-static", "w.o", "-o", "w-static")
-    t.shell("ar rcD l.a w.o; ranlib -D l.a; nm l.a; strip -o s w-bfd; objcopy --only-keep-debug w-bfd d; size s d")
+    t.shell(
+        "ar rcD l.a w.o; ranlib -D l.a; nm l.a; strip -o s w-bfd; objcopy --only-keep-debug w-bfd d; size s d",
+    )
     t.digest("w-static", "l.a", "s", "d")
 
 
@@ -128,15 +145,16 @@ def generated_project(made):
     names = [f"part{i}" for i in range(40)]
     for i, name in enumerate(names):
         body = f'#include "all.h"\nint {name}(int x) {{ int s = {i};\n'
-        body += "".join(f"    if (x % {k + 2} == {(i + k) % (k + 2)}) s += {name[0:4]}_{k}(x) * {k};\n" for k in range(20))
+        body += "".join(
+            f"    if (x % {k + 2} == {(i + k) % (k + 2)}) s += {name[0:4]}_{k}(x) * {k};\n" for k in range(20)
+        )
         helpers = "".join(f"static inline int part_{k}(int x) {{ return x * {k} % 1009; }}\n" for k in range(20))
         (made / f"{name}.c").write_text(f"#include <stdio.h>\n#include <stdlib.h>\n{helpers}{body}    return s;\n}}\n")
     (made / "all.h").write_text("#pragma once\n" + "".join(f"int {n}(int);\n" for n in names))
     calls = " + ".join(f"{n}(i)" for n in names)
-    (made / "main.c").write_text(
-        f'#include "all.h"\n#include <stdio.h>\nint main(void) {{ long s = 0; for (int i = 0; i < 1000; i++) s += {calls};'
-        ' printf("%ld\\n", s); return 0; }\n'
-    )
+    loop = f"for (int i = 0; i < 1000; i++) s += {calls};"
+    body = f'long s = 0; {loop} printf("%ld\\n", s); return 0;'
+    (made / "main.c").write_text(f'#include "all.h"\n#include <stdio.h>\nint main(void) {{ {body} }}\n')
     (made / "Makefile").write_text(
         "CFLAGS = -O1 -g -Wall -MMD\nsources = $(sort $(wildcard part*.c))\n"
         "prog: main.o libparts.a\n\t$(CC) -o $@ $^\n"
@@ -148,7 +166,10 @@ def generated_project(made):
 @case("make-parallel", programs="make gcc", quick=True, prepare=generated_project)
 def _(t):
     """make -j2 of a generated project of forty C files, then nothing to do, then a change"""
-    t.shell(f"cp {t.input}/* .; make -s -j2; ./prog; make -j2; touch -d '+1 hour' part7.c; make -n; make -s -j2; ./prog")
+    t.shell(
+        f"cp {t.input}/* .; make -s -j2; ./prog; make -j2; touch -d '+1 hour' part7.c; make -n; make -s -j2; "
+        f"./prog",
+    )
     t.digest("libparts.a", "prog")
 
 
@@ -163,15 +184,28 @@ def _(t):
 @case("make-googletest", programs="cmake make g++", files=("/usr/src/googletest/CMakeLists.txt",), timeout=900)
 def _(t):
     """cmake and make -j2 of googletest with its samples, then the samples run"""
-    t.shell("cp -r /usr/src/googletest src; cmake -S src -B b -Dgtest_build_samples=ON > log; make -s -C b -j2", show="err")
-    t.shell("find b -name '*.a' | sort | xargs sha256sum; for s in b/googletest/sample?_unittest; do $s --gtest_print_time=0; done")
+    t.shell(
+        "cp -r /usr/src/googletest src; cmake -S src -B b -Dgtest_build_samples=ON > log; make -s -C b -j2",
+        show="err",
+    )
+    t.shell(
+        "find b -name '*.a' | sort | xargs sha256sum; for s in b/googletest/sample?_unittest; "
+        "do $s --gtest_print_time=0; done",
+    )
 
 
-@case("make-binutils", programs="make gcc bison flex makeinfo", files=("/usr/src/binutils/binutils-*.tar.xz",), timeout=2400)
+@case(
+    "make-binutils",
+    programs="make gcc bison flex makeinfo",
+    files=("/usr/src/binutils/binutils-*.tar.xz",),
+    timeout=2400,
+)
 def _(t):
     """configure and make -j2 of binutils' assembler and linker, then the new assembler at work"""
     t.shell("tar xf /usr/src/binutils/binutils-*.tar.xz; mv binutils-* src; mkdir b")
-    flags = "--disable-nls --disable-gdb --disable-gold --disable-gprofng --disable-werror --enable-deterministic-archives"
+    flags = (
+        "--disable-nls --disable-gdb --disable-gold --disable-gprofng --disable-werror --enable-deterministic-archives"
+    )
     t.shell(f"cd b; CFLAGS=-O1 ../src/configure {flags} > log 2>&1; make -s -j2 all-gas all-ld > log 2>&1")
     t.shell("sha256sum b/gas/as-new b/ld/ld-new b/bfd/.libs/libbfd.a b/opcodes/.libs/libopcodes.a")
     t.run("b/gas/as-new", "-o", "x.o", stdin="\t.text\nf:\tmov %rdi, %rax\n\tret\n")
@@ -226,7 +260,9 @@ def _(t):
 @case("ocaml", programs="ocamlc ocamlopt", quick=True)
 def _(t):
     """ocamlc and ocamlopt; byte code and native code run"""
-    t.write("m.ml", """
+    t.write(
+        "m.ml",
+        """
         module M = Map.Make (String)
         let rec fib n = if n < 2 then n else fib (n - 1) + fib (n - 2)
         let () =
@@ -242,7 +278,8 @@ def _(t):
           let b2 = Buffer.create 1 in
           for i = 0 to 200000 do Buffer.add_string b2 (string_of_int i) done;
           Printf.printf "%f %d\\n" b.{77} (Buffer.length b2)
-    """)
+    """,
+    )
     t.run("ocamlc", "m.ml", "-o", "m.byte")
     t.run("ocamlopt", "m.ml", "-o", "m.native")
     t.run("./m.byte")

@@ -19,20 +19,50 @@ def debugged(t, *commands):
 def _(t):
     """gdb on a preloaded program: breakpoint, backtrace, variables, watch, continue to the end"""
     t.run("g++", "-std=c++17", "-g", "-O0", PROGRAMS / "sorted.cpp", "-o", "expressions")
-    debugged(t, "break insert if n == 40", "run", "backtrace", "info locals", "print n * 2", "print *root", "finish",
-             "watch root->count", "continue", "delete", "continue")  # fmt: skip
+    debugged(
+        t,
+        "break insert if n == 40",
+        "run",
+        "backtrace",
+        "info locals",
+        "print n * 2",
+        "print *root",
+        "finish",
+        "watch root->count",
+        "continue",
+        "delete",
+        "continue",
+    )
     debugged(t, "break abort", "run fail", "backtrace -3", "kill")
     debugged(t, "start", "call (void *)malloc(100) != 0", "call depth(0)", "info sharedlibrary nothing", "continue")
 
 
-@case("gdb-threads", programs="gdb g++", normal=[*THREADS, (rb"\[(?:New|Switching to) .*\n", b""), (rb"\[THREAD .*exited\]\n", b"")])
+@case(
+    "gdb-threads",
+    programs="gdb g++",
+    normal=[*THREADS, (rb"\[(?:New|Switching to) .*\n", b""), (rb"\[THREAD .*exited\]\n", b"")],
+)
 def _(t):
     """gdb on the threaded program: stops in it, all threads' stacks, detach; gdb --pid; a core file"""
     t.run("g++", "-std=c++17", "-g", "-O1", "-pthread", PROGRAMS / "threads.cpp", "-o", "expressions")
     debugged(t, "break weigh", "run", "delete", "continue")
     t.run("g++", "-std=c++17", "-g", "-O0", PROGRAMS / "sorted.cpp", "-o", "sorted")
     t.run("bash", "-c", "ulimit -c unlimited; ./sorted fail; exit $?", want=134, show="out")
-    t.run(*GDB, "-ex", "break abort", "-ex", "run", "-ex", "generate-core-file c", "-ex", "kill", "--args", "./sorted", "fail", show="none")
+    t.run(
+        *GDB,
+        "-ex",
+        "break abort",
+        "-ex",
+        "run",
+        "-ex",
+        "generate-core-file c",
+        "-ex",
+        "kill",
+        "--args",
+        "./sorted",
+        "fail",
+        show="none"
+    )
     t.run(*GDB, "-ex", "backtrace -2", "-ex", "frame function main", "-ex", "print *root", "./sorted", "c", show="out")
 
 
@@ -46,10 +76,22 @@ def _(t):
 @case("valgrind", programs="valgrind g++", normal=[(rb"==\d+==", b"==PID=="), ADDRESS])
 def _(t):
     """valgrind (its own malloc in our stead): memcheck finds the same leak and bad read; callgrind and none run"""
-    t.write("bad.c", "#include <stdlib.h>\nint main(void) { char *p = malloc(40); p[39] = 1; int x = p[39]; free(p);"
-            " char *q = malloc(100); q[0] = (char)x; x += p[3] == 5; q = NULL; return q != NULL; }\n")  # fmt: skip
+    t.write(
+        "bad.c",
+        "#include <stdlib.h>\nint main(void) { char *p = malloc(40); p[39] = 1; int x = p[39]; free(p);"
+        " char *q = malloc(100); q[0] = (char)x; x += p[3] == 5; q = NULL; return q != NULL; }\n",
+    )
     t.run("gcc", "-g", "-O0", "-w", "bad.c", "-o", "bad")
-    t.run("valgrind", "-q", "--leak-check=full", "--soname-synonyms=somalloc=*allot*", "--error-exitcode=9", "./bad", want=9, show="out")
+    t.run(
+        "valgrind",
+        "-q",
+        "--leak-check=full",
+        "--soname-synonyms=somalloc=*allot*",
+        "--error-exitcode=9",
+        "./bad",
+        want=9,
+        show="out",
+    )
     t.run("g++", "-std=c++17", "-O1", PROGRAMS / "expressions.cpp", "-o", "e")
     t.run("valgrind", "-q", "--tool=none", "./e")
     t.run("valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=c.out", "./e", show="out")
@@ -72,5 +114,20 @@ def _(t):
     t.shell("ulimit -v 400000; ./e | sha1sum")
     t.shell("ulimit -s 256; ./e | sha1sum")
     t.shell("ulimit -n 8; ./e | sha1sum; ls / | wc -l")
-    big = "try:\n    x = []\n    while True: x.append(bytearray(10 ** 7))\nexcept MemoryError:\n    n = len(x); del x; print('caught', n > 5)\n"
-    t.run("bash", "-c", "ulimit -v 1500000; python3 -c \"$0\"; echo $?", big + "print(sum(len(str(i)) for i in range(10 ** 6)))")
+    big = """
+try:
+    x = []
+    while True:
+        x.append(bytearray(10 ** 7))
+except MemoryError:
+    n = len(x)
+    del x
+    print("caught", n > 5)
+print(sum(len(str(i)) for i in range(10 ** 6)))
+"""
+    t.run(
+        "bash",
+        "-c",
+        'ulimit -v 1500000; python3 -c "$0"; echo $?',
+        big,
+    )

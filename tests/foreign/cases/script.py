@@ -19,18 +19,24 @@ def _(t):
 def _(t):
     """perl: a quarter of the core modules loaded, then Test::Harness over generated tests, B::Deparse, perldoc"""
     t.run("perl", PROGRAMS / "words.pl", 400000, timeout=900)
-    t.shell("""
+    t.shell(
+        """
         find /usr/share/perl/5.* -name '*.pm' | LC_ALL=C sort | awk 'NR % 4 == 0' | while read -r f; do
             perl -c "$f" > /dev/null 2>&1 < /dev/null && echo "$f ok" || echo "$f $?"
-        done""", timeout=900)
+        done""",
+        timeout=900,
+    )
     for i in range(40):
-        t.write(f"t/{i:02}.t", f"""
+        t.write(
+            f"t/{i:02}.t",
+            f"""
             use Test::More tests => 60;
             my %h = map {{ $_ => [1 .. $_ % 17] }} 1 .. 3000;
             is(scalar(@{{$h{{$_ * {i + 1}}}}}), ($_ * {i + 1}) % 17, "part $_") for 1 .. 58;
             is_deeply(eval {{ my $d = {{ a => [1, {{ b => 2 }}] }}; $d }}, {{ a => [1, {{ b => 2 }}] }});
             like("x" x 1000, qr/^(x{{10}})+$/);
-        """)
+        """,
+        )
     t.shell("prove -j2 --nocolor t | sed 's/^Files=.*//; s/ *[0-9]* ms//' | sort")
     t.run("perl", "-MO=Deparse", PROGRAMS / "words.pl", env={"PERL_HASH_SEED": "0"})
 
@@ -83,7 +89,9 @@ def _(t):
 @case("tcl", programs="tclsh8.6", quick=True)
 def _(t):
     """tclsh: lists, dictionaries, strings, regular expressions, coroutines, a pipe"""
-    t.write("t.tcl", r"""
+    t.write(
+        "t.tcl",
+        r"""
         set d [dict create]
         for {set i 0} {$i < 50000} {incr i} { dict lappend d k[expr {$i * 7919 % 997}] $i }
         puts "[dict size $d] [llength [dict get $d k5]]"
@@ -94,14 +102,17 @@ def _(t):
         puts [expr {2 ** 2000 % (10 ** 40)}]
         set f [open "| sort -n" r+]; foreach x {3 1 2} { puts $f $x }; close $f write; puts [read $f]
         puts [lrange [lsort -integer -decreasing [lmap x [lrepeat 3000 7] { expr {$x * [incr y] % 1009} }]] 0 9]
-    """)
+    """,
+    )
     t.run("tclsh8.6", "t.tcl")
 
 
 @case("guile", programs="guile")
 def _(t):
     """guile, whose own collector scans blocks it did not allocate: compile, big integers, hash tables, threads"""
-    t.write("g.scm", """
+    t.write(
+        "g.scm",
+        """
         (use-modules (ice-9 threads) (srfi srfi-1))
         (define h (make-hash-table))
         (do ((i 0 (+ i 1))) ((= i 100000))
@@ -111,14 +122,17 @@ def _(t):
         (display (modulo (fold * 1 (iota 1000 1)) (- (expt 2 521) 1))) (newline)
         (display (par-map (lambda (n) (string-length (number->string (expt 3 n)))) (iota 40 1000))) (newline)
         (gc) (display (length (hash-ref h "k5"))) (newline)
-    """)
+    """,
+    )
     t.run("guile", "--no-auto-compile", "-s", "g.scm")
 
 
 @case("erlang", programs="erl escript")
 def _(t):
     """erlang with its own allocators sent to malloc (+MYc and +Mea min): processes, binaries, maps, ets"""
-    t.write("e.escript", """#!/usr/bin/escript
+    t.write(
+        "e.escript",
+        """#!/usr/bin/escript
 %%! +Mea min
 main(_) ->
     Self = self(),
@@ -127,7 +141,9 @@ main(_) ->
     Sums = [receive {P, C} -> C end || P <- Pids],
     T = ets:new(t, []),
     [ets:insert(T, {N, binary:copy(<<N:32>>, N rem 200)}) || N <- lists:seq(1, 20000)],
-    M = lists:foldl(fun(N, A) -> maps:update_with(N rem 997, fun(L) -> [N | L] end, [N], A) end, #{}, lists:seq(1, 50000)),
+    Add = fun(N, A) -> maps:update_with(N rem 997, fun(L) -> [N | L] end, [N], A) end,
+    M = lists:foldl(Add, #{}, lists:seq(1, 50000)),
     io:format("~p ~p ~p~n", [lists:sum(Sums), ets:info(T, size), length(maps:get(5, M))]).
-""")
+""",
+    )
     t.run("escript", "e.escript")

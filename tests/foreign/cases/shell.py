@@ -38,7 +38,8 @@ def _(t):
 @case("bash-data", quick=True)
 def _(t):
     """bash's arrays, associative arrays, strings, patterns, coprocesses and process substitution"""
-    t.shell("""
+    t.shell(
+        """
         declare -A count
         for ((i = 0; i < 20000; i++)); do a[i]=$((i * 7919 % 10007)); ((++count[k$((a[i] % 500))])); done
         for k in "${!count[@]}"; do echo "$k ${count[$k]}"; done | sort | cksum
@@ -49,19 +50,24 @@ def _(t):
         mapfile -t lines < <(seq 1 5000); echo "${#lines[@]} ${lines[4999]}"
         diff <(seq 1 10) <(seq 2 11) || true
         f() { (($1 == 0)) && return; local v="depth $1"; f $(($1 - 1)); }; f 400; echo deep
-    """)
+    """
+    )
 
 
 @case("dash", quick=True)
 def _(t):
     """dash: loops, functions, here-documents, subshells"""
-    t.run("dash", "-euc", """
+    t.run(
+        "dash",
+        "-euc",
+        """
         i=0; s=; while [ $i -lt 4000 ]; do s="$s $i"; i=$((i + 1)); done; set -- $s; echo $# ${#s}
         f() { [ "$1" -eq 0 ] && return; f $(($1 - 1)); }; f 500
         for w in a b c; do cat <<END; done
 $w $i $(echo "$w" | tr a-z A-Z)
 END
-    """)
+    """,
+    )
 
 
 @case("coreutils", quick=True, prepare=texts)
@@ -69,13 +75,31 @@ def _(t):
     """sort --parallel, join, uniq, comm, split, od, pr, fmt, factor, shuf and the checksums"""
     p, o, w = t.input / "prose", t.input / "other", t.input / "words"
     t.shell(f"sort --parallel=2 -S 1M {w} | uniq -c | sort -rn -k1,1 -k2 | head -2000")
-    t.shell(f"sort --parallel=4 -u -k3,3 -k11n {p} | cksum; sort -R --random-source={o} {p} | cksum; sort -V {o} | cksum")
-    t.shell(f"join <(sort -u -k1,1 {p}) <(sort -u -k1,1 {o}) | cksum; comm -12 <(sort {w} | uniq) <(sort {p} | uniq) | cksum")
+    t.shell(
+        f"sort --parallel=4 -u -k3,3 -k11n {p} | cksum; sort -R --random-source={o} {p} | cksum; "
+        f"sort -V {o} | cksum",
+    )
+    t.shell(
+        f"join <(sort -u -k1,1 {p}) <(sort -u -k1,1 {o}) | cksum; "
+        f"comm -12 <(sort {w} | uniq) <(sort {p} | uniq) | cksum",
+    )
     t.shell(f"split -l 1000 {p} part.; cat part.* | cmp - {p}; csplit -s {o} 100 '{{20}}'; wc -l xx* | tail -1")
-    t.shell(f"tac {p} | rev | cksum; od -tx1z {p} | tail -3; pr -3 -l 60 {p} | sed /Page/d | cksum; fmt -w 50 {p} | cksum")
-    t.shell(f"factor {{1000000000..1000000200}} 18446744073709551557; shuf --random-source={w} -n 5 {p}; nl {p} | tail -1")
-    t.shell(f"md5sum < {p}; sha256sum < {p}; b2sum < {p}; base64 {p} | cksum; expand {p} | cut -d' ' -f2,5 | paste -s | cksum")
-    t.shell(f"seq 1 200000 | awk '{{print $1 % 977}}' | sort -n | uniq -c | cksum; tsort < <(tr ' ' '\\n' < <(seq 1 400)) | tail -1")
+    t.shell(
+        f"tac {p} | rev | cksum; od -tx1z {p} | tail -3; pr -3 -l 60 {p} | sed /Page/d | cksum; "
+        f"fmt -w 50 {p} | cksum",
+    )
+    t.shell(
+        f"factor {{1000000000..1000000200}} 18446744073709551557; shuf --random-source={w} -n 5 {p}; "
+        f"nl {p} | tail -1",
+    )
+    t.shell(
+        f"md5sum < {p}; sha256sum < {p}; b2sum < {p}; base64 {p} | cksum; "
+        f"expand {p} | cut -d' ' -f2,5 | paste -s | cksum",
+    )
+    t.shell(
+        "seq 1 200000 | awk '{print $1 % 977}' | sort -n | uniq -c | cksum; "
+        "tsort < <(tr ' ' '\\n' < <(seq 1 400)) | tail -1",
+    )
     t.run("numfmt", "--to=iec", "1024", "1000000", "123456789")
     t.run("ls", "/nonexistent", want=2)
 
@@ -84,12 +108,26 @@ def _(t):
 def _(t):
     """grep, sed, mawk, diff and patch over generated prose"""
     p, o = t.input / "prose", t.input / "other"
-    t.shell(f"grep -c -E '(ba|ce)+di' {p}; grep -o -w -E '[a-z]*fo[a-z]*' {p} | sort | uniq -c | sort -rn | head -20")
-    t.shell(f"grep -P '(?<=gu)ka.*\\d{{5}}$' {p} | cksum; grep -F -f <(head -500 {o} | cut -d' ' -f1-3) {p} | cksum")
-    t.shell(f"sed -E 's/([a-z]+) ([a-z]+)/\\2 \\1/g; /9$/d; 1~50{{h;G}}' {p} | cksum; sed -n '$!{{h;d}};H;x;p' {o}")
-    t.shell(f"mawk '{{for (i = 1; i < NF; i++) n[$i]++}} END {{for (w in n) print n[w], w}}' {p} | sort | cksum")
-    t.shell(f"mawk '{{s = s $1; if (length(s) > 10000) s = \"\"; gsub(/a/, \"<&>\"); t += length($0)}} END {{print t, length(s)}}' {p}")
-    t.shell(f"head -3000 {p} > a; sed '7~11d; s/ba/BA/' a > b; diff -u a b > d || true; tail -n +3 d | cksum; patch -s a d; cmp a b")
+    t.shell(
+        f"grep -c -E '(ba|ce)+di' {p}; " f"grep -o -w -E '[a-z]*fo[a-z]*' {p} | sort | uniq -c | sort -rn | head -20",
+    )
+    t.shell(
+        f"grep -P '(?<=gu)ka.*\\d{{5}}$' {p} | cksum; grep -F -f <(head -500 {o} | cut -d' ' -f1-3) {p} | cksum",
+    )
+    t.shell(
+        f"sed -E 's/([a-z]+) ([a-z]+)/\\2 \\1/g; /9$/d; 1~50{{h;G}}' {p} | cksum; sed -n '$!{{h;d}};H;x;p' {o}",
+    )
+    t.shell(
+        f"mawk '{{for (i = 1; i < NF; i++) n[$i]++}} END {{for (w in n) print n[w], w}}' {p} | sort | cksum",
+    )
+    t.shell(
+        f'mawk \'{{s = s $1; if (length(s) > 10000) s = ""; gsub(/a/, "<&>"); '
+        f"t += length($0)}} END {{print t, length(s)}}' {p}",
+    )
+    t.shell(
+        f"head -3000 {p} > a; sed '7~11d; s/ba/BA/' a > b; diff -u a b > d || true; tail -n +3 d | cksum; "
+        f"patch -s a d; cmp a b",
+    )
     t.shell(f"diff -y -W 90 <(head -400 {p}) <(head -400 {o}) | cksum")
 
 
@@ -102,7 +140,8 @@ def _(t):
             for (w in n) { k = 0; for (d in n[w]) k += n[w][d]; sum[w] = k }
             c = asorti(sum, names); for (i = 1; i <= c; i += 97) print names[i], sum[names[i]]
             asort(line); print line[1]; print line[NR]
-            for (i = 1; i < 2000; i++) { s = s sprintf("%c", 65 + i % 26); if (match(s, /XYZ(A+)B/, m)) hits++ } print length(s), hits
+            for (i = 1; i < 2000; i++) { s = s sprintf("%c", 65 + i % 26); if (match(s, /XYZ(A+)B/, m)) hits++ }
+            print length(s), hits
             cmd = "sort -r"; for (i = 0; i < 500; i++) print i |& cmd; close(cmd, "to")
             while ((cmd |& getline x) > 0) last = x; print last
         }"""
@@ -113,19 +152,39 @@ def _(t):
 @case("calculators", programs="bc dc m4", quick=True)
 def _(t):
     """bc, dc and m4: pi, factorials, recursive macros"""
-    t.run("bc", "-l", stdin="scale=700; 4*a(1); e(1); define f(n){if(n<2)return 1; return n*f(n-1)}; f(400); 2^5000 % 10^40\n")
+    t.run(
+        "bc",
+        "-l",
+        stdin="scale=700; 4*a(1); e(1); define f(n){if(n<2)return 1; return n*f(n-1)}; f(400); 2^5000 % 10^40\n",
+    )
     t.run("dc", stdin="[la 1 + d sa d * lb + sb la 9000 >x] sx 0 sa 0 sb lx x lb p 600 k 2 v p\n")
-    t.run("m4", stdin="define(`f',`ifelse($1,0,1,`eval($1%7)f(decr($1))')')f(400)\nforloop\ntranslit(f(90),`123',`abc')\n")
+    t.run(
+        "m4", stdin="define(`f',`ifelse($1,0,1,`eval($1%7)f(decr($1))')')f(400)\nforloop\ntranslit(f(90),`123',`abc')\n"
+    )
 
 
 @case("archives", programs="tar gzip bzip2 xz zstd cpio", quick=True, prepare=trees)
 def _(t):
     """tar, cpio, gzip, bzip2, xz -T2, zstd -T2 and back"""
-    t.shell(f"tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C {t.input} -cf a.tar tree prose noise; tar tvf a.tar")
-    t.shell("mkdir x; tar xf a.tar -C x; gzip -n9 < x/prose > p.gz; bzip2 < x/prose > p.bz2; gzip -dc p.gz | cmp - x/prose")
-    t.shell("xz -T2 -2 --block-size=1MiB < a.tar > a.xz; xz -T2 -dc a.xz | cmp - a.tar; xz -l a.xz | sed 's/a.xz//'")
-    t.shell("zstd -q -T2 -9 a.tar -o a.zst; zstd -q -19 --long --single-thread x/prose -o p.zst; zstd -qdc a.zst | cmp - a.tar")
-    t.shell("cd x; find . | LC_ALL=C sort | cpio -o -H newc --quiet --reproducible > ../c.cpio; cd ..; mkdir y; cd y; cpio -id --quiet < ../c.cpio")
+    t.shell(
+        f"tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C {t.input} -cf a.tar tree prose noise; "
+        f"tar tvf a.tar",
+    )
+    t.shell(
+        "mkdir x; tar xf a.tar -C x; gzip -n9 < x/prose > p.gz; bzip2 < x/prose > p.bz2; "
+        "gzip -dc p.gz | cmp - x/prose",
+    )
+    t.shell(
+        "xz -T2 -2 --block-size=1MiB < a.tar > a.xz; xz -T2 -dc a.xz | cmp - a.tar; xz -l a.xz | sed 's/a.xz//'",
+    )
+    t.shell(
+        "zstd -q -T2 -9 a.tar -o a.zst; zstd -q -19 --long --single-thread x/prose -o p.zst; "
+        "zstd -qdc a.zst | cmp - a.tar",
+    )
+    t.shell(
+        "cd x; find . | LC_ALL=C sort | cpio -o -H newc --quiet --reproducible > ../c.cpio; cd ..; mkdir y; "
+        "cd y; cpio -id --quiet < ../c.cpio",
+    )
     t.shell("diff -r x y && rm -r y")
     t.digest("a.tar", "p.gz", "p.bz2", "a.xz", "a.zst", "p.zst", "x")
 
@@ -144,7 +203,10 @@ def _(t):
     t.run("ls", "-laRZ", "--full-time", "-i", "--quoting-style=shell", "/usr/share")
     t.shell("find /usr -xdev \\( -perm -4000 -o -size +1M -o -regex '.*/[a-f]+' \\) -ls")
     t.run("du", "-a", "/usr/lib")
-    t.shell("tar -C /usr -cf - share/doc lib/python3* | cksum; grep -r -c -I malloc /usr/include | LC_ALL=C sort | cksum")
+    t.shell(
+        "tar -C /usr -cf - share/doc lib/python3* | cksum; "
+        "grep -r -c -I malloc /usr/include | LC_ALL=C sort | cksum",
+    )
 
 
 @case("xargs-parallel", quick=True, prepare=texts)
@@ -166,7 +228,9 @@ def _(t):
 @case("vim", programs="vim.basic", quick=True, prepare=texts)
 def _(t):
     """vim -es: substitutions, sorting, undo, folds, a Vim script with lists and dictionaries"""
-    t.write("s.vim", r"""
+    t.write(
+        "s.vim",
+        r"""
         set nocompatible
         %s/ba\(\w*\)/<\1>/ge
         g/9$/m0
@@ -182,7 +246,8 @@ def _(t):
         normal qaddp3jq50@a
         write! out.txt
         quit!
-    """)
+    """,
+    )
     t.run("vim.basic", "-u", "NONE", "-i", "NONE", "-n", "-es", "-S", "s.vim", t.input / "prose", want=None)
     t.digest("out.txt")
 
@@ -190,7 +255,9 @@ def _(t):
 @case("emacs", programs="emacs")
 def _(t):
     """emacs --batch: byte compilation, sorting, garbage collection"""
-    t.write("w.el", """
+    t.write(
+        "w.el",
+        """
         (require 'cl-lib)
         (defun fib (n) (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2)))))
         (with-temp-buffer
@@ -202,7 +269,8 @@ def _(t):
           (dotimes (i 200000) (push i (gethash (format "k%d" (mod i 997)) h)))
           (garbage-collect) (message "%d %d" (hash-table-count h) (length (gethash "k5" h))))
         (message "%d" (fib 24))
-    """)
+    """,
+    )
     t.run("emacs", "--batch", "-Q", "--eval", '(byte-compile-file "w.el")', show="none")
     t.run("emacs", "--batch", "-Q", "-l", "w.elc")
     t.run("emacs", "--batch", "-Q", "-l", "w.el")
@@ -213,7 +281,12 @@ def _(t):
     """tmux: a server, a few hundred lines through a pane, capture"""
     tmux = ("tmux", "-S", t.dir / "socket", "-f", "/dev/null")
     t.run(*tmux, "new-session", "-d", "-x", "100", "-y", "30", "sh")
-    t.run(*tmux, "send-keys", "PS1=; clear; seq 1 500; printf '\\033[31mred\\033[0m\\n'; tmux -S socket wait-for -S done", "Enter")
+    t.run(
+        *tmux,
+        "send-keys",
+        "PS1=; clear; seq 1 500; printf '\\033[31mred\\033[0m\\n'; tmux -S socket wait-for -S done",
+        "Enter",
+    )
     t.run(*tmux, "wait-for", "done")
     t.run(*tmux, "split-window", "-h", "cat")
     t.run(*tmux, "capture-pane", "-p", "-e", "-S", "-200", "-t", "0.0", show="none")
@@ -228,7 +301,10 @@ def _(t):
         t.shell(f"ssh-keygen -q -t {kind} {f'-b {bits}' if bits else ''} -N pass -C me -f k-{kind}")
         t.shell(f"cmp <(ssh-keygen -y -P pass -f k-{kind} | cut -d' ' -f1,2) <(cut -d' ' -f1,2 k-{kind}.pub)")
         t.shell(f"ssh-keygen -q -p -P pass -N '' -f k-{kind}; ssh-keygen -l -f k-{kind} | cut -d' ' -f1,3-")
-    t.shell("echo hello > m; ssh-keygen -q -Y sign -n file -f k-ed25519 m 2>&1; echo \"me $(cat k-ed25519.pub)\" > allowed")
+    t.shell(
+        "echo hello > m; ssh-keygen -q -Y sign -n file -f k-ed25519 m 2>&1; "
+        'echo "me $(cat k-ed25519.pub)" > allowed',
+    )
     t.shell("ssh-keygen -Y verify -n file -I me -f allowed -s m.sig < m | cut -d' ' -f1-7")
     t.shell("ssh-agent sh -c 'ssh-add -q k-rsa k-ed25519 && ssh-add -l | wc -l'")
 
@@ -236,16 +312,27 @@ def _(t):
 @case("jq", programs="jq", quick=True)
 def _(t):
     """jq: building, grouping and sorting a hundred thousand values"""
-    program = "[range(100000) | {k: (. * 7919 % 1009), v: \"v\\(.)\"}] | group_by(.k) | map({k: .[0].k, n: length, s: (map(.v) | join(\"\") | length)})"
+    program = (
+        '[range(100000) | {k: (. * 7919 % 1009), v: "v\\(.)"}] | group_by(.k)'
+        ' | map({k: .[0].k, n: length, s: (map(.v) | join("") | length)})'
+    )
     made = t.run("jq", "-n", program)
-    t.run("jq", "-c", "map(select(.n > 99)) | sort_by(-.s, .k) | .[:50] | [.[] | tojson | fromjson] | [paths] | length", stdin=made.out)
+    t.run(
+        "jq",
+        "-c",
+        "map(select(.n > 99)) | sort_by(-.s, .k) | .[:50] | [.[] | tojson | fromjson] | [paths] | length",
+        stdin=made.out,
+    )
     t.run("jq", ".", stdin="{broken", want=None)
 
 
 @case("rsync", programs="rsync", quick=True, prepare=trees)
 def _(t):
     """rsync: copy, delta transfer, delete"""
-    t.shell(f"rsync -a {t.input}/ a/; rsync -a --checksum a/ b/; echo more >> a/prose; rm a/tree/d1/e1/*; sed -i 5d a/prose")
+    t.shell(
+        f"rsync -a {t.input}/ a/; rsync -a --checksum a/ b/; echo more >> a/prose; rm a/tree/d1/e1/*; "
+        f"sed -i 5d a/prose",
+    )
     t.shell("rsync -ai --no-whole-file --delete --no-times --omit-dir-times a/ b/ | cut -c1-2,12-; diff -r a b")
     t.digest("b")
 
@@ -253,7 +340,13 @@ def _(t):
 @case("locale-tools", quick=True, normal=[ADDRESS])
 def _(t):
     """iconv, locale, getent, id, env, printf: the small users of glibc's own allocations"""
-    t.shell("locale; locale charmap; getent passwd root; getent services http; id -u; printf '%q\\n' 'a b'; LC_ALL=xx_YY locale 2>&1 || :")
-    t.shell("for c in UTF-16 UTF-32 ISO-8859-1 EUC-JP SHIFT_JIS; do echo 'grüße' | iconv -c -t $c//TRANSLIT | od -tx1; done")
+    t.shell(
+        "locale; locale charmap; getent passwd root; getent services http; id -u; printf '%q\\n' 'a b'; "
+        "LC_ALL=xx_YY locale 2>&1 || :",
+    )
+    t.shell(
+        "for c in UTF-16 UTF-32 ISO-8859-1 EUC-JP SHIFT_JIS; "
+        "do echo 'grüße' | iconv -c -t $c//TRANSLIT | od -tx1; done",
+    )
     t.shell("perl -e 'print \"x\" x 3000000' | fold -w 71 | tr x y | dd bs=3000 status=none | cksum")
     t.run("ldd", "/usr/bin/env", show="none")

@@ -26,7 +26,9 @@ def _(t):
 
 
 def pools(t, tasks):
-    t.write("pools.py", """
+    t.write(
+        "pools.py",
+        """
 import concurrent.futures, multiprocessing, os, sys, threading
 
 def work(n):
@@ -50,7 +52,8 @@ def main(tasks):
 
 if __name__ == "__main__":
     main(int(sys.argv[1]))
-""")
+""",
+    )
     t.run("/usr/bin/python3", "pools.py", tasks, env={"PYTHONMALLOC": "malloc", "PYTHONWARNINGS": "ignore"})
 
 

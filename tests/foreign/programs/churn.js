@@ -64,7 +64,8 @@ async function main(rounds) {
   server.close();
   console.log('http', sha(answers.join('\n')));
   console.log('child', execFileSync('sh', ['-c', 'echo hello | tr a-z A-Z']).toString().trim());
-  console.log('json', sha(JSON.stringify(JSON.parse(JSON.stringify(Array.from({ length: 50000 }, (_, i) => ({ i, s: 'v' + i })))))));
+  const values = Array.from({ length: 50000 }, (_, i) => ({ i, s: 'v' + i }));
+  console.log('json', sha(JSON.stringify(JSON.parse(JSON.stringify(values)))));
 }
 
 if (isMainThread) main(Number(process.argv[2] || 1));

@@ -34,7 +34,11 @@ def fill(db, seed, rows):
 
 def digest(db):
     rows = db.execute("select word, data, length(data) from t order by word collate reverse, id").fetchall()
-    return len(rows), hashlib.sha256(repr(rows).encode()).hexdigest()[:16], db.execute("select spread(id) from t").fetchone()
+    return (
+        len(rows),
+        hashlib.sha256(repr(rows).encode()).hexdigest()[:16],
+        db.execute("select spread(id) from t").fetchone(),
+    )
 
 
 def in_thread(results, seed):
