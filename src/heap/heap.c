@@ -143,6 +143,7 @@ static void thread_ends(void)
     heap_retire_current(h);
     front.heap = NULL;
     front.heap_id = 0;
+    stats_lock(); /* a survey may be looking at what this thread has at hand */
     os_lock(&heaps_lock);
     h->front = NULL;
     h->tid = 0;
@@ -152,6 +153,7 @@ static void thread_ends(void)
     /* Who published a free before it could see the heap idle has left it for us to take in. */
     remote_drain(h);
     os_unlock(&heaps_lock);
+    stats_unlock();
 }
 
 /* -- heaps without a thread -- */

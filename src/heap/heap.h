@@ -80,10 +80,7 @@ struct heap {
 
 /* The calling thread's heap, taken over or made when it has none; NULL when it has ended or memory is out. */
 struct heap *heap_attach(void) __attribute__((cold));
-static inline struct heap *heap_of_thread(void)
-{
-    return likely(front.heap != NULL) ? front.heap : heap_attach();
-}
+static inline struct heap *heap_of_thread(void) { return likely(front.heap != NULL) ? front.heap : heap_attach(); }
 struct heap *heap_by_id(uint32_t id);
 struct heap *heaps_newest(void);
 /* The thread that used the heap did not come along when this process was forked: what it owns is nobody's to touch. */
@@ -131,7 +128,8 @@ void heap_release_all(struct heap *h);
 void bytes_count(ptrdiff_t bytes);
 size_t bytes_peak(void);
 
-/* Counts slots that went out, or came back when negative, in bytes. The total hears of it when it amounts to something. */
+/* Counts slots that went out, or came back when negative, in bytes. The total hears of it when it amounts to something.
+ */
 #define PUBLISH_BYTES ((ptrdiff_t)64 * 1024)
 static inline void heap_count(struct heap *h, ptrdiff_t bytes)
 {
@@ -190,16 +188,10 @@ static inline void *heap_alloc(struct heap *h, struct front *f, size_t size, boo
 /* A block of more than SLAB_MAX bytes, or aligned to more. */
 void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed);
 /* NULL, and every large block, begin where no other block does. */
-static inline bool begins_large(const void *p)
-{
-    return ((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0;
-}
+static inline bool begins_large(const void *p) { return ((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0; }
 
 /* p is no slot. Nothing is read for a large block that may be gone already. */
-static inline bool is_big(const void *p)
-{
-    return begins_large(p) || slab_owner(slab_of(p)) >= OWNER_LIMIT;
-}
+static inline bool is_big(const void *p) { return begins_large(p) || slab_owner(slab_of(p)) >= OWNER_LIMIT; }
 
 /* Frees p, which is no slot. */
 void big_free(void *p);

@@ -285,7 +285,7 @@ size_t allot_trim(void)
         remote_drain(h);
         heap_retire_current(h);
     }
-    size_t bytes = runs_trim();
+    size_t bytes = large_trim() + runs_trim();
     return bytes + segments_trim();
 }
 

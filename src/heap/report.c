@@ -158,6 +158,9 @@ static int kept_stderr = -1;
 
 __attribute__((constructor)) static void keep_stderr(void)
 {
+    if (instance_in_use()) {
+        return; /* the other copy has read the options, and will print */
+    }
     heap_init();
     if (strcmp(options.stats, "stderr") == 0) {
         kept_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
@@ -166,7 +169,7 @@ __attribute__((constructor)) static void keep_stderr(void)
 
 __attribute__((destructor)) static void print_at_exit(void)
 {
-    if (options.stats[0] == 0 || (options.stats_pid != 0 && options.stats_pid != getpid())) {
+    if (instance_in_use() || options.stats[0] == 0 || (options.stats_pid != 0 && options.stats_pid != getpid())) {
         return;
     }
     bool to_stderr = strcmp(options.stats, "stderr") == 0;

@@ -123,7 +123,7 @@ void allot_stats(struct allot_stats *out)
     struct run_totals runs = runs_totals();
     struct large_totals large = large_totals();
     size_t live = survey.bytes + runs.bytes + large.bytes;
-    size_t mapped = os_mapped(), data = segments_count() * (SEGMENT_SIZE - UNIT_SIZE) + large.bytes;
+    size_t mapped = os_mapped(), data = segments_count() * (SEGMENT_SIZE - UNIT_SIZE) + large.bytes + large.kept;
     *out = (struct allot_stats){
         .live = live,
         .blocks = survey.blocks + runs.runs + large.blocks,

@@ -1,4 +1,7 @@
-/* preload/new.cc - C++'s operator new and delete, every replaceable form.
+/* preload/new.cc - C++'s operator new and delete.
+ *
+ * The four basic forms are here. The others - arrays, nothrow, sized - are the C++ library's, which by the standard
+ * call the basic ones: a program that replaces only those must find its own called, so they may not be cut short.
  *
  * The shared drop-in must not need the C++ library: a C program that preloads it would pull that in. So what is used of
  * it is weak there, and is the program's own: one that calls operator new has a C++ library loaded. When that came
@@ -26,12 +29,9 @@ namespace
 #ifdef ALLOT_WEAK_CXX
 
 __asm__(".weak __gxx_personality_v0\n"
-        ".weak __cxa_begin_catch\n"
-        ".weak __cxa_end_catch\n"
         ".weak __cxa_allocate_exception\n"
         ".weak __cxa_throw\n"
         ".weak _ZSt15get_new_handlerv\n"
-        ".weak _ZSt9terminatev\n"
         ".weak _ZTISt9bad_alloc\n"
         ".weak _ZTVSt9bad_alloc\n"
         ".weak _ZNSt9bad_allocD1Ev\n");
@@ -113,20 +113,6 @@ void *take(size_t align, size_t size) { return align ? aligned_alloc(align, size
     throw_bad_alloc();
 }
 
-[[gnu::cold]] void *take_or_null(size_t align, size_t size)
-{
-    try {
-        while (ask_handler()) {
-            if (void *p = take(align, size)) {
-                return p;
-            }
-        }
-    } catch (...) {
-        /* The handler has given up. */
-    }
-    return nullptr;
-}
-
 inline void *get(size_t size)
 {
     void *p = malloc(size);
@@ -139,44 +125,9 @@ inline void *get(size_t size, std::align_val_t align)
     return __builtin_expect(p != nullptr, 1) ? p : take_or_throw(size_t(align), size);
 }
 
-inline void *get_or_null(size_t size)
-{
-    void *p = malloc(size);
-    return __builtin_expect(p != nullptr, 1) ? p : take_or_null(0, size);
-}
-
-inline void *get_or_null(size_t size, std::align_val_t align)
-{
-    void *p = aligned_alloc(size_t(align), size);
-    return __builtin_expect(p != nullptr, 1) ? p : take_or_null(size_t(align), size);
-}
-
 } // namespace
 
 ALLOT_API void *operator new(size_t size) { return get(size); }
-ALLOT_API void *operator new[](size_t size) { return get(size); }
 ALLOT_API void *operator new(size_t size, std::align_val_t align) { return get(size, align); }
-ALLOT_API void *operator new[](size_t size, std::align_val_t align) { return get(size, align); }
-ALLOT_API void *operator new(size_t size, const std::nothrow_t &) noexcept { return get_or_null(size); }
-ALLOT_API void *operator new[](size_t size, const std::nothrow_t &) noexcept { return get_or_null(size); }
-ALLOT_API void *operator new(size_t size, std::align_val_t align, const std::nothrow_t &) noexcept
-{
-    return get_or_null(size, align);
-}
-ALLOT_API void *operator new[](size_t size, std::align_val_t align, const std::nothrow_t &) noexcept
-{
-    return get_or_null(size, align);
-}
-
 ALLOT_API void operator delete(void *p) noexcept { free(p); }
-ALLOT_API void operator delete[](void *p) noexcept { free(p); }
-ALLOT_API void operator delete(void *p, size_t) noexcept { free(p); }
-ALLOT_API void operator delete[](void *p, size_t) noexcept { free(p); }
 ALLOT_API void operator delete(void *p, std::align_val_t) noexcept { free(p); }
-ALLOT_API void operator delete[](void *p, std::align_val_t) noexcept { free(p); }
-ALLOT_API void operator delete(void *p, size_t, std::align_val_t) noexcept { free(p); }
-ALLOT_API void operator delete[](void *p, size_t, std::align_val_t) noexcept { free(p); }
-ALLOT_API void operator delete(void *p, const std::nothrow_t &) noexcept { free(p); }
-ALLOT_API void operator delete[](void *p, const std::nothrow_t &) noexcept { free(p); }
-ALLOT_API void operator delete(void *p, std::align_val_t, const std::nothrow_t &) noexcept { free(p); }
-ALLOT_API void operator delete[](void *p, std::align_val_t, const std::nothrow_t &) noexcept { free(p); }

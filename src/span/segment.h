@@ -100,8 +100,8 @@ struct unit *unit_take(void);
 /* Gives a unit back; both bitmaps are zero. It may stay resident for the next taker, within a bound. */
 void unit_give(struct unit *unit);
 
-/* A segment all of whose units are free, for the taker alone, or NULL with ENOMEM; and back. `dirty`: the units that may
- * not be zero, a bit each. */
+/* A segment all of whose units are free, for the taker alone, or NULL with ENOMEM; and back. `dirty`: the units that
+ * may not be zero, a bit each. */
 struct segment *segment_take(uint64_t *dirty);
 void segment_give(struct segment *segment, uint64_t dirty);
 
