@@ -182,8 +182,9 @@ static size_t purge(struct segment *s)
     return bytes;
 }
 
-/* Pages that may stay resident though free: 1 MiB, and an eighth of what is in use. */
-static size_t dirty_bound(void) { return MIB / RUN_PAGE + used_pages / 8; }
+/* Pages that may stay resident though free: two of the longest runs, so that one that comes and goes keeps its pages, and
+ * an eighth of what is in use. */
+static size_t dirty_bound(void) { return 2 * RUN_MAX / RUN_PAGE + used_pages / 8; }
 
 /* A segment without a run goes back to the pool. */
 static void give_back(struct segment *s)
