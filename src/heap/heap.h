@@ -33,6 +33,7 @@ struct front {
     struct heap *heap;
     uint32_t heap_id; /* 0: no heap; never the owner of a slab */
     bool ended;       /* its heap is gone for good: the shared one serves what it still asks for */
+    uint64_t number;  /* the thread's own for ever; 0 until it is asked for */
 };
 
 extern __thread struct front front;
@@ -64,7 +65,7 @@ struct heap {
         epoch; /* forks of this process's line when the heap was taken; less than the present: its thread is lost */
     int tid;
     struct front *front;          /* its blocks at hand; NULL while idle */
-    _Atomic(struct front *) user; /* a private heap's: the front of the thread that may use it */
+    _Atomic uint64_t user;        /* a private heap's: the number of the thread that may use it */
     _Atomic(struct slab *) inbox; /* slabs with remote frees, by inbox_next */
     ptrdiff_t out, published;     /* bytes of slots that are out, and what of it is in the process's total */
     uint64_t mid_zeroed;          /* as front.zeroed, for mid */
@@ -91,9 +92,11 @@ bool heap_is_lost(const struct heap *h);
 struct heap *heap_make_private(size_t bytes);
 void heap_free_private(struct heap *h);
 
+/* A first-class heap is used by one thread. Who that is must outlast the thread: addresses and ids are given again. */
+void heap_make_mine(struct heap *h);
 static inline bool heap_is_mine(const struct heap *h)
 {
-    return atomic_load_explicit(&h->user, memory_order_relaxed) == &front;
+    return front.number != 0 && atomic_load_explicit(&h->user, memory_order_relaxed) == front.number;
 }
 
 /* The heap for those without one. Lock, use, unlock. */

@@ -183,7 +183,7 @@ size_t allot_stats_heaps(struct allot_heap_stats *out, size_t max)
         if (n < max) {
             out[n] = (struct allot_heap_stats){
                 .id = h->id & ~ID_PRIVATE,
-                .tid = h->tid,
+                .tid = heap_is_lost(h) ? 0 : h->tid,
                 .live = h->seen_live,
                 .held = h->seen_slabs * UNIT_SIZE,
                 .slabs = h->seen_slabs,

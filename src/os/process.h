@@ -22,9 +22,9 @@ void os_watch_thread(void);
 /* The kernel's id of the calling thread. */
 int os_thread_id(void);
 
-/* The value of an environment variable, also before libc has set up `environ`: copied into `out`, cut to its size.
- * False when it is not set. */
-bool os_getenv(const char *name, char *out, unsigned size);
+/* The value of an environment variable, also before libc has set up `environ`: copied into `out`, cut to its size. Returns
+ * its whole length, or -1 when it is not set. */
+long os_getenv(const char *name, char *out, unsigned size);
 
 /* The program was started with more rights than its user has (setuid): the environment is not to be trusted. */
 bool os_is_privileged(void);

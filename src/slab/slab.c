@@ -103,7 +103,7 @@ unsigned slab_collect(struct slab *s)
         bits[w] |= mask;
         collected += count_bits(mask);
     }
-    if (collected > s->used) {
+    if (collected > slab_out(s)) {
         allot_fault("double free", "slab", slab_data(s));
     }
     s->nmarked += (uint16_t)collected;

@@ -254,7 +254,6 @@ void *large_move(void *p, size_t bytes)
         map_set(p, l);
         map_set(at, NULL);
         os_unlock(&lock);
-        os_unmap(at, length);
         errno = ENOMEM;
         return NULL;
     }
