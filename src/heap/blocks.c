@@ -11,29 +11,11 @@
 #include "span/large.h"
 #include "span/run.h"
 
-void *heap_alloc(struct heap *h, size_t size, bool *zeroed)
+void *heap_alloc_more(struct heap *h, struct at_hand at, size_t size)
 {
-    struct block **list;
-    uint64_t *zeroed_bits, bit;
-    unsigned c = class_of_size(size_max(size, 1));
-    if (size <= SMALL_MAX) {
-        unsigned i = (unsigned)((size + 15) / 16);
-        list = &h->front->list[i];
-        zeroed_bits = &h->front->zeroed[i / 64];
-        bit = (uint64_t)1 << (i % 64);
-    } else {
-        list = &h->mid[c - SMALL_CLASSES];
-        zeroed_bits = &h->mid_zeroed;
-        bit = (uint64_t)1 << (c - SMALL_CLASSES);
-    }
-    struct block *b = *list;
-    if (likely(b)) {
-        *list = b->next;
-        *zeroed = *zeroed_bits & bit;
-        return b;
-    }
-    b = heap_refill(h, c, list, zeroed);
-    *zeroed_bits = b && *zeroed ? *zeroed_bits | bit : *zeroed_bits & ~bit;
+    bool zeroed = false;
+    struct block *b = heap_refill(h, class_of_size(size_max(size, 1)), at.list, &zeroed);
+    *at.zeroed = zeroed ? *at.zeroed | at.bit : *at.zeroed & ~at.bit;
     return b;
 }
 

@@ -18,7 +18,7 @@
 static void *shared_alloc(size_t size, bool *zeroed)
 {
     struct heap *h = shared_heap_lock();
-    void *p = h ? heap_alloc(h, size, zeroed) : NULL;
+    void *p = h ? heap_alloc(h, h->front, size, zeroed) : NULL;
     shared_heap_unlock();
     if (!h) {
         errno = ENOMEM;
@@ -27,21 +27,21 @@ static void *shared_alloc(size_t size, bool *zeroed)
 }
 
 /* A block of any size for the calling thread. */
-static void *take(size_t size, bool *zeroed)
+static inline void *take(size_t size, bool *zeroed)
 {
     if (unlikely(size > SLAB_MAX)) {
         heap_init();
         return big_alloc(size, 1, 0, zeroed);
     }
     struct heap *h = heap_of_thread();
-    return likely(h) ? heap_alloc(h, size, zeroed) : shared_alloc(size, zeroed);
+    return likely(h != NULL) ? heap_alloc(h, &front, size, zeroed) : shared_alloc(size, zeroed);
 }
 
 void *slow_malloc(size_t size)
 {
     const struct instance *first = instance_in_use();
     bool zeroed;
-    return unlikely(first) ? first->malloc(size) : take(size, &zeroed);
+    return unlikely(first != NULL) ? first->malloc(size) : take(size, &zeroed);
 }
 
 void slow_free(void *p)
@@ -85,7 +85,7 @@ void *allot_calloc(size_t n, size_t size)
         return memset(p, 0, total);
     }
     if (total <= SLAB_MAX) {
-        ((struct block *)p)->next = NULL;
+        ((struct block *)p)->next = NULL; /* the link is all that was written there */
     }
     return p;
 }
