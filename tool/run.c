@@ -261,6 +261,7 @@ static int run_with_stats(struct request *request)
         explain_none(request->argv[0], child.status);
         return status;
     }
+    /* Standard error may be closed or gone: nobody wants to read it, so that is no failure. */
     error = request->output ? outfile_write(request->output, fd) : copy_whole(fd, STDERR_FILENO);
     if (error && request->output) {
         complain("cannot write, %s, %s; the program's status was %d", request->output, strerror(-error), status);
