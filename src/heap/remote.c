@@ -81,7 +81,7 @@ static void pass_on(struct slab *s)
 
 void remote_drain(struct heap *h)
 {
-    if (atomic_load_explicit(&h->inbox, memory_order_relaxed) == NULL) {
+    if (atomic_load_explicit(&h->inbox, memory_order_seq_cst) == NULL) {
         return;
     }
     struct slab *next;

@@ -20,7 +20,11 @@ void free(void *p) noexcept;
 void *aligned_alloc(size_t align, size_t size) noexcept;
 }
 
+namespace
+{
+
 #ifdef ALLOT_WEAK_CXX
+
 __asm__(".weak __gxx_personality_v0\n"
         ".weak __cxa_begin_catch\n"
         ".weak __cxa_end_catch\n"
@@ -31,10 +35,6 @@ __asm__(".weak __gxx_personality_v0\n"
         ".weak _ZTISt9bad_alloc\n"
         ".weak _ZTVSt9bad_alloc\n"
         ".weak _ZNSt9bad_allocD1Ev\n");
-#endif
-
-namespace
-{
 
 /* A function of the C++ library that was loaded after this one, also by a plugin that keeps its names to itself. */
 void *look_up(const char *name)
@@ -60,6 +60,8 @@ template <typename F> F present(F function)
     return function;
 }
 
+extern "C" void __cxa_throw(void *, void *, void (*)(void *));
+
 std::new_handler current_handler()
 {
     auto get = present(&std::get_new_handler);
@@ -69,22 +71,25 @@ std::new_handler current_handler()
     return get ? get() : nullptr;
 }
 
-extern "C" void __cxa_throw(void *, void *, void (*)(void *));
-
 [[noreturn]] void throw_bad_alloc()
 {
-#ifdef ALLOT_WEAK_CXX
-    if (!present(&__cxa_throw)) {
-        auto thrower = reinterpret_cast<void (*)()>(look_up("_ZSt17__throw_bad_allocv"));
-        if (thrower) {
-            thrower();
-        }
-        os_say("operator new: out of memory, and no C++ library is loaded to say so with std::bad_alloc");
-        abort();
+    if (present(&__cxa_throw)) {
+        throw std::bad_alloc();
     }
-#endif
-    throw std::bad_alloc();
+    auto thrower = reinterpret_cast<void (*)()>(look_up("_ZSt17__throw_bad_allocv"));
+    if (thrower) {
+        thrower();
+    }
+    os_say("operator new: out of memory, and no C++ library is loaded to say so with std::bad_alloc");
+    abort();
 }
+
+#else
+
+std::new_handler current_handler() { return std::get_new_handler(); }
+[[noreturn]] void throw_bad_alloc() { throw std::bad_alloc(); }
+
+#endif
 
 /* What the standard asks for when memory is out: the handler frees some, or ends the attempt; without one, false. */
 bool ask_handler()
