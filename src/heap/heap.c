@@ -83,7 +83,7 @@ static struct heap *make(uint32_t flags)
     return h && enlist(h, flags) ? h : NULL;
 }
 
-struct heap *heap_of_thread(void)
+struct heap *heap_attach(void)
 {
     if (front.heap || front.ended) {
         return front.heap;

@@ -35,7 +35,7 @@ static void *alloc(struct heap *h, size_t align, size_t size)
         h->big += p != NULL;
         return p;
     }
-    return heap_alloc(h, align <= 16 ? size : class_size(class_of_aligned(size, align)), &zeroed);
+    return heap_alloc(h, h->front, align <= 16 ? size : class_size(class_of_aligned(size, align)), &zeroed);
 }
 
 /* The STL's first level: malloc, and again as long as the handler says that it has freed something. */
@@ -235,7 +235,7 @@ static int add_big(void *p, size_t bytes, uint32_t heap, void *arg)
 {
     struct big_sum *sum = arg;
     if (heap == sum->id) {
-        bool large = ((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0;
+        bool large = begins_large(p);
         sum->out->live += bytes;
         sum->out->mapped += bytes;
         sum->out->blocks++;
@@ -245,19 +245,17 @@ static int add_big(void *p, size_t bytes, uint32_t heap, void *arg)
     return 0;
 }
 
-static void add_slabs(const struct slab *s, struct allot_stats *out)
+static void add_slab(const struct slab *s, struct allot_stats *out)
 {
-    for (; s; s = s->next) {
-        uint64_t live[BITMAP_WORDS];
-        heap_mark_live(s, live);
-        size_t blocks = 0;
-        for (unsigned w = 0; w < slab_words(s); w++) {
-            blocks += count_bits(live[w]);
-        }
-        out->blocks += blocks;
-        out->live += blocks * slab_stride(s);
-        out->mapped += UNIT_SIZE;
+    uint64_t live[BITMAP_WORDS];
+    heap_mark_live(s, live);
+    size_t blocks = 0;
+    for (unsigned w = 0; w < slab_words(s); w++) {
+        blocks += count_bits(live[w]);
     }
+    out->blocks += blocks;
+    out->live += blocks * slab_stride(s);
+    out->mapped += UNIT_SIZE;
 }
 
 void allot_heap_stats(struct allot_heap *heap, struct allot_stats *out)
@@ -271,9 +269,14 @@ void allot_heap_stats(struct allot_heap *heap, struct allot_stats *out)
     const struct heap *h = of(heap)->heap;
     *out = (struct allot_stats){0};
     for (unsigned c = 0; c < CLASSES; c++) {
-        add_slabs(h->classes[c].current, out);
+        const struct heap_class *class = &h->classes[c];
+        if (class->current) {
+            add_slab(class->current, out);
+        }
         for (unsigned l = 0; l <= LEVELS; l++) {
-            add_slabs(h->classes[c].list[l], out);
+            for (const struct slab *s = class->list[l]; s; s = s->next) {
+                add_slab(s, out);
+            }
         }
     }
     struct big_sum sum = {h->id, out};

@@ -15,8 +15,6 @@
 
 /* -- totals -- */
 
-#define PUBLISH_BYTES ((ptrdiff_t)64 * 1024)
-
 static atomic_long total, peak;
 
 void bytes_count(ptrdiff_t bytes)
@@ -32,16 +30,6 @@ size_t bytes_peak(void)
 {
     long most = atomic_load_explicit(&peak, memory_order_relaxed);
     return most > 0 ? (size_t)most : 0;
-}
-
-void heap_count(struct heap *h, ptrdiff_t bytes)
-{
-    h->out += bytes;
-    ptrdiff_t since = h->out - h->published;
-    if (since > PUBLISH_BYTES || since < -PUBLISH_BYTES) {
-        h->published = h->out;
-        bytes_count(since);
-    }
 }
 
 /* -- the lists of a class -- */
@@ -165,11 +153,11 @@ struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool 
     for (;;) {
         struct slab *s = class->current;
         if (s) {
-            heap_settle(h, s);
+            unsigned frees = slab_sync(s);
             struct batch batch = slab_take_batch(s);
-            if (batch.count) {
-                slab_arm(s, s->used);
-                heap_count(h, (ptrdiff_t)(batch.count * slab_stride(s)));
+            slab_arm(s, s->used ? s->used : 1);
+            heap_count(h, ((ptrdiff_t)batch.count - (ptrdiff_t)frees) * (ptrdiff_t)slab_stride(s));
+            if (likely(batch.count)) {
                 *list = batch.first->next;
                 *zeroed = batch.zeroed;
                 return batch.first;

@@ -59,22 +59,23 @@ void *os_map(size_t length)
 }
 
 /* Where the next aligned mapping is asked for: right below the last one, so that neighbours merge into one area of the
- * kernel's and no slack has to be mapped and cut off. */
+ * kernel's. */
 static _Atomic(uintptr_t) next_hint;
 
-static void *map_aligned(size_t length, size_t align)
+/* The aligned place at or below `wish`, if it is free. */
+static void *map_there(uintptr_t wish, size_t length, size_t align)
 {
-    uintptr_t below = atomic_load_explicit(&next_hint, memory_order_relaxed);
-    if (below > length + align) {
-        void *wish = (void *)align_down(below - length, align);
-        char *at = map(wish, length);
-        if (at && ((uintptr_t)at & (align - 1)) == 0) {
-            return at;
-        }
-        if (at) {
-            munmap(at, length);
-        }
+    char *at = map((void *)align_down(wish, align), length);
+    if (at && ((uintptr_t)at & (align - 1)) != 0) {
+        munmap(at, length);
+        return NULL;
     }
+    return at;
+}
+
+/* More than is needed, and what sticks out cut off. */
+static void *map_and_cut(size_t length, size_t align)
+{
     size_t slack = align - os_page;
     if (length + slack < length) {
         return NULL;
@@ -84,14 +85,35 @@ static void *map_aligned(size_t length, size_t align)
         return NULL;
     }
     char *at = (char *)align_up((uintptr_t)wide, align);
+    char *end = wide + length + slack;
     if (at > wide) {
         munmap(wide, (size_t)(at - wide));
     }
-    char *end = wide + length + slack;
     if (end > at + length) {
         munmap(at + length, (size_t)(end - (at + length)));
     }
     return at;
+}
+
+static void *map_aligned(size_t length, size_t align)
+{
+    uintptr_t below = atomic_load_explicit(&next_hint, memory_order_relaxed);
+    void *at = below > length ? map_there(below - length, length, align) : NULL;
+    if (at) {
+        return at;
+    }
+    /* The kernel shows where it has room, mostly with more below. Never more than `length` is mapped at a time: under a
+     * limit on address space (ulimit -v) the slack of the last resort may be what is missing. */
+    void *room = map(NULL, length);
+    if (!room) {
+        return NULL;
+    }
+    if (((uintptr_t)room & (align - 1)) == 0) {
+        return room;
+    }
+    munmap(room, length);
+    at = map_there((uintptr_t)room, length, align);
+    return at ? at : map_and_cut(length, align);
 }
 
 void *os_map_aligned(size_t length, size_t align)

@@ -18,11 +18,14 @@ static bool have_key;
 static void (*exit_step)(void);
 
 /* libc runs the destructors in rounds, as long as some key was set again, for at least PTHREAD_DESTRUCTOR_ITERATIONS
- * rounds. The value of the key counts the rounds, so that the step runs in the last. */
+ * rounds. The value of the key counts them. The step runs in the last but one: the sanitizers leave the thread in the last,
+ * and no instrumented code may run after that. */
+#define LAST_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
+
 static void thread_ends(void *value)
 {
     uintptr_t round = (uintptr_t)value;
-    if (round < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(key, (void *)(round + 1)) == 0) {
+    if (round < LAST_ROUND && pthread_setspecific(key, (void *)(round + 1)) == 0) {
         return;
     }
     exit_step();

@@ -15,7 +15,7 @@ struct os_fork_steps {
 void os_on_fork(struct os_fork_steps steps);
 
 /* Has `step` run when a thread that called os_watch_thread ends, as late as libc allows: after the destructors that
- * others have set, in the last of their rounds. False when libc has no key left; then threads end unseen. */
+ * others have set, in the last round but one. False when libc has no key left; then threads end unseen. */
 bool os_on_thread_exit(void (*step)(void));
 void os_watch_thread(void);
 

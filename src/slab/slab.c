@@ -74,15 +74,10 @@ static struct batch take_fresh(struct slab *s)
     return batch;
 }
 
-struct batch slab_take_batch(struct slab *s)
+struct batch slab_take_unlisted(struct slab *s)
 {
     struct batch batch = {0};
-    if (s->local_free) {
-        batch.first = s->local_free;
-        batch.count = s->nlocal;
-        s->local_free = NULL;
-        s->nlocal = 0;
-    } else if (s->nmarked) {
+    if (s->nmarked) {
         batch = take_marked(s);
     } else if (s->fresh < s->nslots) {
         batch = take_fresh(s);

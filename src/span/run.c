@@ -34,6 +34,7 @@ struct run_map {
 
 static struct os_lock lock;
 static struct segment *level[LEVELS]; /* level[l]: segments whose longest hole is of 2^l to 2^(l+1)-1 pages */
+static struct segment *empty; /* one without a run is kept, so that a lone run that comes and goes costs no segment */
 static size_t used_pages, used_runs, dirty_pages;
 
 _Static_assert(sizeof(struct run_map) <= UNIT_SIZE - HEADER_SIZE * UNITS, "the map fits in unit 0");
@@ -177,6 +178,18 @@ static size_t purge(struct segment *s)
 /* Pages that may stay resident though free: 1 MiB, and an eighth of what is in use. */
 static size_t dirty_bound(void) { return MIB / RUN_PAGE + used_pages / 8; }
 
+/* A segment without a run goes back to the pool. */
+static void give_back(struct segment *s)
+{
+    struct run_map *map = map_of(s);
+    list_remove(s);
+    for (size_t w = 0; w < PAGES / 64; w++) {
+        dirty_pages -= count_bits(map->dirty[w]);
+    }
+    memset(map, 0, sizeof *map);
+    segment_give(s);
+}
+
 static void free_pages(struct segment *s, size_t from, size_t to)
 {
     struct run_map *map = map_of(s);
@@ -185,14 +198,14 @@ static void free_pages(struct segment *s, size_t from, size_t to)
     dirty_pages += to - from;
     used_pages -= to - from;
     measure_holes(s);
+    if (s->longest == PAGES - FIRST_PAGE && empty) {
+        give_back(s);
+        return;
+    }
     if (s->longest == PAGES - FIRST_PAGE) {
-        list_remove(s);
-        for (size_t w = 0; w < PAGES / 64; w++) {
-            dirty_pages -= count_bits(map->dirty[w]);
-        }
-        memset(map, 0, sizeof *map);
-        segment_give(s);
-    } else if (dirty_pages > dirty_bound()) {
+        empty = s;
+    }
+    if (dirty_pages > dirty_bound()) {
         purge(s);
     }
 }
@@ -207,6 +220,7 @@ void *run_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
         return NULL;
     }
     struct run_map *map = map_of(s);
+    empty = s == empty ? NULL : empty;
     *zeroed = !bitmap_any(map->dirty, at, at + pages);
     use_pages(map, at, at + pages);
     map->length[at] = (uint16_t)pages;
@@ -293,6 +307,10 @@ size_t runs_trim(void)
 {
     size_t bytes = 0;
     os_lock(&lock);
+    if (empty) {
+        give_back(empty);
+        empty = NULL;
+    }
     for (unsigned l = 0; l < LEVELS; l++) {
         for (struct segment *s = level[l]; s; s = s->next) {
             bytes += purge(s);
