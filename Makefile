@@ -40,6 +40,7 @@ soak: ## the long tests: real programs' own test suites under allot
 .PHONY: install
 install: all ## install below PREFIX (/usr/local), staged under DESTDIR where that is set
 	@cmake --install $(BUILD) --prefix $(PREFIX) >/dev/null
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 .PHONY: format
 format: ## lay out the sources as .clang-format says

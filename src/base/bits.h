@@ -91,26 +91,30 @@ static inline bool bitmap_all(const uint64_t *map, size_t from, size_t to)
 }
 
 /* The first bit at or after `from` and below `end` that is set (clear); `end` when there is none. */
+static inline size_t bitmap_next(const uint64_t *map, size_t from, size_t end, uint64_t invert)
+{
+    if (from >= end) {
+        return end;
+    }
+    size_t w = from / 64;
+    uint64_t bits = (map[w] ^ invert) & ~(uint64_t)0 << (from % 64);
+    while (!bits) {
+        if (++w * 64 >= end) {
+            return end;
+        }
+        bits = map[w] ^ invert;
+    }
+    return size_min(w * 64 + lowest_bit(bits), end);
+}
+
 static inline size_t bitmap_next_set(const uint64_t *map, size_t from, size_t end)
 {
-    for (size_t w = from / 64; w * 64 < end; w++) {
-        uint64_t bits = map[w] & bitmap_word_mask(w, from, end);
-        if (bits) {
-            return w * 64 + lowest_bit(bits);
-        }
-    }
-    return end;
+    return bitmap_next(map, from, end, 0);
 }
 
 static inline size_t bitmap_next_clear(const uint64_t *map, size_t from, size_t end)
 {
-    for (size_t w = from / 64; w * 64 < end; w++) {
-        uint64_t bits = ~map[w] & bitmap_word_mask(w, from, end);
-        if (bits) {
-            return w * 64 + lowest_bit(bits);
-        }
-    }
-    return end;
+    return bitmap_next(map, from, end, ~(uint64_t)0);
 }
 
 #endif

@@ -11,29 +11,11 @@
 #include "span/large.h"
 #include "span/run.h"
 
-void *heap_alloc(struct heap *h, size_t size, bool *zeroed)
+void *heap_alloc_more(struct heap *h, struct at_hand at, size_t size)
 {
-    struct block **list;
-    uint64_t *zeroed_bits, bit;
-    unsigned c = class_of_size(size_max(size, 1));
-    if (size <= SMALL_MAX) {
-        unsigned i = (unsigned)((size + 15) / 16);
-        list = &h->front->list[i];
-        zeroed_bits = &h->front->zeroed[i / 64];
-        bit = (uint64_t)1 << (i % 64);
-    } else {
-        list = &h->mid[c - SMALL_CLASSES];
-        zeroed_bits = &h->mid_zeroed;
-        bit = (uint64_t)1 << (c - SMALL_CLASSES);
-    }
-    struct block *b = *list;
-    if (likely(b)) {
-        *list = b->next;
-        *zeroed = *zeroed_bits & bit;
-        return b;
-    }
-    b = heap_refill(h, c, list, zeroed);
-    *zeroed_bits = b && *zeroed ? *zeroed_bits | bit : *zeroed_bits & ~bit;
+    bool zeroed = false;
+    struct block *b = heap_refill(h, class_of_size(size_max(size, 1)), at.list, &zeroed);
+    *at.zeroed = zeroed ? *at.zeroed | at.bit : *at.zeroed & ~at.bit;
     return b;
 }
 
@@ -43,12 +25,12 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
+    heap_init();
     size = size_max(size, 1);
     void *p = size <= RUN_MAX && align <= RUN_MAX_ALIGN ? run_alloc(size, align, heap, zeroed) : NULL;
     if (!p) {
         /* Also for a run that no segment has room for: its own pages may still be had where 4 MiB are not. */
-        *zeroed = true;
-        p = large_alloc(size, align, heap);
+        p = large_alloc(size, align, heap, zeroed);
     }
     if (p) {
         bytes_count((ptrdiff_t)block_size(p));
@@ -56,12 +38,12 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
     return p;
 }
 
-void big_free(void *p, uint32_t owner)
+void big_free(void *p)
 {
     size_t bytes = 0;
-    if (((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0) {
+    if (begins_large(p)) {
         bytes = large_free(p);
-    } else if (owner == OWNER_RUN) {
+    } else if (slab_owner(slab_of(p)) == OWNER_RUN) {
         bytes = run_free(p);
     } else {
         allot_fault("free of what is no live block", "address", p);
@@ -71,7 +53,7 @@ void big_free(void *p, uint32_t owner)
 
 size_t block_size(const void *p)
 {
-    if (((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0) {
+    if (begins_large(p)) {
         return large_length(p);
     }
     const struct slab *s = slab_of(p);

@@ -25,8 +25,7 @@ static inline void *fast_malloc(size_t size)
 static inline void fast_free(void *p)
 {
     struct slab *s = slab_of(p);
-    /* NULL and large blocks begin where no slab's block does. */
-    if (unlikely(((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0) || unlikely(slab_owner(s) != front.heap_id)) {
+    if (unlikely(begins_large(p)) || unlikely(slab_owner(s) != front.heap_id)) {
         slow_free(p);
         return;
     }

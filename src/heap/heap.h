@@ -33,6 +33,7 @@ struct front {
     struct heap *heap;
     uint32_t heap_id; /* 0: no heap; never the owner of a slab */
     bool ended;       /* its heap is gone for good: the shared one serves what it still asks for */
+    uint64_t number;  /* the thread's own for ever; 0 until it is asked for */
 };
 
 extern __thread struct front front;
@@ -64,7 +65,7 @@ struct heap {
         epoch; /* forks of this process's line when the heap was taken; less than the present: its thread is lost */
     int tid;
     struct front *front;          /* its blocks at hand; NULL while idle */
-    _Atomic(struct front *) user; /* a private heap's: the front of the thread that may use it */
+    _Atomic uint64_t user;        /* a private heap's: the number of the thread that may use it */
     _Atomic(struct slab *) inbox; /* slabs with remote frees, by inbox_next */
     ptrdiff_t out, published;     /* bytes of slots that are out, and what of it is in the process's total */
     uint64_t mid_zeroed;          /* as front.zeroed, for mid */
@@ -79,7 +80,8 @@ struct heap {
 /* -- heap.c: heaps and their ids -- */
 
 /* The calling thread's heap, taken over or made when it has none; NULL when it has ended or memory is out. */
-struct heap *heap_of_thread(void);
+struct heap *heap_attach(void) __attribute__((cold));
+static inline struct heap *heap_of_thread(void) { return likely(front.heap != NULL) ? front.heap : heap_attach(); }
 struct heap *heap_by_id(uint32_t id);
 struct heap *heaps_newest(void);
 /* The thread that used the heap did not come along when this process was forked: what it owns is nobody's to touch. */
@@ -90,9 +92,11 @@ bool heap_is_lost(const struct heap *h);
 struct heap *heap_make_private(size_t bytes);
 void heap_free_private(struct heap *h);
 
+/* A first-class heap is used by one thread. Who that is must outlast the thread: addresses and ids are given again. */
+void heap_make_mine(struct heap *h);
 static inline bool heap_is_mine(const struct heap *h)
 {
-    return atomic_load_explicit(&h->user, memory_order_relaxed) == &front;
+    return front.number != 0 && atomic_load_explicit(&h->user, memory_order_relaxed) == front.number;
 }
 
 /* The heap for those without one. Lock, use, unlock. */
@@ -123,12 +127,22 @@ void heap_retire_current(struct heap *h);
 /* Gives back every slab, whatever is out. The inbox has been emptied. */
 void heap_release_all(struct heap *h);
 
-/* Counts slots that went out, or came back when negative, in bytes. */
-void heap_count(struct heap *h, ptrdiff_t bytes);
-
-/* Counts blocks that are no slots. */
+/* The process's total of bytes that are out, and the most it has been. */
 void bytes_count(ptrdiff_t bytes);
 size_t bytes_peak(void);
+
+/* Counts slots that went out, or came back when negative, in bytes. The total hears of it when it amounts to something.
+ */
+#define PUBLISH_BYTES ((ptrdiff_t)64 * 1024)
+static inline void heap_count(struct heap *h, ptrdiff_t bytes)
+{
+    h->out += bytes;
+    ptrdiff_t since = h->out - h->published;
+    if (unlikely(since > PUBLISH_BYTES || since < -PUBLISH_BYTES)) {
+        h->published = h->out;
+        bytes_count(since);
+    }
+}
 
 /* -- remote.c: blocks freed by others -- */
 
@@ -141,13 +155,49 @@ void remote_forget(struct heap *h);
 
 /* -- blocks.c: blocks of any size, for a heap given -- */
 
+/* Where a heap keeps the blocks at hand for a size of at most SLAB_MAX, and the bit that says they are zero but for
+ * their link. */
+struct at_hand {
+    struct block **list;
+    uint64_t *zeroed, bit;
+};
+static inline struct at_hand heap_list(struct heap *h, struct front *f, size_t size)
+{
+    if (likely(size <= SMALL_MAX)) {
+        unsigned i = (unsigned)((size + 15) / 16);
+        return (struct at_hand){&f->list[i], &f->zeroed[i / 64], (uint64_t)1 << (i % 64)};
+    }
+    unsigned i = class_of_size(size) - SMALL_CLASSES;
+    return (struct at_hand){&h->mid[i], &h->mid_zeroed, (uint64_t)1 << i};
+}
+
+/* A block of at most SLAB_MAX bytes from an empty list, which it fills. NULL with ENOMEM. */
+void *heap_alloc_more(struct heap *h, struct at_hand at, size_t size) __attribute__((noinline));
+
 /* A block of at most SLAB_MAX bytes. `zeroed`: all but its first 8 bytes is zero. NULL with ENOMEM. */
-void *heap_alloc(struct heap *h, size_t size, bool *zeroed);
+static inline void *heap_alloc(struct heap *h, struct front *f, size_t size, bool *zeroed)
+{
+    struct at_hand at = heap_list(h, f, size);
+    struct block *b = *at.list;
+    if (likely(b != NULL)) {
+        *at.list = b->next;
+    } else {
+        b = heap_alloc_more(h, at, size);
+    }
+    *zeroed = *at.zeroed & at.bit;
+    return b;
+}
 
 /* A block of more than SLAB_MAX bytes, or aligned to more. */
 void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed);
-/* Frees p when it is no slot; its unit says `owner`. */
-void big_free(void *p, uint32_t owner);
+/* NULL, and every large block, begin where no other block does. */
+static inline bool begins_large(const void *p) { return ((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0; }
+
+/* p is no slot. Nothing is read for a large block that may be gone already. */
+static inline bool is_big(const void *p) { return begins_large(p) || slab_owner(slab_of(p)) >= OWNER_LIMIT; }
+
+/* Frees p, which is no slot. */
+void big_free(void *p);
 /* The usable bytes of a live block of any kind. */
 size_t block_size(const void *p);
 

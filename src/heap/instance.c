@@ -1,8 +1,6 @@
 /* heap/instance.c - the table of this copy, and which copy is in use. See heap/instance.h. */
 #include "heap/instance.h"
 
-#include "heap/heap.h"
-
 const struct instance allot_instance = {
     .abi = INSTANCE_ABI,
     .malloc = allot_malloc,
@@ -33,14 +31,12 @@ const struct instance allot_instance = {
     .heap_check = allot_heap_check,
 };
 
-const struct instance *instance_in_use(void)
+const struct instance *_Atomic instance_chosen;
+
+const struct instance *instance_choose(void)
 {
-    static _Atomic(const struct instance *) in_use; /* this copy's own table: not bound */
-    const struct instance *first = atomic_load_explicit(&in_use, memory_order_acquire);
-    if (unlikely(!first)) {
-        first = instance_find();
-        first = first ? first : &allot_instance;
-        atomic_store_explicit(&in_use, first, memory_order_release);
-    }
-    return first == &allot_instance ? NULL : first;
+    const struct instance *first = instance_find();
+    first = first ? first : &allot_instance;
+    atomic_store_explicit(&instance_chosen, first, memory_order_release);
+    return first;
 }

@@ -7,6 +7,8 @@
 #ifndef HEAP_INSTANCE_H
 #define HEAP_INSTANCE_H
 
+#include <stdatomic.h>
+
 #include <allot/heap.h>
 #include <allot/malloc.h>
 
@@ -46,8 +48,19 @@ struct instance {
 /* This copy's table, under the name by which others find it. */
 extern ALLOT_API const struct instance allot_instance;
 
-/* The copy that this one is bound to, or NULL when this one is the heap. Prepares the process on the first call. */
-const struct instance *instance_in_use(void);
+/* The copy in use, NULL until the first call asks: this one's own table when it is the heap. */
+extern const struct instance *_Atomic instance_chosen;
+const struct instance *instance_choose(void) __attribute__((cold));
+
+/* The copy that this one is bound to, or NULL when this one is the heap. */
+static inline const struct instance *instance_in_use(void)
+{
+    const struct instance *chosen = atomic_load_explicit(&instance_chosen, memory_order_acquire);
+    if (__builtin_expect(!chosen, 0)) {
+        chosen = instance_choose();
+    }
+    return chosen == &allot_instance ? NULL : chosen;
+}
 
 /* Looks for a copy that came first; NULL when there is none, or it is this one. One of two: the drop-in comes first by
  * nature (preload/instance.c), the toolkit asks the dynamic linker (heap/bind.c). */

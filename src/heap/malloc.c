@@ -18,7 +18,7 @@
 static void *shared_alloc(size_t size, bool *zeroed)
 {
     struct heap *h = shared_heap_lock();
-    void *p = h ? heap_alloc(h, size, zeroed) : NULL;
+    void *p = h ? heap_alloc(h, h->front, size, zeroed) : NULL;
     shared_heap_unlock();
     if (!h) {
         errno = ENOMEM;
@@ -27,21 +27,20 @@ static void *shared_alloc(size_t size, bool *zeroed)
 }
 
 /* A block of any size for the calling thread. */
-static void *take(size_t size, bool *zeroed)
+static inline void *take(size_t size, bool *zeroed)
 {
     if (unlikely(size > SLAB_MAX)) {
-        heap_init();
         return big_alloc(size, 1, 0, zeroed);
     }
     struct heap *h = heap_of_thread();
-    return likely(h) ? heap_alloc(h, size, zeroed) : shared_alloc(size, zeroed);
+    return likely(h != NULL) ? heap_alloc(h, &front, size, zeroed) : shared_alloc(size, zeroed);
 }
 
 void *slow_malloc(size_t size)
 {
     const struct instance *first = instance_in_use();
     bool zeroed;
-    return unlikely(first) ? first->malloc(size) : take(size, &zeroed);
+    return unlikely(first != NULL) ? first->malloc(size) : take(size, &zeroed);
 }
 
 void slow_free(void *p)
@@ -54,12 +53,10 @@ void slow_free(void *p)
         first->free(p);
         return;
     }
-    struct slab *s = slab_of(p);
-    uint32_t owner = slab_owner(s);
-    if (((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0 || owner >= OWNER_LIMIT) {
-        big_free(p, owner);
+    if (is_big(p)) {
+        big_free(p);
     } else {
-        remote_free(p, s);
+        remote_free(p, slab_of(p));
     }
 }
 
@@ -87,7 +84,7 @@ void *allot_calloc(size_t n, size_t size)
         return memset(p, 0, total);
     }
     if (total <= SLAB_MAX) {
-        ((struct block *)p)->next = NULL;
+        ((struct block *)p)->next = NULL; /* the link is all that was written there */
     }
     return p;
 }
@@ -152,7 +149,7 @@ int allot_posix_memalign(void **out, size_t align, size_t size)
 
 void *allot_memalign(size_t align, size_t size)
 {
-    if (align > PTRDIFF_MAX / 2 + 1) {
+    if (align > SIZE_MAX / 2 + 1) {
         errno = EINVAL;
         return NULL;
     }
@@ -188,16 +185,11 @@ size_t allot_malloc_usable_size(const void *p)
 static bool resize_big(void *p, size_t size)
 {
     size_t old = block_size(p);
-    bool done = ((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0 ? large_resize(p, size) : run_resize(p, size);
+    bool done = begins_large(p) ? large_resize(p, size) : run_resize(p, size);
     if (done) {
         bytes_count((ptrdiff_t)block_size(p) - (ptrdiff_t)old);
     }
     return done;
-}
-
-static bool is_big(const void *p)
-{
-    return ((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0 || slab_owner(slab_of(p)) == OWNER_RUN;
 }
 
 bool allot_try_expand(void *p, size_t size)
@@ -222,7 +214,7 @@ static void *move(void *p, size_t old, size_t size)
 
 static void *realloc_big(void *p, size_t old, size_t size)
 {
-    bool is_large = ((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0;
+    bool is_large = begins_large(p);
     /* A large block stays one down to half the longest run; a run stays one down to the longest slot. */
     if (size > (is_large ? RUN_MAX / 2 : SLAB_MAX) && resize_big(p, size)) {
         return p;
@@ -292,7 +284,7 @@ size_t allot_trim(void)
         remote_drain(h);
         heap_retire_current(h);
     }
-    size_t bytes = runs_trim();
+    size_t bytes = large_trim() + runs_trim();
     return bytes + segments_trim();
 }
 

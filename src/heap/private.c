@@ -24,7 +24,13 @@ struct private
     struct two_level lists; /* with opts.two_level */
 };
 
-static struct private *of(const struct allot_heap *heap) { return heap->state; }
+static struct private *of(const struct allot_heap *heap)
+{
+    if (unlikely(!heap->state)) {
+        allot_fault("use of a heap that was not initialised, or is done", "heap", heap);
+    }
+    return heap->state;
+}
 
 /* A block of any size of the heap itself. */
 static void *alloc(struct heap *h, size_t align, size_t size)
@@ -35,15 +41,14 @@ static void *alloc(struct heap *h, size_t align, size_t size)
         h->big += p != NULL;
         return p;
     }
-    return heap_alloc(h, align <= 16 ? size : class_size(class_of_aligned(size, align)), &zeroed);
+    return heap_alloc(h, h->front, align <= 16 ? size : class_size(class_of_aligned(size, align)), &zeroed);
 }
 
 /* The STL's first level: malloc, and again as long as the handler says that it has freed something. */
-static void *first_level(void *arg, size_t size)
+static void *first_level(struct private *own, size_t align, size_t size)
 {
-    struct private *own = arg;
     void *p;
-    while (!(p = alloc(own->heap, 16, size)) && own->opts.out_of_memory && own->opts.out_of_memory(own->opts.arg)) {
+    while (!(p = alloc(own->heap, align, size)) && own->opts.out_of_memory && own->opts.out_of_memory(own->opts.arg)) {
     }
     return p;
 }
@@ -81,9 +86,6 @@ int allot_heap_init(struct allot_heap *heap, const struct allot_heap_opts *opts)
 
 static void expect_mine(const struct allot_heap *heap)
 {
-    if (unlikely(!heap->state)) {
-        allot_fault("use of a heap that was not initialised, or is done", "heap", heap);
-    }
     if (unlikely(!heap_is_mine(of(heap)->heap))) {
         allot_fault("use by a thread that has not adopted it", "heap", heap);
     }
@@ -102,7 +104,7 @@ void *allot_heap_alloc(struct allot_heap *heap, size_t size)
     }
     size = size_max(size, 1);
     if (!has_lists(own) || size > TWO_LEVEL_MAX) {
-        return first_level(own, size);
+        return first_level(own, 16, size);
     }
     void *p;
     while (!(p = two_level_alloc(&own->lists, size)) && own->opts.out_of_memory &&
@@ -137,7 +139,7 @@ void *allot_heap_aligned(struct allot_heap *heap, size_t align, size_t size)
         errno = EINVAL;
         return NULL;
     }
-    return alloc(own->heap, align, size);
+    return first_level(own, align, size);
 }
 
 void allot_heap_free(struct allot_heap *heap, void *p)
@@ -170,7 +172,7 @@ void allot_heap_free_sized(struct allot_heap *heap, void *p, size_t size)
     struct private *own = of(heap);
     size = size_max(size, 1);
     if (has_lists(own) && size <= TWO_LEVEL_MAX) {
-        two_level_free(&own->lists, p, size);
+        (heap_is_mine(own->heap) ? two_level_free : two_level_return)(&own->lists, p, size);
     } else {
         allot_free(p);
     }
@@ -182,7 +184,7 @@ int allot_heap_adopt(struct allot_heap *heap)
     if (first) {
         return first->heap_adopt(heap);
     }
-    atomic_store_explicit(&of(heap)->heap->user, &front, memory_order_relaxed);
+    heap_make_mine(of(heap)->heap);
     return 0;
 }
 
@@ -235,7 +237,7 @@ static int add_big(void *p, size_t bytes, uint32_t heap, void *arg)
 {
     struct big_sum *sum = arg;
     if (heap == sum->id) {
-        bool large = ((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0;
+        bool large = begins_large(p);
         sum->out->live += bytes;
         sum->out->mapped += bytes;
         sum->out->blocks++;
@@ -245,19 +247,17 @@ static int add_big(void *p, size_t bytes, uint32_t heap, void *arg)
     return 0;
 }
 
-static void add_slabs(const struct slab *s, struct allot_stats *out)
+static void add_slab(const struct slab *s, struct allot_stats *out)
 {
-    for (; s; s = s->next) {
-        uint64_t live[BITMAP_WORDS];
-        heap_mark_live(s, live);
-        size_t blocks = 0;
-        for (unsigned w = 0; w < slab_words(s); w++) {
-            blocks += count_bits(live[w]);
-        }
-        out->blocks += blocks;
-        out->live += blocks * slab_stride(s);
-        out->mapped += UNIT_SIZE;
+    uint64_t live[BITMAP_WORDS];
+    heap_mark_live(s, live);
+    size_t blocks = 0;
+    for (unsigned w = 0; w < slab_words(s); w++) {
+        blocks += count_bits(live[w]);
     }
+    out->blocks += blocks;
+    out->live += blocks * slab_stride(s);
+    out->mapped += UNIT_SIZE;
 }
 
 void allot_heap_stats(struct allot_heap *heap, struct allot_stats *out)
@@ -271,9 +271,14 @@ void allot_heap_stats(struct allot_heap *heap, struct allot_stats *out)
     const struct heap *h = of(heap)->heap;
     *out = (struct allot_stats){0};
     for (unsigned c = 0; c < CLASSES; c++) {
-        add_slabs(h->classes[c].current, out);
+        const struct heap_class *class = &h->classes[c];
+        if (class->current) {
+            add_slab(class->current, out);
+        }
         for (unsigned l = 0; l <= LEVELS; l++) {
-            add_slabs(h->classes[c].list[l], out);
+            for (const struct slab *s = class->list[l]; s; s = s->next) {
+                add_slab(s, out);
+            }
         }
     }
     struct big_sum sum = {h->id, out};

@@ -15,8 +15,6 @@
 
 /* -- totals -- */
 
-#define PUBLISH_BYTES ((ptrdiff_t)64 * 1024)
-
 static atomic_long total, peak;
 
 void bytes_count(ptrdiff_t bytes)
@@ -32,16 +30,6 @@ size_t bytes_peak(void)
 {
     long most = atomic_load_explicit(&peak, memory_order_relaxed);
     return most > 0 ? (size_t)most : 0;
-}
-
-void heap_count(struct heap *h, ptrdiff_t bytes)
-{
-    h->out += bytes;
-    ptrdiff_t since = h->out - h->published;
-    if (since > PUBLISH_BYTES || since < -PUBLISH_BYTES) {
-        h->published = h->out;
-        bytes_count(since);
-    }
 }
 
 /* -- the lists of a class -- */
@@ -73,6 +61,9 @@ static void list_insert(struct heap_class *class, struct slab *s, unsigned level
     class->occupied |= 1u << level;
 }
 
+/* More frees than a slab has slots: the current slab stays where it is, whatever comes back. */
+#define TRIP_NEVER UINT16_MAX
+
 /* Free slots from which on a slab is worth a refill. */
 static unsigned wake_at(const struct slab *s)
 {
@@ -91,7 +82,7 @@ void heap_settle(struct heap *h, struct slab *s)
     struct heap_class *class = &h->classes[s->klass];
     heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
     if (s == class->current) {
-        slab_arm(s, s->used ? s->used : 1);
+        slab_arm(s, TRIP_NEVER);
         return;
     }
     if (s->used == 0) {
@@ -165,11 +156,11 @@ struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool 
     for (;;) {
         struct slab *s = class->current;
         if (s) {
-            heap_settle(h, s);
+            unsigned frees = slab_sync(s);
             struct batch batch = slab_take_batch(s);
-            if (batch.count) {
-                slab_arm(s, s->used);
-                heap_count(h, (ptrdiff_t)(batch.count * slab_stride(s)));
+            slab_arm(s, TRIP_NEVER);
+            heap_count(h, ((ptrdiff_t)batch.count - (ptrdiff_t)frees) * (ptrdiff_t)slab_stride(s));
+            if (likely(batch.count)) {
                 *list = batch.first->next;
                 *zeroed = batch.zeroed;
                 return batch.first;

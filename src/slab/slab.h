@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "os/fault.h"
 #include "span/segment.h"
 
 struct block {
@@ -106,6 +107,9 @@ void slab_done(struct slab *s);
 static inline unsigned slab_sync(struct slab *s)
 {
     uint16_t frees = (uint16_t)(s->trip_set - s->trip);
+    if (unlikely(frees > s->used)) {
+        allot_fault("double free", "slab", slab_data(s));
+    }
     s->used -= frees;
     s->nlocal += frees;
     s->trip_set = s->trip;
@@ -116,13 +120,25 @@ static inline unsigned slab_sync(struct slab *s)
 static inline void slab_arm(struct slab *s, unsigned frees) { s->trip = s->trip_set = (uint16_t)frees; }
 
 /* A list of free slots, now out: all that are listed, else up to 64 that are marked, else fresh ones of at most a page.
- * NULL when there is none. Only right after slab_sync; the caller arms. `zeroed`: all but the link is zero. */
+ * None when there is none. Only right after slab_sync; the caller arms. `zeroed`: all but the link is zero. */
 struct batch {
     struct block *first;
     unsigned count;
     bool zeroed;
 };
-struct batch slab_take_batch(struct slab *s);
+struct batch slab_take_unlisted(struct slab *s);
+
+static inline struct batch slab_take_batch(struct slab *s)
+{
+    struct batch batch = {.first = s->local_free, .count = s->nlocal};
+    if (!batch.first) {
+        return slab_take_unlisted(s);
+    }
+    s->local_free = NULL;
+    s->nlocal = 0;
+    s->used += (uint16_t)batch.count;
+    return batch;
+}
 
 /* Moves what other threads have freed from the remote bitmap to the free one: how many slots. The caller sets the trip.
  */

@@ -20,7 +20,8 @@
 #include "span/segment.h"
 
 #define PAGES      (SEGMENT_SIZE / RUN_PAGE)
-#define FIRST_PAGE (UNIT_SIZE / RUN_PAGE)
+#define UNIT_PAGES (UNIT_SIZE / RUN_PAGE)
+#define FIRST_PAGE UNIT_PAGES
 #define LEVELS     10
 
 /* In unit 0 of a segment of runs, where other segments have their bitmaps. Zero is what it is given and given back as.
@@ -34,6 +35,7 @@ struct run_map {
 
 static struct os_lock lock;
 static struct segment *level[LEVELS]; /* level[l]: segments whose longest hole is of 2^l to 2^(l+1)-1 pages */
+static struct segment *empty; /* one without a run is kept, so that a lone run that comes and goes costs no segment */
 static size_t used_pages, used_runs, dirty_pages;
 
 _Static_assert(sizeof(struct run_map) <= UNIT_SIZE - HEADER_SIZE * UNITS, "the map fits in unit 0");
@@ -107,15 +109,21 @@ static size_t best_fit(struct segment *s, size_t pages, size_t align)
 
 static struct segment *new_segment(void)
 {
-    struct segment *s = segment_take();
+    uint64_t dirty;
+    struct segment *s = segment_take(&dirty);
     if (!s) {
         return NULL;
     }
+    struct run_map *map = map_of(s);
     s->kind = SEGMENT_RUNS;
     for (unsigned i = 1; i < UNITS; i++) {
         atomic_store_explicit(&segment_unit(s, i)->owner, OWNER_RUN, memory_order_relaxed);
+        if (dirty >> i & 1) {
+            bitmap_set_range(map->dirty, i * UNIT_PAGES, (i + 1) * UNIT_PAGES);
+            dirty_pages += UNIT_PAGES;
+        }
     }
-    bitmap_set_range(map_of(s)->free, FIRST_PAGE, PAGES);
+    bitmap_set_range(map->free, FIRST_PAGE, PAGES);
     s->longest = 0;
     measure_holes(s);
     return s;
@@ -174,8 +182,25 @@ static size_t purge(struct segment *s)
     return bytes;
 }
 
-/* Pages that may stay resident though free: 1 MiB, and an eighth of what is in use. */
-static size_t dirty_bound(void) { return MIB / RUN_PAGE + used_pages / 8; }
+/* Pages that may stay resident though free: two of the longest runs, so that one that comes and goes keeps its pages, and
+ * an eighth of what is in use. */
+static size_t dirty_bound(void) { return 2 * RUN_MAX / RUN_PAGE + used_pages / 8; }
+
+/* A segment without a run goes back to the pool. */
+static void give_back(struct segment *s)
+{
+    struct run_map *map = map_of(s);
+    uint64_t dirty = 0;
+    list_remove(s);
+    for (unsigned i = 1; i < UNITS; i++) {
+        dirty |= (uint64_t)bitmap_any(map->dirty, i * UNIT_PAGES, (i + 1) * UNIT_PAGES) << i;
+    }
+    for (size_t w = 0; w < PAGES / 64; w++) {
+        dirty_pages -= count_bits(map->dirty[w]);
+    }
+    memset(map, 0, sizeof *map);
+    segment_give(s, dirty);
+}
 
 static void free_pages(struct segment *s, size_t from, size_t to)
 {
@@ -185,14 +210,14 @@ static void free_pages(struct segment *s, size_t from, size_t to)
     dirty_pages += to - from;
     used_pages -= to - from;
     measure_holes(s);
+    if (s->longest == PAGES - FIRST_PAGE && empty) {
+        give_back(s);
+        return;
+    }
     if (s->longest == PAGES - FIRST_PAGE) {
-        list_remove(s);
-        for (size_t w = 0; w < PAGES / 64; w++) {
-            dirty_pages -= count_bits(map->dirty[w]);
-        }
-        memset(map, 0, sizeof *map);
-        segment_give(s);
-    } else if (dirty_pages > dirty_bound()) {
+        empty = s;
+    }
+    if (dirty_pages > dirty_bound()) {
         purge(s);
     }
 }
@@ -207,6 +232,7 @@ void *run_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
         return NULL;
     }
     struct run_map *map = map_of(s);
+    empty = s == empty ? NULL : empty;
     *zeroed = !bitmap_any(map->dirty, at, at + pages);
     use_pages(map, at, at + pages);
     map->length[at] = (uint16_t)pages;
@@ -293,6 +319,10 @@ size_t runs_trim(void)
 {
     size_t bytes = 0;
     os_lock(&lock);
+    if (empty) {
+        give_back(empty);
+        empty = NULL;
+    }
     for (unsigned l = 0; l < LEVELS; l++) {
         for (struct segment *s = level[l]; s; s = s->next) {
             bytes += purge(s);

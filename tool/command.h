@@ -1,0 +1,17 @@
+/* What `allot` and its subcommands share. Each subcommand is one file with one function, listed in main.c.
+ *
+ * A subcommand gets argv[0] as its own name and returns the exit status. It answers --help on standard output, says
+ * what it cannot do with `complain`, and allocates nothing it would have to free: the process ends with it.
+ */
+#ifndef ALLOT_TOOL_COMMAND_H
+#define ALLOT_TOOL_COMMAND_H
+
+#define EXIT_USAGE 2
+
+int command_run(int argc, char **argv);
+
+/* One line on standard error, `allot: what, where, what to do`. Names may come from hostile files: what is no printable
+ * character shows as a question mark. Keeps errno. */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

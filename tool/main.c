@@ -1,0 +1,86 @@
+/* allot - the command: finds the subcommand and hands over. */
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+
+struct command {
+    const char *name;
+    const char *summary;
+    int (*main)(int argc, char **argv);
+};
+
+static const struct command commands[] = {
+    {"run", "run a program on allot's malloc", command_run},
+};
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+static void print_help(FILE *to)
+{
+    fprintf(to, "usage: allot COMMAND [ARGUMENT...]\n"
+                "       allot help [COMMAND]\n"
+                "       allot --version\n"
+                "\n"
+                "Commands:\n");
+    for (size_t i = 0; i < COMMANDS; i++) {
+        fprintf(to, "  %-9s%s\n", commands[i].name, commands[i].summary);
+    }
+    fprintf(to, "\n"
+                "Examples:\n"
+                "  allot run -- python3 job.py            the program on allot's malloc, all else as it was\n"
+                "  allot run --stats -- sqlite3 my.db     and what its heap was like, when it ends\n"
+                "  allot help run                         everything about one command\n");
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    complain("no command '%s', on the command line, see allot --help", name);
+    return NULL;
+}
+
+static int help(const char *name)
+{
+    if (name) {
+        const struct command *command = find_command(name);
+        char *argv[] = {(char *)name, (char *)"--help", NULL};
+        return command ? command->main(2, argv) : EXIT_USAGE;
+    }
+    print_help(stdout);
+    return 0;
+}
+
+static int dispatch(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "help") == 0 && argc <= 3) {
+        return help(argv[2]);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        return help(NULL);
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("allot %s\n", ALLOT_VERSION);
+        return 0;
+    }
+    const struct command *command = find_command(argv[1]);
+    return command ? command->main(argc - 1, argv + 1) : EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    int status = dispatch(argc, argv);
+
+    if (fflush(stdout) != 0) {
+        complain("cannot write, standard output, %m");
+        return status ? status : 1;
+    }
+    return status;
+}

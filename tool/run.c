@@ -1,0 +1,292 @@
+/* allot run - runs a program on allot's malloc and otherwise leaves it as it is.
+ *
+ * Without --stats this process becomes the program: one execve with the library first in LD_PRELOAD. With --stats it
+ * stays as a stand-in (supervise.h); the library writes its figures, at the program's exit, into a memory file that
+ * only this process holds open, reached as /proc/PID/fd/N, so that the program has no descriptor more than it would.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "library.h"
+#include "outfile.h"
+#include "supervise.h"
+#include "target.h"
+#include "which.h"
+
+/* As env, nice and timeout have it. */
+enum { EXIT_OWN_FAILURE = 125, EXIT_CANNOT_EXECUTE = 126, EXIT_NOT_FOUND = 127, EXIT_SIGNAL = 128 };
+
+static const char help[] = "usage: allot run [--stats] [--json] [-o FILE] [--] PROGRAM [ARGUMENT...]\n"
+                           "\n"
+                           "Runs PROGRAM on allot's malloc. Its input, output, signals and exit status are its own.\n"
+                           "\n"
+                           "  -s, --stats          when it has ended, print on standard error what its heap was like\n"
+                           "  -j, --json           the same as one line of JSON\n"
+                           "  -o, --output=FILE    the same into FILE, which is replaced as a whole\n"
+                           "  -h, --help           this text\n"
+                           "\n"
+                           "Exit status: PROGRAM's; with --stats 128+N where signal N ended it; 127 where there is\n"
+                           "no such program, 126 where it cannot be executed, 125 where allot itself fails.\n"
+                           "\n"
+                           "Examples:\n"
+                           "  allot run -- python3 job.py\n"
+                           "  allot run --stats -- sqlite3 my.db 'select count(*) from t'\n"
+                           "  allot run --json -o heap.json -- make -j8\n"
+                           "  ALLOT_OPTIONS=stats=stderr allot run -- git gc    every process of it prints its own\n";
+
+struct request {
+    char **argv; /* the program's */
+    bool stats;
+    bool json;
+    const char *output; /* NULL: standard error */
+
+    char path[PATH_MAX];    /* the program's file */
+    char options[PATH_MAX]; /* for the library, but for the program's own pid; "" without stats */
+};
+
+static bool parse(int argc, char **argv, struct request *out)
+{
+    static const struct option options[] = {
+        {"stats", no_argument, NULL, 's'},
+        {"json", no_argument, NULL, 'j'},
+        {"output", required_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "+:sjo:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'j':
+            out->json = true;
+            break;
+        case 'o':
+            out->output = optarg;
+            break;
+        case 's':
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return true;
+        case ':':
+            complain("run: option -%c without its value, on the command line, see allot run --help", optopt);
+            return false;
+        default:
+            if (optopt) {
+                complain("run: no option -%c, or it has no value, on the command line, see allot run --help", optopt);
+            } else {
+                complain("run: no option %s, on the command line, see allot run --help", argv[optind - 1]);
+            }
+            return false;
+        }
+        out->stats = true;
+    }
+    if (optind == argc) {
+        complain("run: no program, on the command line, see allot run --help");
+        return false;
+    }
+    out->argv = argv + optind;
+    return true;
+}
+
+static int cannot_execute(const char *name, int error)
+{
+    if (error == ENOENT && !strchr(name, '/')) {
+        complain("command not found, %s, check the name and PATH", name);
+    } else if (error == ENOENT && access(name, F_OK) == 0) {
+        complain("the interpreter or loader it asks for is missing, %s, check its first line or ldd", name);
+    } else if (error == ENOENT) {
+        complain("no such file, %s, check the name", name);
+    } else if (error == EACCES) {
+        complain("permission denied, %s, check its mode (chmod +x)", name);
+    } else {
+        complain("%s, %s, check what file it is", strerror(error), name);
+    }
+    return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE;
+}
+
+static const char *machine_name(unsigned machine)
+{
+    switch (machine) {
+    case EM_386:
+    case EM_X86_64:
+        return "x86";
+    case EM_ARM:
+    case EM_AARCH64:
+        return "arm";
+    default:
+        return "other";
+    }
+}
+
+/* Says why no library can be preloaded into that program; true when one can. */
+static bool preloadable(const struct request *request)
+{
+    struct target target;
+    enum target_verdict verdict = target_judge(request->path, &target);
+    char name[2 * PATH_MAX + 32];
+
+    snprintf(name, sizeof name, strcmp(request->path, target.path) == 0 ? "%s" : "%s (it runs %s)", target.path,
+             request->path);
+    switch (verdict) {
+    case TARGET_FINE:
+        return true;
+    case TARGET_SET_ID:
+        complain("cannot preload a set-user-ID or set-group-ID program, %s, run it as its owner or run a copy of it",
+                 name);
+        return false;
+    case TARGET_CAPABILITIES:
+        complain("cannot preload a program with file capabilities, %s, run it as root or run a copy of it", name);
+        return false;
+    case TARGET_STATIC:
+        complain("cannot preload a statically linked program, %s, link it with -lallot-malloc or dynamically", name);
+        return false;
+    case TARGET_FOREIGN:
+        complain("cannot preload a program for another machine (%u-bit %s), %s, use one built for this one",
+                 target.program.bits, machine_name(target.program.machine), name);
+        return false;
+    case TARGET_LOADER:
+        complain("cannot preload a program of another C library (its loader is %s), %s, use one whose loader is %s",
+                 target.program.interpreter, name, target.own_loader);
+        return false;
+    }
+    return false;
+}
+
+/* Becomes the program; returns an errno when it could not. */
+static int become(void *arg)
+{
+    struct request *request = arg;
+
+    if (request->options[0]) {
+        char *options;
+        if (asprintf(&options, "%s,stats_pid=%d", request->options, (int)getpid()) < 0) {
+            return ENOMEM;
+        }
+        library_option(options);
+    }
+    execv(request->path, request->argv);
+    if (errno != ENOEXEC) {
+        return errno;
+    }
+
+    /* A text without #! is for /bin/sh, as execvp and every shell have it. */
+    struct program program;
+    program_read(request->path, &program);
+    if (program.kind != PROGRAM_TEXT) {
+        return ENOEXEC;
+    }
+    size_t count = 0;
+    while (request->argv[count]) {
+        count++;
+    }
+    char **argv = calloc(count + 2, sizeof *argv);
+    if (!argv) {
+        return ENOMEM;
+    }
+    argv[0] = (char *)"/bin/sh";
+    argv[1] = request->path;
+    memcpy(argv + 2, request->argv + 1, count * sizeof *argv);
+    execv(argv[0], argv);
+    return errno;
+}
+
+/* A file in memory for the library to write to. Not among the standard three, which may be closed. */
+static int memory_file(void)
+{
+    int low = memfd_create("allot-stats", MFD_CLOEXEC);
+    if (low < 0) {
+        return -1;
+    }
+    int fd = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    close(low);
+    return fd;
+}
+
+/* Why the program left no figures. */
+static void explain_none(const char *name, int status)
+{
+    if (WIFSIGNALED(status)) {
+        complain("no statistics, %s was killed by signal %d (%s), only a program that exits leaves them", name,
+                 WTERMSIG(status), strsignal(WTERMSIG(status)));
+    } else {
+        complain("no statistics, %s ended without passing exit (by _exit, or after exec of a program without allot), "
+                 "only one that exits leaves them",
+                 name);
+    }
+}
+
+static int run_with_stats(struct request *request)
+{
+    struct supervised child;
+    struct stat figures;
+    int error = request->output ? outfile_check(request->output) : 0;
+
+    if (error) {
+        complain("cannot write, %s, %s", request->output, strerror(-error));
+        return EXIT_OWN_FAILURE;
+    }
+    int fd = memory_file();
+    if (fd < 0) {
+        complain("no memory file, for the statistics, %m");
+        return EXIT_OWN_FAILURE;
+    }
+    snprintf(request->options, sizeof request->options, "stats=/proc/%d/fd/%d,stats_format=%s", (int)getpid(), fd,
+             request->json ? "json" : "text");
+
+    error = supervise(become, request, &child);
+    if (error) {
+        complain("no child process, for %s, %s", request->argv[0], strerror(-error));
+        return EXIT_OWN_FAILURE;
+    }
+    if (child.error) {
+        return cannot_execute(request->argv[0], child.error);
+    }
+
+    int status = WIFSIGNALED(child.status) ? EXIT_SIGNAL + WTERMSIG(child.status) : WEXITSTATUS(child.status);
+    if (fstat(fd, &figures) != 0 || figures.st_size == 0) {
+        explain_none(request->argv[0], child.status);
+        return status;
+    }
+    /* Standard error may be closed or gone: nobody wants to read it, so that is no failure. */
+    error = request->output ? outfile_write(request->output, fd) : copy_whole(fd, STDERR_FILENO);
+    if (error && request->output) {
+        complain("cannot write, %s, %s; the program's status was %d", request->output, strerror(-error), status);
+        return EXIT_OWN_FAILURE;
+    }
+    return status;
+}
+
+int command_run(int argc, char **argv)
+{
+    static struct request request;
+
+    if (!parse(argc, argv, &request)) {
+        return EXIT_OWN_FAILURE;
+    }
+    if (!request.argv) {
+        return 0;
+    }
+
+    int error = which(request.argv[0], request.path);
+    if (error) {
+        return cannot_execute(request.argv[0], error);
+    }
+    if (!preloadable(&request) || !library_preload()) {
+        return EXIT_OWN_FAILURE;
+    }
+    return request.stats ? run_with_stats(&request) : cannot_execute(request.argv[0], become(&request));
+}
