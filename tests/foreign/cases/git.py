@@ -99,7 +99,7 @@ def work(t, deep):
         run(
             "cd c; git log -p -M -C --stat --all | sha1sum; git rev-list --objects --all | sha1sum; "
             "git bisect start HEAD HEAD~900 > /dev/null; "
-            "git bisect run sh -c 'grep -q x README 2>/dev/null' | sha1sum; git bisect reset -q 2>&1",
+            "git bisect run sh -c 'grep -q x README 2>/dev/null' | sha1sum; git bisect reset 2>&1",
         )
         run(
             "for f in 1 2 3 4 5 6; do for n in c/src/d$f/*; do git -C c blame -w -M ${n#c/}; done; " "done | sha1sum",

@@ -49,8 +49,8 @@ def _(t):
 
 @case("lua-long", programs="lua5.4", timeout=900)
 def _(t):
-    """the same on trees eight times as big, twenty runs"""
-    for _ in range(20):
+    """the same on trees eight times as big, six runs"""
+    for _ in range(6):
         t.run("lua5.4", PROGRAMS / "trees.lua", 18)
 
 
