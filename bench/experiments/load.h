@@ -48,22 +48,22 @@ static inline unsigned long resident_kib(void)
     return kib;
 }
 
-/* Writes a word in every cache line of a block, the size in the first. */
+/* Writes a word in every cache line of a block: its size, masked with its address. */
 static inline void *take(size_t size)
 {
-    uint64_t *p = x_malloc(size);
+    uint64_t *p = x_malloc(size), mark = size ^ (uintptr_t)p;
     for (size_t at = 0; at < size; at += 64)
-        p[at / 8] = size;
+        p[at / 8] = mark;
     return p;
 }
 
-/* Reads them again. */
+/* Reads them again; 0 if no other block's owner wrote there. */
 static inline uint64_t look(const uint64_t *p)
 {
-    uint64_t sum = 0;
-    for (size_t at = 0, size = *p; at < size; at += 64)
-        sum += p[at / 8];
-    return sum;
+    uint64_t mark = *p, wrong = 0;
+    for (size_t at = 0, size = mark ^ (uintptr_t)p; at < size; at += 64)
+        wrong |= p[at / 8] ^ mark;
+    return wrong;
 }
 
 #endif
