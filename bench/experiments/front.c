@@ -40,8 +40,8 @@
 #ifndef FRESH /* bytes of never-used memory threaded into the list at a time; 0: the whole slab */
 #define FRESH 4096
 #endif
-#ifndef WAKE /* a full slab becomes a candidate for refill when 1/WAKE of it is free; 0: at its first free */
-#define WAKE 8
+#ifndef WAKE /* a full slab of n slots becomes a candidate for refill when so many are free */
+#define WAKE n / 8
 #endif
 
 #define SEG         ((uintptr_t)1 << 22)
@@ -279,15 +279,13 @@ static void heap_init(void)
     struct heap *heap = map(sizeof *heap);
     heap->unit = UNITS;
     for (unsigned k = 0; k < CLASSES; k++) {
-        static const unsigned sixteenths[CROSSINGS] = {WAKE == 16, 2, 4, 8, 12, 14, 16};
-        unsigned n = (unsigned)(UNIT / (k ? k * 16 : 16)),
-                 first = WAKE == 0 || WAKE == 16 ? 0
-                         : WAKE == 8             ? 1
-                                                 : 2,
-                 b = 0;
-        for (unsigned e = first; e < CROSSINGS; e++)
-            heap->class[k].cross[b++] = (uint16_t)(sixteenths[e] ? n * sixteenths[e] / 16 : 1);
-        while (b < CROSSINGS)
+        static const unsigned eighths[] = {1, 2, 4, 6, 7, 8};
+        unsigned n = (unsigned)(UNIT / (k ? k * 16 : 16)), first = WAKE, b = 0;
+        heap->class[k].cross[b++] = (uint16_t)first;
+        for (unsigned e = 0; e < sizeof eighths / sizeof *eighths; e++)
+            if (n * eighths[e] / 8 > first)
+                heap->class[k].cross[b++] = (uint16_t)(n * eighths[e] / 8);
+        while (b <= CROSSINGS)
             heap->class[k].cross[b++] = NEVER;
         unsigned room = 65536 / (k ? k * 16 : 16);
         heap->class[k].room = (uint16_t)(room > 1024 ? 1024 : room < 64 ? 64 : room);
