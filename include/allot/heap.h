@@ -66,7 +66,7 @@ ALLOT_API void allot_heap_reset(struct allot_heap *heap);
 /* Frees every block and the heap itself. The struct may be given to init again. */
 ALLOT_API void allot_heap_done(struct allot_heap *heap);
 
-/* The figures of this heap alone: live, blocks, mapped (of its slabs and chunks), large, large_blocks; the rest is 0.
+/* The figures of this heap alone: live, blocks, mapped, runs, run_blocks, large, large_blocks; the rest is 0.
  */
 ALLOT_API void allot_heap_stats(struct allot_heap *heap, struct allot_stats *out);
 

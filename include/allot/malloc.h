@@ -70,10 +70,12 @@ ALLOT_API size_t allot_malloc_usable_size(const void *p);
 
 /* -- what malloc lacks ------------------------------------------------------------------------------------------ */
 
-/* Makes a block at least `size` bytes long where it stands: true, or false and nothing has changed. Never copies. */
+/* Makes a block at least `size` bytes long where it stands: true, or false and nothing has changed. Never copies; `p` is a
+ * live block. */
 ALLOT_API bool allot_try_expand(void *p, size_t size);
 
-/* Gives every page that holds nothing back to the system, now. Returns the bytes given back. Blocks freed by this
+/* Gives every page that holds nothing back to the system, now. Returns the bytes of those that it had in hand, resident or
+ * not. Blocks freed by this
  * thread and by threads that have ended are covered; what another live thread holds at hand is its own until it next
  * comes by. Cost: one visit per slab. */
 ALLOT_API size_t allot_trim(void);
@@ -90,7 +92,9 @@ struct allot_stats {
     size_t peak;     /* the most that `live` has been; what threads have at hand, and at most an eighth, too high */
     size_t mapped;   /* address space held: blocks, free memory and the heap's own records */
     size_t resident; /* of `mapped`, what lies in memory now: mincore over every segment */
-    size_t large;    /* of `live`, blocks with a mapping of their own */
+    size_t runs;     /* of `live`, blocks of whole pages: above 32 KiB */
+    size_t run_blocks;
+    size_t large; /* of `live`, blocks with a mapping of their own: above 2 MiB */
     size_t large_blocks;
     size_t metadata; /* of `mapped`, the heap's own records */
     size_t segments; /* 4 MiB pieces of address space cut into slabs and page runs */
@@ -114,8 +118,9 @@ struct allot_heap_stats {
     size_t slabs; /* how many */
 };
 
-/* The figures of the whole process. Walks every slab header: about 10 ns a slab. While other threads allocate, each
- * figure is one that was true at some moment of the call, within what they did meanwhile. */
+/* The figures of the whole process. Visits every slab header, and asks the system which pages are in memory: about 10 us a
+ * segment. While other threads allocate, each figure is one that was true at some moment of the call, within what they did
+ * meanwhile. */
 ALLOT_API void allot_stats(struct allot_stats *out);
 
 /* Fills at most `max` entries, one for each size class in use (each heap that holds slabs), and returns how many there

@@ -13,7 +13,7 @@
 const struct instance *instance_find(void)
 {
     const struct instance *first = dlsym ? dlsym(RTLD_DEFAULT, "allot_instance") : NULL;
-    if (!first || first == &allot_instance) {
+    if (!first || first == &own_instance) {
         return NULL;
     }
     if (first->abi != INSTANCE_ABI) {

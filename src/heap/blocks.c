@@ -51,6 +51,8 @@ void big_free(void *p)
     bytes_count(-(ptrdiff_t)bytes);
 }
 
+size_t big_give_up(void) { return large_trim() + runs_trim(); }
+
 size_t block_size(const void *p)
 {
     if (begins_large(p)) {

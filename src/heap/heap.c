@@ -193,6 +193,7 @@ struct heap *heap_make_private(size_t bytes)
 void heap_free_private(struct heap *h)
 {
     os_lock(&heaps_lock);
+    /* The state stays: a late notice finds a heap without slabs, and passes on. */
     atomic_store_explicit(&h->user, 0, memory_order_relaxed);
     h->next_idle = unused_private;
     unused_private = h;

@@ -67,7 +67,7 @@ struct heap {
     struct front *front;          /* its blocks at hand; NULL while idle */
     _Atomic uint64_t user;        /* a private heap's: the number of the thread that may use it */
     _Atomic(struct slab *) inbox; /* slabs with remote frees, by inbox_next */
-    ptrdiff_t out, published;     /* bytes of slots that are out, and what of it is in the process's total */
+    ptrdiff_t out, published;     /* sum of used * stride of its slabs; and what of it is in the process's total */
     uint64_t mid_zeroed;          /* as front.zeroed, for mid */
     struct heap *older;           /* the chain of all heaps */
     struct heap *next_idle;
@@ -198,6 +198,9 @@ static inline bool is_big(const void *p) { return begins_large(p) || slab_owner(
 
 /* Frees p, which is no slot. */
 void big_free(void *p);
+
+/* Memory is out: gives up what is kept for big blocks to come. Returns the bytes, 0 when there were none. */
+size_t big_give_up(void);
 /* The usable bytes of a live block of any kind. */
 size_t block_size(const void *p);
 

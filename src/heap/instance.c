@@ -1,7 +1,7 @@
 /* heap/instance.c - the table of this copy, and which copy is in use. See heap/instance.h. */
 #include "heap/instance.h"
 
-const struct instance allot_instance = {
+const struct instance own_instance = {
     .abi = INSTANCE_ABI,
     .malloc = allot_malloc,
     .calloc = allot_calloc,
@@ -31,12 +31,14 @@ const struct instance allot_instance = {
     .heap_check = allot_heap_check,
 };
 
+extern ALLOT_API const struct instance allot_instance __attribute__((alias("own_instance")));
+
 const struct instance *_Atomic instance_chosen;
 
 const struct instance *instance_choose(void)
 {
     const struct instance *first = instance_find();
-    first = first ? first : &allot_instance;
+    first = first ? first : &own_instance;
     atomic_store_explicit(&instance_chosen, first, memory_order_release);
     return first;
 }

@@ -45,8 +45,9 @@ struct instance {
     bool (*heap_check)(struct allot_heap *);
 };
 
-/* This copy's table, under the name by which others find it. */
-extern ALLOT_API const struct instance allot_instance;
+/* This copy's table; others find it under the exported name allot_instance. That name may not be used in here: where a
+ * second copy is, the dynamic linker makes it mean the other's. */
+extern const struct instance own_instance;
 
 /* The copy in use, NULL until the first call asks: this one's own table when it is the heap. */
 extern const struct instance *_Atomic instance_chosen;
@@ -59,7 +60,7 @@ static inline const struct instance *instance_in_use(void)
     if (__builtin_expect(!chosen, 0)) {
         chosen = instance_choose();
     }
-    return chosen == &allot_instance ? NULL : chosen;
+    return chosen == &own_instance ? NULL : chosen;
 }
 
 /* Looks for a copy that came first; NULL when there is none, or it is this one. One of two: the drop-in comes first by

@@ -161,13 +161,13 @@ void *allot_memalign(size_t align, size_t size)
 
 void *allot_valloc(size_t size)
 {
-    heap_init();
+    os_memory_init();
     return take_aligned(os_page, size);
 }
 
 void *allot_pvalloc(size_t size)
 {
-    heap_init();
+    os_memory_init();
     if (size > PTRDIFF_MAX) {
         errno = ENOMEM;
         return NULL;
@@ -198,7 +198,11 @@ bool allot_try_expand(void *p, size_t size)
     if (unlikely(first)) {
         return first->try_expand(p, size);
     }
-    return size <= block_size(p) || (is_big(p) && size <= PTRDIFF_MAX && resize_big(p, size));
+    size_t usable = block_size(p);
+    if (unlikely(usable == 0)) {
+        allot_fault("expansion of what is no live block", "address", p);
+    }
+    return size <= usable || (is_big(p) && size <= PTRDIFF_MAX && resize_big(p, size));
 }
 
 static void *move(void *p, size_t old, size_t size)
@@ -255,7 +259,7 @@ void *allot_realloc(void *p, size_t size)
         /* A block that was to shrink can stay as it is. */
         return now || size > old ? now : p;
     }
-    if (size <= old && size >= old / 2) {
+    if (size <= old && (size >= old / 2 || old == 16)) {
         return p;
     }
     void *now = move(p, old, size);
@@ -284,7 +288,7 @@ size_t allot_trim(void)
         remote_drain(h);
         heap_retire_current(h);
     }
-    size_t bytes = large_trim() + runs_trim();
+    size_t bytes = big_give_up();
     return bytes + segments_trim();
 }
 

@@ -1,9 +1,12 @@
 /* heap/options.c - see heap/options.h. A table row an option; a setter a kind of value. */
 #include "heap/options.h"
 
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <allot/malloc.h>
 
@@ -19,6 +22,9 @@ static bool set_stats(const char *value)
         return false;
     }
     strcpy(options.stats, value);
+    if (strcmp(value, "stderr") == 0 && options.stderr_kept == 0 && fstat(STDERR_FILENO, &options.stderr_then) == 0) {
+        options.stderr_kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
+    }
     return true;
 }
 
@@ -62,13 +68,17 @@ static int set_option(const char *name, const char *value, const char *where)
             bool done = known[i].set(value);
             errno = saved;
             if (!done) {
-                os_say("%s: %s=%s: not a value of this option, which takes %s; it keeps its default", where, name,
-                       value, known[i].values);
+                os_say("%s: %s=%s: not a value of this option, which takes %s; it stays as it was", where, name, value,
+                       known[i].values);
             }
             return done ? 0 : -EINVAL;
         }
     }
-    os_say("%s: %s: no such option; there are stats, stats_format, stats_pid", where, name);
+    char names[128] = "";
+    for (unsigned i = 0; i < sizeof known / sizeof known[0]; i++) {
+        strcat(strcat(names, i ? ", " : ""), known[i].name);
+    }
+    os_say("%s: %s: no such option; there are %s", where, name, names);
     return -EINVAL;
 }
 

@@ -241,8 +241,8 @@ static int add_big(void *p, size_t bytes, uint32_t heap, void *arg)
         sum->out->live += bytes;
         sum->out->mapped += bytes;
         sum->out->blocks++;
-        sum->out->large += large ? bytes : 0;
-        sum->out->large_blocks += large;
+        *(large ? &sum->out->large : &sum->out->runs) += bytes;
+        *(large ? &sum->out->large_blocks : &sum->out->run_blocks) += 1;
     }
     return 0;
 }

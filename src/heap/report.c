@@ -73,7 +73,8 @@ static void print_text(struct page *page, const struct allot_stats *all, const s
 {
     put(page, "allot: statistics of process %d (%s)\n", (int)getpid(), program_invocation_short_name);
     put(page, "  live      %12s in %zu blocks", human(all->live).text, all->blocks);
-    put(page, ", of which %s in %zu large ones\n", human(all->large).text, all->large_blocks);
+    put(page, ", of which %s in %zu runs of pages", human(all->runs).text, all->run_blocks);
+    put(page, " and %s in %zu large ones\n", human(all->large).text, all->large_blocks);
     put(page, "  peak      %12s\n", human(all->peak).text);
     put(page, "  mapped    %12s in %zu segments; ", human(all->mapped).text, all->segments);
     put(page, "%s of it records\n", human(all->metadata).text);
@@ -119,6 +120,7 @@ static void print_json(struct page *page, const struct allot_stats *all, const s
     put_json_string(page, program_invocation_short_name);
     put(page, ",\"live\":%zu,\"blocks\":%zu,\"peak\":%zu,", all->live, all->blocks, all->peak);
     put(page, "\"mapped\":%zu,\"resident\":%zu,\"metadata\":%zu,", all->mapped, all->resident, all->metadata);
+    put(page, "\"runs\":%zu,\"run_blocks\":%zu,", all->runs, all->run_blocks);
     put(page, "\"large\":%zu,\"large_blocks\":%zu,", all->large, all->large_blocks);
     put(page, "\"segments\":%zu,\"threads\":%zu,\"classes\":[", all->segments, all->threads);
     for (size_t i = 0; i < classes; i++) {
@@ -153,26 +155,18 @@ int allot_stats_print(int fd, bool json)
     return page.error;
 }
 
-/* Standard error as it was when the process began. Many programs have closed it by the time this library's turn comes, and
- * the number may be another file's by then: it is written to only while it is the same. */
-static struct stat stderr_then;
-static int kept_stderr = -1;
-
-__attribute__((constructor)) static void keep_stderr(void)
+/* Options are read at the first allocation; a program that never allocates has its statistics too. */
+__attribute__((constructor)) static void prepare(void)
 {
-    if (instance_in_use()) {
-        return; /* the other copy has read the options, and will print */
-    }
-    heap_init();
-    if (strcmp(options.stats, "stderr") == 0 && fstat(STDERR_FILENO, &stderr_then) == 0) {
-        kept_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
+    if (!instance_in_use()) {
+        heap_init();
     }
 }
 
 static bool is_stderr(int fd)
 {
     struct stat now;
-    return fstat(fd, &now) == 0 && now.st_dev == stderr_then.st_dev && now.st_ino == stderr_then.st_ino;
+    return fstat(fd, &now) == 0 && now.st_dev == options.stderr_then.st_dev && now.st_ino == options.stderr_then.st_ino;
 }
 
 static int open_output(void)
@@ -180,7 +174,7 @@ static int open_output(void)
     if (strcmp(options.stats, "stderr") != 0) {
         return open(options.stats, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     }
-    int fd = is_stderr(STDERR_FILENO) ? STDERR_FILENO : is_stderr(kept_stderr) ? kept_stderr : -1;
+    int fd = is_stderr(STDERR_FILENO) ? STDERR_FILENO : is_stderr(options.stderr_kept) ? options.stderr_kept : -1;
     return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 

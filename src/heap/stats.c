@@ -27,7 +27,7 @@ static struct os_lock lock; /* guards the survey's marks in the heaps */
 static void survey_slab(struct survey *survey, const struct slab *s)
 {
     size_t out = slab_out(s);
-    if (atomic_load_explicit(&((struct slab *)(uintptr_t)s)->pending, memory_order_relaxed)) {
+    if (atomic_load_explicit(&s->pending, memory_order_relaxed)) {
         const _Atomic uint64_t *remote = unit_remote_bits(&s->unit);
         for (unsigned w = 0; w < slab_words(s); w++) {
             size_t freed = count_bits(atomic_load_explicit(&remote[w], memory_order_relaxed));
@@ -130,6 +130,8 @@ void allot_stats(struct allot_stats *out)
         .peak = size_max(bytes_peak(), live),
         .mapped = mapped,
         .resident = resident(),
+        .runs = runs.bytes,
+        .run_blocks = runs.runs,
         .large = large.bytes,
         .large_blocks = large.blocks,
         .metadata = mapped - size_min(data, mapped),

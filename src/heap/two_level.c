@@ -19,6 +19,16 @@ static struct two_level_block **list_of(struct two_level *t, size_t size)
     return &t->list[(size - 1) / TWO_LEVEL_STEP];
 }
 
+/* The list of a size, with what others have freed when it has nothing else. */
+static struct two_level_block **filled_list(struct two_level *t, size_t size)
+{
+    struct two_level_block **list = list_of(t, size);
+    if (!*list) {
+        *list = atomic_exchange_explicit(&t->returned[list - t->list], NULL, memory_order_acquire);
+    }
+    return list;
+}
+
 static void push(struct two_level_block **list, void *p)
 {
     struct two_level_block *b = p;
@@ -44,7 +54,7 @@ static bool open_chunk(struct two_level *t, size_t size)
     }
     /* Out of memory: a freed block of this size or larger becomes the chunk. */
     for (size_t larger = size; larger <= TWO_LEVEL_MAX; larger += TWO_LEVEL_STEP) {
-        struct two_level_block **list = list_of(t, larger);
+        struct two_level_block **list = filled_list(t, larger);
         if (*list) {
             t->start = (char *)*list;
             t->end = t->start + larger;
@@ -75,10 +85,7 @@ static void *refill(struct two_level *t, size_t size)
 void *two_level_alloc(struct two_level *t, size_t size)
 {
     size = align_up(size, TWO_LEVEL_STEP);
-    struct two_level_block **list = list_of(t, size);
-    if (!*list) {
-        *list = atomic_exchange_explicit(&t->returned[list - t->list], NULL, memory_order_acquire);
-    }
+    struct two_level_block **list = filled_list(t, size);
     if (!*list) {
         return refill(t, size);
     }

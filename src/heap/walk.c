@@ -18,22 +18,11 @@ static void lists_of_class(unsigned c, unsigned *from, unsigned *to)
     *to = (unsigned)(class_size(c) / 16) + 1;
 }
 
-/* Takes the blocks of a list off the map, as far as they make sense: the list may be another thread's. */
-static void unmark_list(const struct slab *s, const struct block *b, uint64_t *map)
-{
-    for (unsigned left = s->nslots; b && left > 0; b = b->next, left--) {
-        if (slab_of(b) != s || !slab_is_slot(s, b)) {
-            return;
-        }
-        bitmap_clear(map, slab_index(s, b));
-    }
-}
-
 static void unmark_at_hand(const struct heap *h, const struct slab *s, uint64_t *map)
 {
     unsigned c = s->klass, from, to;
     if (c >= SMALL_CLASSES) {
-        unmark_list(s, h->mid[c - SMALL_CLASSES], map);
+        slab_follow(s, h->mid[c - SMALL_CLASSES], map);
         return;
     }
     if (!h->front) {
@@ -41,7 +30,7 @@ static void unmark_at_hand(const struct heap *h, const struct slab *s, uint64_t 
     }
     lists_of_class(c, &from, &to);
     for (unsigned i = from; i < to; i++) {
-        unmark_list(s, h->front->list[i], map);
+        slab_follow(s, h->front->list[i], map);
     }
 }
 
@@ -63,19 +52,11 @@ size_t heap_at_hand(const struct heap *h, size_t *by_class)
             continue;
         }
         const struct slab *s = slab_of(b);
-        size_t count = 0;
-        for (; b && slab_of(b) == s && slab_is_slot(s, b) && count < s->nslots; b = b->next) {
-            count++;
-        }
+        size_t count = slab_follow(s, b, NULL);
         by_class[s->klass] += count;
         bytes += count * slab_stride(s);
     }
     return bytes;
-}
-
-static bool holds_slab(const struct unit *unit)
-{
-    return atomic_load_explicit(&((struct unit *)(uintptr_t)unit)->owner, memory_order_relaxed) < OWNER_LIMIT;
 }
 
 static int walk_slab(const struct slab *s, int (*visit)(void *, size_t, void *), void *arg)
@@ -119,7 +100,7 @@ int allot_walk(int (*visit)(void *block, size_t usable, void *arg), void *arg)
         }
         for (unsigned i = 1; i < UNITS && segment->kind == SEGMENT_UNITS && !stop; i++) {
             struct unit *unit = segment_unit(segment, i);
-            stop = holds_slab(unit) ? walk_slab((struct slab *)unit, visit, arg) : 0;
+            stop = unit_owner(unit) < OWNER_LIMIT ? walk_slab((struct slab *)unit, visit, arg) : 0;
         }
         if (stop) {
             return stop;
@@ -130,42 +111,45 @@ int allot_walk(int (*visit)(void *block, size_t usable, void *arg), void *arg)
 
 /* -- proof -- */
 
-static size_t check_list(const struct heap *h, unsigned c, const struct slab *s, unsigned level)
+/* What a heap amounts to. */
+struct sum {
+    size_t slabs;
+    ptrdiff_t out; /* bytes */
+};
+
+static void check_slab(const struct heap *h, unsigned c, const struct slab *s, struct sum *sum)
 {
-    size_t slabs = 0;
-    for (; s; s = s->next, slabs++) {
-        CHECK(slab_owner(s) == h->id && s->klass == c && s->level == level, "slab", s);
-        CHECK(!s->next || s->next->prev == s, "slab", s);
-        slab_check(s);
-        CHECK(level == LEVEL_FULL || slab_out(s) < s->nslots, "slab", s);
-    }
-    return slabs;
+    CHECK(slab_owner(s) == h->id && s->klass == c, "slab", s);
+    slab_check(s);
+    sum->slabs++;
+    sum->out += (ptrdiff_t)(s->used * slab_stride(s));
 }
 
-static size_t check_class(const struct heap *h, unsigned c)
+static void check_list(const struct heap *h, unsigned c, unsigned level, struct sum *sum)
 {
-    const struct heap_class *class = &h->classes[c];
-    size_t slabs = 0;
-    if (class->current) {
-        CHECK(slab_owner(class->current) == h->id && class->current->klass == c, "slab", class->current);
-        slab_check(class->current);
-        slabs++;
+    for (const struct slab *s = h->classes[c].list[level]; s; s = s->next) {
+        CHECK(s->level == level && (!s->next || s->next->prev == s), "slab", s);
+        CHECK(level == LEVEL_FULL || slab_out(s) < s->nslots, "slab", s);
+        check_slab(h, c, s, sum);
     }
-    for (unsigned l = 0; l <= LEVELS; l++) {
-        CHECK((class->list[l] != NULL) == (class->occupied >> l & 1), "lists of class", class);
-        slabs += check_list(h, c, class->list[l], l);
-    }
-    return slabs;
 }
 
 size_t heap_check(const struct heap *h)
 {
-    size_t slabs = 0;
+    struct sum sum = {0};
     CHECK(heap_by_id(h->id) == h, "heap", h);
     for (unsigned c = 0; c < CLASSES; c++) {
-        slabs += check_class(h, c);
+        const struct heap_class *class = &h->classes[c];
+        if (class->current) {
+            check_slab(h, c, class->current, &sum);
+        }
+        for (unsigned l = 0; l <= LEVELS; l++) {
+            CHECK((class->list[l] != NULL) == (class->occupied >> l & 1), "lists of class", class);
+            check_list(h, c, l, &sum);
+        }
     }
-    return slabs;
+    CHECK(sum.out == h->out, "heap", h);
+    return sum.slabs;
 }
 
 bool allot_check(void)
@@ -184,7 +168,7 @@ bool allot_check(void)
     for (struct segment *segment = segments_newest(); segment; segment = segment->older) {
         for (unsigned i = 1; i < UNITS && segment->kind == SEGMENT_UNITS; i++) {
             struct unit *unit = segment_unit(segment, i);
-            if (holds_slab(unit)) {
+            if (unit_owner(unit) < OWNER_LIMIT) {
                 const struct heap *h = heap_by_id(slab_owner((struct slab *)unit));
                 CHECK(h, "slab", unit);
                 lost += heap_is_lost(h);

@@ -14,8 +14,8 @@ struct os_fork_steps {
 };
 void os_on_fork(struct os_fork_steps steps);
 
-/* Has `step` run when a thread that called os_watch_thread ends, after a first round of everybody's destructors. False
- * when libc has no key left; then threads end unseen. */
+/* Has `step` run when a thread that called os_watch_thread ends, among everybody's destructors. False when libc has no key
+ * left; then threads end unseen, as does one first watched in libc's last round of destructors. */
 bool os_on_thread_exit(void (*step)(void));
 void os_watch_thread(void);
 

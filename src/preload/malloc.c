@@ -36,3 +36,11 @@ ALLOT_API void *valloc(size_t size) { return allot_valloc(size); }
 ALLOT_API void *pvalloc(size_t size) { return allot_pvalloc(size); }
 
 ALLOT_API size_t malloc_usable_size(void *p) { return allot_malloc_usable_size(p); }
+
+ALLOT_API void *__libc_malloc(size_t size) { return fast_malloc(size); }
+ALLOT_API void __libc_free(void *p) { fast_free(p); }
+ALLOT_API void *__libc_calloc(size_t n, size_t size) { return allot_calloc(n, size); }
+ALLOT_API void *__libc_realloc(void *p, size_t size) { return allot_realloc(p, size); }
+ALLOT_API void *__libc_memalign(size_t align, size_t size) { return allot_memalign(align, size); }
+ALLOT_API void *__libc_valloc(size_t size) { return allot_valloc(size); }
+ALLOT_API void *__libc_pvalloc(size_t size) { return allot_pvalloc(size); }

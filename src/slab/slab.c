@@ -120,6 +120,20 @@ void slab_free_remote(struct slab *s, unsigned index)
     }
 }
 
+unsigned slab_follow(const struct slab *s, const struct block *list, uint64_t *map)
+{
+    unsigned count = 0;
+    for (const struct block *b = list; b && count < s->nslots; b = b->next, count++) {
+        if (slab_of(b) != s || !slab_is_slot(s, b)) {
+            break;
+        }
+        if (map) {
+            bitmap_clear(map, slab_index(s, b));
+        }
+    }
+    return count;
+}
+
 void slab_mark_out(const struct slab *s, uint64_t *map)
 {
     const uint64_t *bits = unit_free_bits(&s->unit);
@@ -128,14 +142,7 @@ void slab_mark_out(const struct slab *s, uint64_t *map)
         uint64_t taken = bitmap_word_mask(w, 0, s->fresh);
         map[w] = taken & ~bits[w] & ~atomic_load_explicit(&remote[w], memory_order_relaxed);
     }
-    /* The list is another thread's when it is not ours: it is followed only as far as it makes sense. */
-    unsigned left = s->nslots;
-    for (const struct block *b = s->local_free; b && left > 0; b = b->next, left--) {
-        if (slab_of(b) != s || !slab_is_slot(s, b)) {
-            break;
-        }
-        bitmap_clear(map, slab_index(s, b));
-    }
+    slab_follow(s, s->local_free, map);
 }
 
 bool slab_check(const struct slab *s)

@@ -55,10 +55,7 @@ _Static_assert(sizeof(struct slab) == HEADER_SIZE, "a slab's header is one line"
 
 static inline struct slab *slab_of(const void *p) { return (struct slab *)unit_of(p); }
 
-static inline uint32_t slab_owner(const struct slab *s)
-{
-    return atomic_load_explicit(&s->unit.owner, memory_order_relaxed);
-}
+static inline uint32_t slab_owner(const struct slab *s) { return unit_owner(&s->unit); }
 
 static inline size_t slab_stride(const struct slab *s) { return (size_t)s->stride16 * 16; }
 
@@ -146,6 +143,10 @@ unsigned slab_collect(struct slab *s);
 
 /* Another thread than the owner frees a slot. One freed twice, and not collected in between, faults. */
 void slab_free_remote(struct slab *s, unsigned index);
+
+/* Follows a list of blocks, as far as it makes sense: the list may be another thread's, who is changing it. Returns how many
+ * blocks there are; clears their bits in `map`, unless that is NULL. */
+unsigned slab_follow(const struct slab *s, const struct block *list, uint64_t *map);
 
 /* Sets a bit in `map` (BITMAP_WORDS) for each slot that is out and not freed by another thread. */
 void slab_mark_out(const struct slab *s, uint64_t *map);

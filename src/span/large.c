@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "base/bits.h"
+#include "base/list.h"
 #include "os/fault.h"
 #include "os/lock.h"
 #include "os/memory.h"
@@ -86,44 +87,62 @@ static void *kept_take(size_t length, size_t align, size_t *got)
     return k.at;
 }
 
-static size_t kept_drop_all(void)
+/* Mappings on their way back to the system: unmapping gigabytes takes a while, and is done without the lock. */
+struct outgoing {
+    struct kept mapping[KEPT_BLOCKS + 1];
+    size_t count;
+};
+
+static size_t unmap_all(const struct outgoing *out)
 {
-    size_t bytes = kept_bytes;
-    while (kept_count > 0) {
-        struct kept k = kept_remove(0);
-        os_unmap(k.at, k.length);
+    size_t bytes = 0;
+    for (size_t i = 0; i < out->count; i++) {
+        os_unmap(out->mapping[i].at, out->mapping[i].length);
+        bytes += out->mapping[i].length;
     }
     return bytes;
 }
 
-/* Keeps a mapping, or gives it back. */
-static void keep(void *at, size_t length)
+/* Keeps a mapping, or sends it back with those that make room. */
+static void keep(void *at, size_t length, struct outgoing *out)
 {
     largest_freed = size_max(largest_freed, size_min(length, KEPT_ONE_MOST));
     size_t bound = largest_freed + total_bytes / 8;
     if (length > bound) {
-        os_unmap(at, length);
+        out->mapping[out->count++] = (struct kept){at, length};
         return;
     }
     while (kept_count == KEPT_BLOCKS || kept_bytes + length > bound) {
-        struct kept k = kept_remove(0);
-        os_unmap(k.at, k.length);
+        out->mapping[out->count++] = kept_remove(0);
     }
     kept[kept_count++] = (struct kept){at, length};
     kept_bytes += length;
 }
 
+size_t large_trim(void)
+{
+    struct outgoing out = {.count = 0};
+    os_lock(&lock);
+    while (kept_count > 0) {
+        out.mapping[out.count++] = kept_remove(0);
+    }
+    os_unlock(&lock);
+    return unmap_all(&out);
+}
+
 /* -- blocks -- */
 
-/* With the lock held: address space of at least *length bytes; *length becomes what it is. */
+/* Address space of at least *length bytes; *length becomes what it is. */
 static void *take(size_t *length, size_t align, bool *zeroed)
 {
+    os_lock(&lock);
     void *at = kept_take(*length, align, length);
+    os_unlock(&lock);
     *zeroed = !at;
     if (!at) {
         at = os_map_aligned(*length, align);
     }
-    if (!at && kept_drop_all() > 0) {
+    if (!at && large_trim() > 0) {
         at = os_map_aligned(*length, align);
     }
     return at;
@@ -136,26 +155,25 @@ void *large_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
-    os_lock(&lock);
     void *at = take(&length, size_max(align, SEGMENT_SIZE), zeroed);
-    struct large *l = at ? new_record() : NULL;
+    if (!at) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    os_lock(&lock);
+    struct large *l = new_record();
     if (!l || !map_set(at, l)) {
         if (l) {
             l->next = unused;
             unused = l;
         }
-        if (at) {
-            os_unmap(at, length);
-        }
         os_unlock(&lock);
+        os_unmap(at, length);
         errno = ENOMEM;
         return NULL;
     }
-    *l = (struct large){.at = at, .length = length, .heap = heap, .next = all};
-    if (all) {
-        all->prev = l;
-    }
-    all = l;
+    *l = (struct large){.at = at, .length = length, .heap = heap};
+    list_push(&all, l);
     total_bytes += length;
     total_blocks++;
     os_unlock(&lock);
@@ -167,14 +185,7 @@ static size_t forget(struct large *l)
 {
     size_t length = l->length;
     map_set(l->at, NULL);
-    if (l->prev) {
-        l->prev->next = l->next;
-    } else {
-        all = l->next;
-    }
-    if (l->next) {
-        l->next->prev = l->prev;
-    }
+    list_remove(&all, l);
     total_bytes -= length;
     total_blocks--;
     l->next = unused;
@@ -190,9 +201,11 @@ size_t large_free(void *p)
         os_unlock(&lock);
         allot_fault("free of what is no live block", "large block", p);
     }
+    struct outgoing out = {.count = 0};
     size_t length = forget(l);
-    keep(p, length);
+    keep(p, length, &out);
     os_unlock(&lock);
+    unmap_all(&out);
     return length;
 }
 
@@ -276,14 +289,6 @@ size_t large_free_all(uint32_t heap)
             bytes += length;
         }
     }
-    os_unlock(&lock);
-    return bytes;
-}
-
-size_t large_trim(void)
-{
-    os_lock(&lock);
-    size_t bytes = kept_drop_all();
     os_unlock(&lock);
     return bytes;
 }

@@ -21,7 +21,6 @@ static _Atomic(entry *) root[LEAF_SIZE];
 
 static struct os_lock lock;
 static char *record_at, *record_end;
-static size_t record_total;
 
 bool map_set(const void *at, void *what)
 {
@@ -70,15 +69,12 @@ void *record_alloc(size_t bytes)
         }
         record_at = chunk;
         record_end = chunk + CHUNK;
-        record_total += CHUNK;
     }
     void *record = record_at;
     record_at += bytes;
     os_unlock(&lock);
     return record;
 }
-
-size_t record_bytes(void) { return record_total; }
 
 void record_lock(void) { os_lock(&lock); }
 

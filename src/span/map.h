@@ -22,7 +22,6 @@ void *map_get(const void *p);
 
 /* Records that live as long as the process: never given back. NULL with ENOMEM. `bytes` at most 32 KiB. */
 void *record_alloc(size_t bytes);
-size_t record_bytes(void);
 void record_lock(void);
 void record_unlock(void);
 void record_lock_reset(void);

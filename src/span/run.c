@@ -15,14 +15,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "os/fault.h"
 #include "os/memory.h"
 #include "span/segment.h"
 
-#define PAGES      (SEGMENT_SIZE / RUN_PAGE)
-#define UNIT_PAGES (UNIT_SIZE / RUN_PAGE)
-#define FIRST_PAGE UNIT_PAGES
-#define LEVELS     10
+#define PAGES       (SEGMENT_SIZE / RUN_PAGE)
+#define UNIT_PAGES  (UNIT_SIZE / RUN_PAGE)
+#define FIRST_PAGE  UNIT_PAGES
+#define HOLE_LEVELS 10
 
 /* In unit 0 of a segment of runs, where other segments have their bitmaps. Zero is what it is given and given back as.
  */
@@ -34,7 +35,7 @@ struct run_map {
 };
 
 static struct os_lock lock;
-static struct segment *level[LEVELS]; /* level[l]: segments whose longest hole is of 2^l to 2^(l+1)-1 pages */
+static struct segment *level[HOLE_LEVELS]; /* level[l]: segments whose longest hole is of 2^l to 2^(l+1)-1 pages */
 static struct segment *empty; /* one without a run is kept, so that a lone run that comes and goes costs no segment */
 static size_t used_pages, used_runs, dirty_pages;
 
@@ -46,34 +47,19 @@ static size_t page_of(const void *p) { return ((uintptr_t)p & (SEGMENT_SIZE - 1)
 
 static size_t pages_for(size_t bytes) { return align_up(size_max(bytes, 1), RUN_PAGE) / RUN_PAGE; }
 
-static void list_remove(struct segment *s)
+static void unlist(struct segment *s)
 {
-    if (s->longest == 0) {
-        return;
-    }
-    if (s->prev) {
-        s->prev->next = s->next;
-    } else {
-        level[s->longest_level] = s->next;
-    }
-    if (s->next) {
-        s->next->prev = s->prev;
+    if (s->longest) {
+        list_remove(&level[s->longest_level], s);
     }
 }
 
-static void list_insert(struct segment *s)
+static void enlist(struct segment *s)
 {
-    if (s->longest == 0) {
-        return;
+    if (s->longest) {
+        s->longest_level = (uint8_t)log2_floor(s->longest);
+        list_push(&level[s->longest_level], s);
     }
-    s->longest_level = (uint8_t)log2_floor(s->longest);
-    struct segment **head = &level[s->longest_level];
-    s->prev = NULL;
-    s->next = *head;
-    if (s->next) {
-        s->next->prev = s;
-    }
-    *head = s;
 }
 
 static void measure_holes(struct segment *s)
@@ -85,13 +71,13 @@ static void measure_holes(struct segment *s)
         longest = size_max(longest, to - from);
         from = bitmap_next_set(map->free, to, PAGES);
     }
-    list_remove(s);
+    unlist(s);
     s->longest = (uint16_t)longest;
-    list_insert(s);
+    enlist(s);
 }
 
-/* The place for a run in the smallest hole that takes it, or PAGES. */
-static size_t best_fit(struct segment *s, size_t pages, size_t align)
+/* The place for a run in the smallest hole that takes it, and that hole's pages; or PAGES. */
+static size_t best_fit(struct segment *s, size_t pages, size_t align, size_t *hole)
 {
     const struct run_map *map = map_of(s);
     size_t best = PAGES, best_hole = PAGES + 1;
@@ -104,6 +90,7 @@ static size_t best_fit(struct segment *s, size_t pages, size_t align)
         }
         from = bitmap_next_set(map->free, to, PAGES);
     }
+    *hole = best_hole;
     return best;
 }
 
@@ -129,26 +116,22 @@ static struct segment *new_segment(void)
     return s;
 }
 
-/* A segment with room, and where in it. */
-static struct segment *find(size_t pages, size_t align, size_t *at)
+/* A segment with room, where in it, and in a hole of how many pages. */
+static struct segment *find(size_t pages, size_t align, size_t *at, size_t *hole)
 {
     enum { CANDIDATES = 8 };
-    for (unsigned l = log2_floor(pages); l < LEVELS; l++) {
+    for (unsigned l = log2_floor(pages); l < HOLE_LEVELS; l++) {
         int tried = 0;
-        for (struct segment *s = level[l]; s && tried < CANDIDATES; s = s->next) {
-            if (s->longest < pages) {
-                continue;
-            }
-            *at = best_fit(s, pages, align);
+        for (struct segment *s = level[l]; s && tried < CANDIDATES; s = s->next, tried++) {
+            *at = s->longest < pages ? PAGES : best_fit(s, pages, align, hole);
             if (*at < PAGES) {
                 return s;
             }
-            tried++;
         }
     }
     struct segment *s = new_segment();
     if (s) {
-        *at = best_fit(s, pages, align);
+        *at = best_fit(s, pages, align, hole);
     }
     return s;
 }
@@ -186,12 +169,25 @@ static size_t purge(struct segment *s)
  * an eighth of what is in use. */
 static size_t dirty_bound(void) { return 2 * RUN_MAX / RUN_PAGE + used_pages / 8; }
 
+/* Purges down to half the bound once it is passed, so that the next runs cost nothing again. */
+static void keep_bound(void)
+{
+    if (dirty_pages <= dirty_bound()) {
+        return;
+    }
+    for (unsigned l = HOLE_LEVELS; l-- > 0;) {
+        for (struct segment *s = level[l]; s && dirty_pages > dirty_bound() / 2; s = s->next) {
+            purge(s);
+        }
+    }
+}
+
 /* A segment without a run goes back to the pool. */
 static void give_back(struct segment *s)
 {
     struct run_map *map = map_of(s);
     uint64_t dirty = 0;
-    list_remove(s);
+    unlist(s);
     for (unsigned i = 1; i < UNITS; i++) {
         dirty |= (uint64_t)bitmap_any(map->dirty, i * UNIT_PAGES, (i + 1) * UNIT_PAGES) << i;
     }
@@ -217,16 +213,14 @@ static void free_pages(struct segment *s, size_t from, size_t to)
     if (s->longest == PAGES - FIRST_PAGE) {
         empty = s;
     }
-    if (dirty_pages > dirty_bound()) {
-        purge(s);
-    }
+    keep_bound();
 }
 
 void *run_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
 {
-    size_t pages = pages_for(bytes), at;
+    size_t pages = pages_for(bytes), at, hole;
     os_lock(&lock);
-    struct segment *s = find(pages, size_max(align / RUN_PAGE, 1), &at);
+    struct segment *s = find(pages, size_max(align / RUN_PAGE, 1), &at, &hole);
     if (!s) {
         os_unlock(&lock);
         return NULL;
@@ -240,7 +234,9 @@ void *run_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
         map->heap[at] = heap;
     }
     used_runs++;
-    measure_holes(s);
+    if (hole == s->longest) {
+        measure_holes(s);
+    }
     os_unlock(&lock);
     return (char *)s + at * RUN_PAGE;
 }
@@ -323,7 +319,7 @@ size_t runs_trim(void)
         give_back(empty);
         empty = NULL;
     }
-    for (unsigned l = 0; l < LEVELS; l++) {
+    for (unsigned l = 0; l < HOLE_LEVELS; l++) {
         for (struct segment *s = level[l]; s; s = s->next) {
             bytes += purge(s);
         }

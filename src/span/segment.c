@@ -4,11 +4,12 @@
  * sparse ones run empty and whole segments become free for page runs. (Hunter et al., "Beyond malloc efficiency to
  * fleet efficiency", OSDI 2021, place by fullness at the grain of huge pages.)
  *
- * Free units stay resident up to a bound, and beyond it the pages of the segment at hand are purged. A list search is
- * one bit scan; every call is O(1) but for the purge.
+ * Free units stay resident up to a bound; beyond it they are purged down to half of it. A list search is one bit scan; every
+ * call is O(1) but for the purge.
  */
 #include "span/segment.h"
 
+#include "base/list.h"
 #include "os/fault.h"
 #include "os/memory.h"
 #include "span/map.h"
@@ -24,34 +25,19 @@ static size_t dirty_units; /* free, perhaps resident */
 /* Units that may stay resident though free: 1 MiB, and an eighth of what is in use. */
 static size_t dirty_bound(void) { return 16 + used_units / 8; }
 
-static void list_remove(struct segment *s)
+static void unlist(struct segment *s)
 {
     unsigned n = count_bits(s->free);
-    if (s->prev) {
-        s->prev->next = s->next;
-    } else {
-        by_free[n] = s->next;
-        if (!s->next) {
-            by_free_map &= ~((uint64_t)1 << n);
-        }
-    }
-    if (s->next) {
-        s->next->prev = s->prev;
+    list_remove(&by_free[n], s);
+    if (!by_free[n]) {
+        by_free_map &= ~((uint64_t)1 << n);
     }
 }
 
-static void list_insert(struct segment *s)
+static void enlist(struct segment *s)
 {
     unsigned n = count_bits(s->free);
-    if (n == 0) {
-        return;
-    }
-    s->prev = NULL;
-    s->next = by_free[n];
-    if (s->next) {
-        s->next->prev = s;
-    }
-    by_free[n] = s;
+    list_push(&by_free[n], s);
     by_free_map |= (uint64_t)1 << n;
 }
 
@@ -59,10 +45,12 @@ static void list_insert(struct segment *s)
 static void set_free(struct segment *s, uint64_t free)
 {
     if (s->free) {
-        list_remove(s);
+        unlist(s);
     }
     s->free = free;
-    list_insert(s);
+    if (free) {
+        enlist(s);
+    }
 }
 
 #define ALL_UNITS (~(uint64_t)1)
@@ -131,6 +119,17 @@ static size_t purge(struct segment *s, uint64_t units)
     return bytes;
 }
 
+/* Purges down to half the bound once it is passed, so that the next units cost nothing again. */
+static void keep_bound(void)
+{
+    if (dirty_units <= dirty_bound()) {
+        return;
+    }
+    for (struct segment *s = newest; s && dirty_units > dirty_bound() / 2; s = s->older) {
+        purge(s, s->free);
+    }
+}
+
 void unit_give(struct unit *unit)
 {
     struct segment *s = segment_of(unit);
@@ -141,9 +140,7 @@ void unit_give(struct unit *unit)
     s->dirty |= bit;
     dirty_units++;
     set_free(s, s->free | bit);
-    if (dirty_units > dirty_bound()) {
-        purge(s, s->free);
-    }
+    keep_bound();
     os_unlock(&lock);
 }
 
@@ -175,9 +172,7 @@ void segment_give(struct segment *s, uint64_t dirty)
     s->dirty = dirty;
     dirty_units += count_bits(dirty);
     set_free(s, ALL_UNITS);
-    if (dirty_units > dirty_bound()) {
-        purge(s, s->free);
-    }
+    keep_bound();
     os_unlock(&lock);
 }
 

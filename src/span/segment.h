@@ -74,6 +74,11 @@ static inline struct unit *segment_unit(struct segment *segment, unsigned index)
     return (struct unit *)((char *)segment + index * HEADER_SIZE);
 }
 
+static inline uint32_t unit_owner(const struct unit *unit)
+{
+    return atomic_load_explicit(&unit->owner, memory_order_relaxed);
+}
+
 static inline unsigned unit_index(const struct unit *unit) { return (unsigned)((uintptr_t)unit / HEADER_SIZE % UNITS); }
 
 static inline char *unit_data(const struct unit *unit)

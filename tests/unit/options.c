@@ -37,16 +37,16 @@ static void the_environment(void **state)
         {"stats", "allot: ALLOT_OPTIONS: stats: has no value; options are written name=value,name=value\n[|0|0]"},
         {"stats_format=xml",
          "allot: ALLOT_OPTIONS: stats_format=xml: not a value of this option, which takes text or json; "
-         "it keeps its default\n[|0|0]"},
+         "it stays as it was\n[|0|0]"},
         {"stats_pid=12x",
          "allot: ALLOT_OPTIONS: stats_pid=12x: not a value of this option, which takes a process id, or 0 "
-         "for every process; it keeps its default\n[|0|0]"},
+         "for every process; it stays as it was\n[|0|0]"},
         {"stats_pid=-1",
          "allot: ALLOT_OPTIONS: stats_pid=-1: not a value of this option, which takes a process id, or 0 "
-         "for every process; it keeps its default\n[|0|0]"},
+         "for every process; it stays as it was\n[|0|0]"},
         {"stats=",
          "allot: ALLOT_OPTIONS: stats=: not a value of this option, which takes stderr or a file's path of at "
-         "most 255 bytes; it keeps its default\n[|0|0]"},
+         "most 255 bytes; it stays as it was\n[|0|0]"},
     };
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct child_end end = child_run(read_environment, (void *)cases[i].text);
@@ -104,7 +104,7 @@ static void the_function(void **state)
     struct child_end end = child_run(call, NULL);
     assert_string_equal(end.text,
                         "allot: allot_option: stats_format=yaml: not a value of this option, which takes text or "
-                        "json; it keeps its default\n1");
+                        "json; it stays as it was\n1");
 }
 
 int main(void)
