@@ -4,9 +4,10 @@
  *   free bits          0    | 1 1 1 0 0 0 0 0 1 1 0 0 ...                       1: the page is free
  *   length[]                |       5         . 2                               at a run's first page: its pages
  *
- * Segments hang on ten lists by the longest hole they have, in powers of two: a request looks at a few segments of its
- * own level, then takes the first of the next. Within the segment the smallest hole that fits is cut, at its lowest
- * end. Cost: a scan of 16 words for each call; waste: less than a page a run.
+ * Segments hang on lists by the longest hole they have: exactly, up to 31 pages, then in eighths of a doubling. So only the
+ * first list looked at, and alignment, can disappoint; after a few of that a new segment is cheaper than the search, and
+ * when there is none the search goes on. Within the segment the smallest hole that fits is cut, at its lowest end. Cost: a
+ * scan of 16 words or two for each call; waste: less than a page a run.
  *
  * Not for blocks under 32 KiB: a slab hands those out without a lock.
  */
@@ -23,7 +24,7 @@
 #define PAGES       (SEGMENT_SIZE / RUN_PAGE)
 #define UNIT_PAGES  (UNIT_SIZE / RUN_PAGE)
 #define FIRST_PAGE  UNIT_PAGES
-#define HOLE_LEVELS 10
+#define HOLE_LEVELS 72
 
 /* In unit 0 of a segment of runs, where other segments have their bitmaps. Zero is what it is given and given back as.
  */
@@ -35,7 +36,8 @@ struct run_map {
 };
 
 static struct os_lock lock;
-static struct segment *level[HOLE_LEVELS]; /* level[l]: segments whose longest hole is of 2^l to 2^(l+1)-1 pages */
+static struct segment *level[HOLE_LEVELS];       /* segments by their longest hole */
+static uint64_t levels[(HOLE_LEVELS + 63) / 64]; /* bit l: level[l] is not empty */
 static struct segment *empty; /* one without a run is kept, so that a lone run that comes and goes costs no segment */
 static size_t used_pages, used_runs, dirty_pages;
 
@@ -47,18 +49,31 @@ static size_t page_of(const void *p) { return ((uintptr_t)p & (SEGMENT_SIZE - 1)
 
 static size_t pages_for(size_t bytes) { return align_up(size_max(bytes, 1), RUN_PAGE) / RUN_PAGE; }
 
+/* Levels are exact up to 31 pages, then eight to a doubling. */
+static unsigned level_of(size_t pages)
+{
+    unsigned doubling = log2_floor(pages);
+    return doubling < 5 ? (unsigned)pages : 32 + (doubling - 5) * 8 + (pages >> (doubling - 3) & 7);
+}
+
 static void unlist(struct segment *s)
 {
-    if (s->longest) {
-        list_remove(&level[s->longest_level], s);
+    if (!s->longest) {
+        return;
+    }
+    unsigned l = level_of(s->longest);
+    list_remove(&level[l], s);
+    if (!level[l]) {
+        bitmap_clear(levels, l);
     }
 }
 
 static void enlist(struct segment *s)
 {
     if (s->longest) {
-        s->longest_level = (uint8_t)log2_floor(s->longest);
-        list_push(&level[s->longest_level], s);
+        unsigned l = level_of(s->longest);
+        list_push(&level[l], s);
+        bitmap_set(levels, l);
     }
 }
 
@@ -116,24 +131,36 @@ static struct segment *new_segment(void)
     return s;
 }
 
-/* A segment with room, where in it, and in a hole of how many pages. */
-static struct segment *find(size_t pages, size_t align, size_t *at, size_t *hole)
+/* A segment with room, where in it, and in a hole of how many pages; looks at no more than `most` that may not have it. */
+static struct segment *search(size_t pages, size_t align, size_t most, size_t *at, size_t *hole)
 {
-    enum { CANDIDATES = 8 };
-    for (unsigned l = log2_floor(pages); l < HOLE_LEVELS; l++) {
-        int tried = 0;
-        for (struct segment *s = level[l]; s && tried < CANDIDATES; s = s->next, tried++) {
+    for (size_t l = level_of(pages); (l = bitmap_next_set(levels, l, HOLE_LEVELS)) < HOLE_LEVELS; l++) {
+        for (struct segment *s = level[l]; s; s = s->next) {
             *at = s->longest < pages ? PAGES : best_fit(s, pages, align, hole);
             if (*at < PAGES) {
                 return s;
             }
+            if (most-- == 0) {
+                return NULL;
+            }
         }
     }
-    struct segment *s = new_segment();
+    return NULL;
+}
+
+static struct segment *find(size_t pages, size_t align, size_t *at, size_t *hole)
+{
+    enum { CANDIDATES = 16 };
+    struct segment *s = search(pages, align, CANDIDATES, at, hole);
+    if (s) {
+        return s;
+    }
+    s = new_segment();
     if (s) {
         *at = best_fit(s, pages, align, hole);
+        return s;
     }
-    return s;
+    return search(pages, align, SIZE_MAX, at, hole);
 }
 
 static void use_pages(struct run_map *map, size_t from, size_t to)
