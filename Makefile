@@ -32,7 +32,7 @@ test: ## build and run the tests; PRESET=asan, ubsan, tsan or debug for another 
 
 .PHONY: soak
 soak: ## the long tests: real programs' own test suites under allot
-	@tools/deps build test soak
+	@tools/deps build test foreign soak
 	$(CONFIGURE)
 	$(COMPILE)
 	@ctest --preset soak

@@ -26,7 +26,7 @@ class Malloc:
 
     def __init__(self, name, library=None):
         self.name = name
-        self.library = str(pathlib.Path(library).resolve()) if library else None
+        self.path = str(pathlib.Path(library).resolve()) if library else None
 
 
 class Run:
@@ -42,7 +42,7 @@ def environment(program, malloc, measure, record):
     """A small and equal environment for every side: a variable more or less moves the stack, and so the time."""
     env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
     env.update(program.env)
-    env["LD_PRELOAD"] = f"{measure} {malloc.library or ''}".strip()
+    env["LD_PRELOAD"] = f"{measure} {malloc.path or ''}".strip()
     env["MEASURE_RECORD"] = str(record)
     return env
 
@@ -97,7 +97,7 @@ def run(program, malloc, measure, folder):
     if fields is None:
         lines = err.read_text(errors="replace").strip().splitlines()
         raise Failure(f"{who}: status {process.returncode}{said}; its last words: {lines[-1] if lines else 'none'}")
-    if malloc.library and os.path.realpath(fields["malloc"]) != malloc.library:
+    if malloc.path and os.path.realpath(fields["malloc"]) != malloc.path:
         raise Failure(f"{who}: its malloc came from {fields['malloc']}")
 
     present = [folder / path for path in program.outputs if (folder / path).exists()]

@@ -46,7 +46,7 @@ the library, or no program ran, 2 for bad usage.
                         help="begin no round that would not end within S seconds from the start (100)")
     parser.add_argument("--build", type=pathlib.Path, default=HERE.parent / "build", metavar="DIR",
                         help="where the drop-in and the measuring preload were built (build)")
-    parser.add_argument("--library", type=pathlib.Path, metavar="PATH", help="the malloc to compare (allot's drop-in)")
+    parser.add_argument("--library", dest="malloc", type=pathlib.Path, metavar="PATH", help="the malloc to compare (allot's drop-in)")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print every run as JSON")
     form.add_argument("--markdown", action="store_true", help="print the table for a document")
@@ -54,9 +54,9 @@ the library, or no program ran, 2 for bad usage.
     unknown = set(options.programs) - {function.__name__ for function in programs.PROGRAMS}
     if unknown:
         parser.error(f"no program {', '.join(sorted(unknown))}; there are {names}")
-    options.library = options.library or options.build / "lib/liballot-malloc.so"
+    options.malloc = options.malloc or options.build / "lib/liballot-malloc.so"
     options.measure = (options.build / "lib/libmeasure.so").resolve()
-    for path in (options.library, options.measure):
+    for path in (options.malloc, options.measure):
         if not path.exists():
             parser.error(f"{path} does not exist; `make try` builds it")
     if options.rounds < 1:
@@ -216,14 +216,14 @@ def print_json(results, sides, skipped, rounds):
     runs = [{"program": name, "malloc": side, **{field: value for field, value in vars(run).items() if field != "outcome"},
              "status": run.outcome[0], "sha256": run.outcome[1]}
             for (name, side), runs in results.runs.items() for run in runs]
-    print(json.dumps({"sides": {side.name: side.library for side in sides}, "rounds": rounds, "runs": runs,
+    print(json.dumps({"sides": {side.name: side.path for side in sides}, "rounds": rounds, "runs": runs,
                       "failed": results.faults, "skipped": skipped}, indent=1))
 
 
 def main():
     options = arguments()
-    other = options.library.name.removeprefix("lib").split(".so")[0].removesuffix("-malloc")
-    sides = [measuring.Malloc("system"), measuring.Malloc(other, options.library)]
+    other = options.malloc.name.removeprefix("lib").split(".so")[0].removesuffix("-malloc")
+    sides = [measuring.Malloc("system"), measuring.Malloc(other, options.malloc)]
     progress = Progress()
     with tempfile.TemporaryDirectory(prefix="allot-try-") as folder:
         folder = pathlib.Path(folder)

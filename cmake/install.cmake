@@ -12,13 +12,11 @@ set_target_properties(allot_malloc_static PROPERTIES EXPORT_NAME allot-malloc-st
 
 install(TARGETS ${libraries} EXPORT allot)
 install(DIRECTORY include/allot DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-if(TARGET allot)
-    install(TARGETS allot)
-    set(completion ${PROJECT_SOURCE_DIR}/tool/completion)
-    install(FILES ${completion}/allot.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME allot)
-    install(FILES ${completion}/_allot DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
-    install(FILES ${completion}/allot.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
-endif()
+install(TARGETS allot)
+set(completion ${PROJECT_SOURCE_DIR}/tool/completion)
+install(FILES ${completion}/allot.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME allot)
+install(FILES ${completion}/_allot DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES ${completion}/allot.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/allot)
 configure_package_config_file(cmake/allot-config.cmake.in ${CMAKE_BINARY_DIR}/cmake/allot-config.cmake

@@ -12,26 +12,25 @@
 
 #define LIBRARY "liballot-malloc.so"
 
-/* The directory this command lies in; "." where /proc does not say. */
-static void own_directory(char out[PATH_MAX])
+/* The directory this command lies in; false where /proc does not say. */
+static bool own_directory(char out[PATH_MAX])
 {
     ssize_t length = readlink("/proc/self/exe", out, PATH_MAX - 1);
-    out[length > 0 ? length : 0] = '\0';
-    char *slash = strrchr(out, '/');
+    char *slash = length > 0 ? memrchr(out, '/', length) : NULL;
+
     if (slash) {
         *slash = '\0';
-    } else {
-        strcpy(out, ".");
     }
+    return slash;
 }
 
 static bool library_find(char out[PATH_MAX])
 {
     static const char *const from_bindir[] = {"../lib", ALLOT_LIBDIR_FROM_BINDIR};
     char own[PATH_MAX], tried[2 * PATH_MAX];
+    bool known = own_directory(own);
 
-    own_directory(own);
-    for (size_t i = 0; i < sizeof from_bindir / sizeof from_bindir[0]; i++) {
+    for (size_t i = 0; known && i < sizeof from_bindir / sizeof from_bindir[0]; i++) {
         snprintf(tried, sizeof tried, "%s/%s/" LIBRARY, own, from_bindir[i]);
         if (realpath(tried, out) && access(out, R_OK) == 0) {
             return true;
@@ -40,7 +39,8 @@ static bool library_find(char out[PATH_MAX])
     if (realpath(ALLOT_LIBDIR "/" LIBRARY, out) && access(out, R_OK) == 0) {
         return true;
     }
-    complain("no " LIBRARY ", neither in %s/../lib nor in " ALLOT_LIBDIR ", build it with make or install it", own);
+    complain("no " LIBRARY ", neither in %s/../lib nor in " ALLOT_LIBDIR ", build it with make or install it",
+             known ? own : "/proc/self/exe");
     return false;
 }
 

@@ -31,7 +31,7 @@ static int find_place(const char *path, struct place *out)
         return -ENAMETOOLONG;
     }
     if (stat(path, &st) != 0) {
-        return errno == ENOENT ? 0 : -errno;
+        return errno == ENOENT && path[0] ? 0 : -errno;
     }
     if (S_ISDIR(st.st_mode)) {
         return -EISDIR;

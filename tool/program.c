@@ -73,7 +73,7 @@ static void read_own_elf(int fd, struct program *out)
             continue;
         }
         if (entry.p_filesz < 2 || entry.p_filesz > sizeof out->interpreter ||
-            !read_at(fd, out->interpreter, entry.p_filesz, entry.p_offset) ||
+            !read_at(fd, out->interpreter, entry.p_filesz, entry.p_offset) || !out->interpreter[0] ||
             out->interpreter[entry.p_filesz - 1] != '\0') {
             out->interpreter[0] = '\0';
             return;

@@ -6,9 +6,7 @@
  */
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,18 +202,6 @@ static int become(void *arg)
     return errno;
 }
 
-/* A file in memory for the library to write to. Not among the standard three, which may be closed. */
-static int memory_file(void)
-{
-    int low = memfd_create("allot-stats", MFD_CLOEXEC);
-    if (low < 0) {
-        return -1;
-    }
-    int fd = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    close(low);
-    return fd;
-}
-
 /* Why the program left no figures. */
 static void explain_none(const char *name, int status)
 {
@@ -239,7 +225,7 @@ static int run_with_stats(struct request *request)
         complain("cannot write, %s, %s", request->output, strerror(-error));
         return EXIT_OWN_FAILURE;
     }
-    int fd = memory_file();
+    int fd = memfd_create("allot-stats", MFD_CLOEXEC);
     if (fd < 0) {
         complain("no memory file, for the statistics, %m");
         return EXIT_OWN_FAILURE;
@@ -261,6 +247,7 @@ static int run_with_stats(struct request *request)
         explain_none(request->argv[0], child.status);
         return status;
     }
+    /* Standard error may be closed or gone: nobody wants to read it, so that is no failure. */
     error = request->output ? outfile_write(request->output, fd) : copy_whole(fd, STDERR_FILENO);
     if (error && request->output) {
         complain("cannot write, %s, %s; the program's status was %d", request->output, strerror(-error), status);

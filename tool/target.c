@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -61,6 +62,8 @@ static bool changes_id(const char *path)
 static bool gains_capabilities(const char *path)
 {
     struct vfs_ns_cap_data caps;
+    struct __user_cap_header_struct self = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct own[VFS_CAP_U32] = {0};
 
     if (getuid() == 0 || !may_raise(path)) {
         return false;
@@ -69,9 +72,10 @@ static bool gains_capabilities(const char *path)
     if (size < (ssize_t)XATTR_CAPS_SZ_1) {
         return false;
     }
+    syscall(SYS_capget, &self, own);
     bool some = le32toh(caps.magic_etc) & VFS_CAP_FLAGS_EFFECTIVE;
     for (int i = 0; i < (size < (ssize_t)XATTR_CAPS_SZ_2 ? VFS_CAP_U32_1 : VFS_CAP_U32_2); i++) {
-        some |= caps.data[i].permitted || caps.data[i].inheritable;
+        some |= caps.data[i].permitted || (le32toh(caps.data[i].inheritable) & own[i].inheritable);
     }
     return some;
 }

@@ -28,8 +28,7 @@ struct allot_heap {
 struct allot_heap_opts {
     /* The allocator of the SGI STL, exactly: 16 lists of blocks of 8 to 128 bytes in steps of 8, refilled 20 at a time
      * from chunks that grow with the total; larger blocks come from malloc. Blocks are 8-byte aligned, and are freed
-     * with allot_heap_free_sized only: nothing records their sizes. Takes a lock around the lists, as the STL did for
-     * programs with threads. (SGI STL, stl_alloc.h, 1997.) */
+     * with allot_heap_free_sized only: nothing records their sizes. (SGI STL, stl_alloc.h, 1997.) */
     bool two_level;
 
     /* With two_level: no second level, every size goes to malloc (the STL's __USE_MALLOC). */
@@ -45,14 +44,15 @@ struct allot_heap_opts {
  * each other. Cost: two pages, no slab until the first block. */
 ALLOT_API int allot_heap_init(struct allot_heap *heap, const struct allot_heap_opts *opts);
 
-/* A block of at least `size` bytes, aligned to 16, or to `align`, a power of two. NULL with ENOMEM or EINVAL;
- * a two_level heap aligns what its lists serve to 8 only. */
+/* A block of at least `size` bytes, aligned to 16, or to `align`, a power of two. NULL with ENOMEM or EINVAL; a two_level
+ * heap aligns what its lists serve to 8 only. To change a block's size, take another: allot_realloc (and realloc) would move
+ * it out of the heap. */
 ALLOT_API void *allot_heap_alloc(struct allot_heap *heap, size_t size) __attribute__((malloc, alloc_size(2)));
 ALLOT_API void *allot_heap_aligned(struct allot_heap *heap, size_t align, size_t size)
     __attribute__((malloc, alloc_align(2), alloc_size(3)));
 
-/* Frees one block; NULL is ignored. The sized form names the size that was asked for. A two_level block
- * freed without its size ends the process with a line. */
+/* Frees one block; NULL is ignored. The sized form names the size that was asked for. A two_level block that is freed without
+ * its size ends the process with a line here; given to plain free it corrupts the heap. */
 ALLOT_API void allot_heap_free(struct allot_heap *heap, void *p);
 ALLOT_API void allot_heap_free_sized(struct allot_heap *heap, void *p, size_t size);
 

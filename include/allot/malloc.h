@@ -87,7 +87,7 @@ ALLOT_API int allot_option(const char *name, const char *value);
 struct allot_stats {
     size_t live;     /* bytes of blocks handed out and not freed, each counted at its usable size */
     size_t blocks;   /* how many */
-    size_t peak;     /* the most that `live` has been, to within 64 KiB a thread */
+    size_t peak;     /* the most that `live` has been; what threads have at hand, and at most an eighth, too high */
     size_t mapped;   /* address space held: blocks, free memory and the heap's own records */
     size_t resident; /* of `mapped`, what lies in memory now: mincore over every segment */
     size_t large;    /* of `live`, blocks with a mapping of their own */

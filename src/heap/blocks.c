@@ -25,12 +25,12 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
+    heap_init();
     size = size_max(size, 1);
     void *p = size <= RUN_MAX && align <= RUN_MAX_ALIGN ? run_alloc(size, align, heap, zeroed) : NULL;
     if (!p) {
         /* Also for a run that no segment has room for: its own pages may still be had where 4 MiB are not. */
-        *zeroed = true;
-        p = large_alloc(size, align, heap);
+        p = large_alloc(size, align, heap, zeroed);
     }
     if (p) {
         bytes_count((ptrdiff_t)block_size(p));

@@ -143,6 +143,7 @@ static void thread_ends(void)
     heap_retire_current(h);
     front.heap = NULL;
     front.heap_id = 0;
+    stats_lock(); /* a survey may be looking at what this thread has at hand */
     os_lock(&heaps_lock);
     h->front = NULL;
     h->tid = 0;
@@ -152,6 +153,7 @@ static void thread_ends(void)
     /* Who published a free before it could see the heap idle has left it for us to take in. */
     remote_drain(h);
     os_unlock(&heaps_lock);
+    stats_unlock();
 }
 
 /* -- heaps without a thread -- */
@@ -181,7 +183,7 @@ struct heap *heap_make_private(size_t bytes)
     }
     if (h) {
         h->big = 0;
-        atomic_store_explicit(&h->user, &front, memory_order_relaxed);
+        heap_make_mine(h);
         set_state(h, HEAP_PRIVATE);
     }
     os_unlock(&heaps_lock);
@@ -191,10 +193,19 @@ struct heap *heap_make_private(size_t bytes)
 void heap_free_private(struct heap *h)
 {
     os_lock(&heaps_lock);
-    atomic_store_explicit(&h->user, NULL, memory_order_relaxed);
+    atomic_store_explicit(&h->user, 0, memory_order_relaxed);
     h->next_idle = unused_private;
     unused_private = h;
     os_unlock(&heaps_lock);
+}
+
+void heap_make_mine(struct heap *h)
+{
+    static _Atomic uint64_t numbers;
+    if (front.number == 0) {
+        front.number = atomic_fetch_add_explicit(&numbers, 1, memory_order_relaxed) + 1;
+    }
+    atomic_store_explicit(&h->user, front.number, memory_order_relaxed);
 }
 
 void heap_collect_ownerless(struct heap *h)

@@ -33,6 +33,7 @@ struct front {
     struct heap *heap;
     uint32_t heap_id; /* 0: no heap; never the owner of a slab */
     bool ended;       /* its heap is gone for good: the shared one serves what it still asks for */
+    uint64_t number;  /* the thread's own for ever; 0 until it is asked for */
 };
 
 extern __thread struct front front;
@@ -64,7 +65,7 @@ struct heap {
         epoch; /* forks of this process's line when the heap was taken; less than the present: its thread is lost */
     int tid;
     struct front *front;          /* its blocks at hand; NULL while idle */
-    _Atomic(struct front *) user; /* a private heap's: the front of the thread that may use it */
+    _Atomic uint64_t user;        /* a private heap's: the number of the thread that may use it */
     _Atomic(struct slab *) inbox; /* slabs with remote frees, by inbox_next */
     ptrdiff_t out, published;     /* bytes of slots that are out, and what of it is in the process's total */
     uint64_t mid_zeroed;          /* as front.zeroed, for mid */
@@ -80,10 +81,7 @@ struct heap {
 
 /* The calling thread's heap, taken over or made when it has none; NULL when it has ended or memory is out. */
 struct heap *heap_attach(void) __attribute__((cold));
-static inline struct heap *heap_of_thread(void)
-{
-    return likely(front.heap != NULL) ? front.heap : heap_attach();
-}
+static inline struct heap *heap_of_thread(void) { return likely(front.heap != NULL) ? front.heap : heap_attach(); }
 struct heap *heap_by_id(uint32_t id);
 struct heap *heaps_newest(void);
 /* The thread that used the heap did not come along when this process was forked: what it owns is nobody's to touch. */
@@ -94,9 +92,11 @@ bool heap_is_lost(const struct heap *h);
 struct heap *heap_make_private(size_t bytes);
 void heap_free_private(struct heap *h);
 
+/* A first-class heap is used by one thread. Who that is must outlast the thread: addresses and ids are given again. */
+void heap_make_mine(struct heap *h);
 static inline bool heap_is_mine(const struct heap *h)
 {
-    return atomic_load_explicit(&h->user, memory_order_relaxed) == &front;
+    return front.number != 0 && atomic_load_explicit(&h->user, memory_order_relaxed) == front.number;
 }
 
 /* The heap for those without one. Lock, use, unlock. */
@@ -131,7 +131,8 @@ void heap_release_all(struct heap *h);
 void bytes_count(ptrdiff_t bytes);
 size_t bytes_peak(void);
 
-/* Counts slots that went out, or came back when negative, in bytes. The total hears of it when it amounts to something. */
+/* Counts slots that went out, or came back when negative, in bytes. The total hears of it when it amounts to something.
+ */
 #define PUBLISH_BYTES ((ptrdiff_t)64 * 1024)
 static inline void heap_count(struct heap *h, ptrdiff_t bytes)
 {
@@ -190,16 +191,10 @@ static inline void *heap_alloc(struct heap *h, struct front *f, size_t size, boo
 /* A block of more than SLAB_MAX bytes, or aligned to more. */
 void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed);
 /* NULL, and every large block, begin where no other block does. */
-static inline bool begins_large(const void *p)
-{
-    return ((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0;
-}
+static inline bool begins_large(const void *p) { return ((uintptr_t)p & (SEGMENT_SIZE - 1)) == 0; }
 
 /* p is no slot. Nothing is read for a large block that may be gone already. */
-static inline bool is_big(const void *p)
-{
-    return begins_large(p) || slab_owner(slab_of(p)) >= OWNER_LIMIT;
-}
+static inline bool is_big(const void *p) { return begins_large(p) || slab_owner(slab_of(p)) >= OWNER_LIMIT; }
 
 /* Frees p, which is no slot. */
 void big_free(void *p);

@@ -30,7 +30,6 @@ static void *shared_alloc(size_t size, bool *zeroed)
 static inline void *take(size_t size, bool *zeroed)
 {
     if (unlikely(size > SLAB_MAX)) {
-        heap_init();
         return big_alloc(size, 1, 0, zeroed);
     }
     struct heap *h = heap_of_thread();
@@ -150,7 +149,7 @@ int allot_posix_memalign(void **out, size_t align, size_t size)
 
 void *allot_memalign(size_t align, size_t size)
 {
-    if (align > PTRDIFF_MAX / 2 + 1) {
+    if (align > SIZE_MAX / 2 + 1) {
         errno = EINVAL;
         return NULL;
     }
@@ -285,7 +284,7 @@ size_t allot_trim(void)
         remote_drain(h);
         heap_retire_current(h);
     }
-    size_t bytes = runs_trim();
+    size_t bytes = large_trim() + runs_trim();
     return bytes + segments_trim();
 }
 

@@ -81,7 +81,12 @@ int allot_option(const char *name, const char *value)
 void options_init(void)
 {
     char text[1024];
-    if (os_is_privileged() || !os_getenv("ALLOT_OPTIONS", text, sizeof text)) {
+    long length = os_is_privileged() ? -1 : os_getenv("ALLOT_OPTIONS", text, sizeof text);
+    if (length < 0) {
+        return;
+    }
+    if (length >= (long)sizeof text) {
+        os_say("ALLOT_OPTIONS: %ld bytes long, more than %zu: none of it is taken", length, sizeof text - 1);
         return;
     }
     char *rest = text;

@@ -24,7 +24,13 @@ struct private
     struct two_level lists; /* with opts.two_level */
 };
 
-static struct private *of(const struct allot_heap *heap) { return heap->state; }
+static struct private *of(const struct allot_heap *heap)
+{
+    if (unlikely(!heap->state)) {
+        allot_fault("use of a heap that was not initialised, or is done", "heap", heap);
+    }
+    return heap->state;
+}
 
 /* A block of any size of the heap itself. */
 static void *alloc(struct heap *h, size_t align, size_t size)
@@ -39,11 +45,10 @@ static void *alloc(struct heap *h, size_t align, size_t size)
 }
 
 /* The STL's first level: malloc, and again as long as the handler says that it has freed something. */
-static void *first_level(void *arg, size_t size)
+static void *first_level(struct private *own, size_t align, size_t size)
 {
-    struct private *own = arg;
     void *p;
-    while (!(p = alloc(own->heap, 16, size)) && own->opts.out_of_memory && own->opts.out_of_memory(own->opts.arg)) {
+    while (!(p = alloc(own->heap, align, size)) && own->opts.out_of_memory && own->opts.out_of_memory(own->opts.arg)) {
     }
     return p;
 }
@@ -81,9 +86,6 @@ int allot_heap_init(struct allot_heap *heap, const struct allot_heap_opts *opts)
 
 static void expect_mine(const struct allot_heap *heap)
 {
-    if (unlikely(!heap->state)) {
-        allot_fault("use of a heap that was not initialised, or is done", "heap", heap);
-    }
     if (unlikely(!heap_is_mine(of(heap)->heap))) {
         allot_fault("use by a thread that has not adopted it", "heap", heap);
     }
@@ -102,7 +104,7 @@ void *allot_heap_alloc(struct allot_heap *heap, size_t size)
     }
     size = size_max(size, 1);
     if (!has_lists(own) || size > TWO_LEVEL_MAX) {
-        return first_level(own, size);
+        return first_level(own, 16, size);
     }
     void *p;
     while (!(p = two_level_alloc(&own->lists, size)) && own->opts.out_of_memory &&
@@ -137,7 +139,7 @@ void *allot_heap_aligned(struct allot_heap *heap, size_t align, size_t size)
         errno = EINVAL;
         return NULL;
     }
-    return alloc(own->heap, align, size);
+    return first_level(own, align, size);
 }
 
 void allot_heap_free(struct allot_heap *heap, void *p)
@@ -170,7 +172,7 @@ void allot_heap_free_sized(struct allot_heap *heap, void *p, size_t size)
     struct private *own = of(heap);
     size = size_max(size, 1);
     if (has_lists(own) && size <= TWO_LEVEL_MAX) {
-        two_level_free(&own->lists, p, size);
+        (heap_is_mine(own->heap) ? two_level_free : two_level_return)(&own->lists, p, size);
     } else {
         allot_free(p);
     }
@@ -182,7 +184,7 @@ int allot_heap_adopt(struct allot_heap *heap)
     if (first) {
         return first->heap_adopt(heap);
     }
-    atomic_store_explicit(&of(heap)->heap->user, &front, memory_order_relaxed);
+    heap_make_mine(of(heap)->heap);
     return 0;
 }
 

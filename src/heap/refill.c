@@ -61,6 +61,9 @@ static void list_insert(struct heap_class *class, struct slab *s, unsigned level
     class->occupied |= 1u << level;
 }
 
+/* More frees than a slab has slots: the current slab stays where it is, whatever comes back. */
+#define TRIP_NEVER UINT16_MAX
+
 /* Free slots from which on a slab is worth a refill. */
 static unsigned wake_at(const struct slab *s)
 {
@@ -79,7 +82,7 @@ void heap_settle(struct heap *h, struct slab *s)
     struct heap_class *class = &h->classes[s->klass];
     heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
     if (s == class->current) {
-        slab_arm(s, s->used ? s->used : 1);
+        slab_arm(s, TRIP_NEVER);
         return;
     }
     if (s->used == 0) {
@@ -155,7 +158,7 @@ struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool 
         if (s) {
             unsigned frees = slab_sync(s);
             struct batch batch = slab_take_batch(s);
-            slab_arm(s, s->used ? s->used : 1);
+            slab_arm(s, TRIP_NEVER);
             heap_count(h, ((ptrdiff_t)batch.count - (ptrdiff_t)frees) * (ptrdiff_t)slab_stride(s));
             if (likely(batch.count)) {
                 *list = batch.first->next;

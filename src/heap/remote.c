@@ -18,6 +18,10 @@
  * unmapped and no owner reuses; `pending` says that the header is in exactly one inbox, so the link is in use once. A
  * drainer that finds a slab it does not own clears `pending` and passes the notice on. The owner was read before the
  * fetch_or, when the block was live and the owner could not change; heap records are immortal.
+ *
+ * What being late may cost: a slab whose new owner differs from the heap with the notice tells its new owner of nothing
+ * until that heap is drained. And a fork between the exchange and the push leaves the slab in no inbox in the child. Both
+ * take a thread stopped within a few instructions, and hold back what others free in one slab.
  */
 #include "heap/heap.h"
 #include "os/fault.h"
@@ -39,7 +43,7 @@ static bool give_notice(struct heap *h, struct slab *s)
 /* A block of a first-class heap that is the calling thread's to use. */
 static bool free_as_user(struct heap *h, struct slab *s, void *p)
 {
-    if (atomic_load_explicit(&h->user, memory_order_relaxed) != &front) {
+    if (!heap_is_mine(h)) {
         return false;
     }
     if (slab_free_local(s, p)) {
@@ -81,7 +85,7 @@ static void pass_on(struct slab *s)
 
 void remote_drain(struct heap *h)
 {
-    if (atomic_load_explicit(&h->inbox, memory_order_relaxed) == NULL) {
+    if (atomic_load_explicit(&h->inbox, memory_order_seq_cst) == NULL) {
         return;
     }
     struct slab *next;

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <allot/malloc.h>
@@ -152,36 +153,49 @@ int allot_stats_print(int fd, bool json)
     return page.error;
 }
 
-/* Where standard error went when the process began: many programs have closed it by the time this library's turn comes.
- */
+/* Standard error as it was when the process began. Many programs have closed it by the time this library's turn comes, and
+ * the number may be another file's by then: it is written to only while it is the same. */
+static struct stat stderr_then;
 static int kept_stderr = -1;
 
 __attribute__((constructor)) static void keep_stderr(void)
 {
+    if (instance_in_use()) {
+        return; /* the other copy has read the options, and will print */
+    }
     heap_init();
-    if (strcmp(options.stats, "stderr") == 0) {
+    if (strcmp(options.stats, "stderr") == 0 && fstat(STDERR_FILENO, &stderr_then) == 0) {
         kept_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
     }
 }
 
+static bool is_stderr(int fd)
+{
+    struct stat now;
+    return fstat(fd, &now) == 0 && now.st_dev == stderr_then.st_dev && now.st_ino == stderr_then.st_ino;
+}
+
+static int open_output(void)
+{
+    if (strcmp(options.stats, "stderr") != 0) {
+        return open(options.stats, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    }
+    int fd = is_stderr(STDERR_FILENO) ? STDERR_FILENO : is_stderr(kept_stderr) ? kept_stderr : -1;
+    return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
 __attribute__((destructor)) static void print_at_exit(void)
 {
-    if (options.stats[0] == 0 || (options.stats_pid != 0 && options.stats_pid != getpid())) {
+    if (instance_in_use() || options.stats[0] == 0 || (options.stats_pid != 0 && options.stats_pid != getpid())) {
         return;
     }
-    bool to_stderr = strcmp(options.stats, "stderr") == 0;
-    int fd = STDERR_FILENO;
-    if (!to_stderr) {
-        fd = open(options.stats, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-    } else if (fcntl(fd, F_GETFD) < 0) {
-        fd = kept_stderr;
-    }
+    int fd = open_output();
     int error = fd < 0 ? -errno : allot_stats_print(fd, options.stats_json);
     if (error) {
         os_say("statistics: %s: %s; choose another file with ALLOT_OPTIONS=stats=FILE", options.stats,
                strerror(-error));
     }
-    if (!to_stderr && fd >= 0) {
+    if (fd >= 0) {
         close(fd);
     }
 }

@@ -123,7 +123,7 @@ void allot_stats(struct allot_stats *out)
     struct run_totals runs = runs_totals();
     struct large_totals large = large_totals();
     size_t live = survey.bytes + runs.bytes + large.bytes;
-    size_t mapped = os_mapped(), data = segments_count() * (SEGMENT_SIZE - UNIT_SIZE) + large.bytes;
+    size_t mapped = os_mapped(), data = segments_count() * (SEGMENT_SIZE - UNIT_SIZE) + large.bytes + large.kept;
     *out = (struct allot_stats){
         .live = live,
         .blocks = survey.blocks + runs.runs + large.blocks,
@@ -183,7 +183,7 @@ size_t allot_stats_heaps(struct allot_heap_stats *out, size_t max)
         if (n < max) {
             out[n] = (struct allot_heap_stats){
                 .id = h->id & ~ID_PRIVATE,
-                .tid = h->tid,
+                .tid = heap_is_lost(h) ? 0 : h->tid,
                 .live = h->seen_live,
                 .held = h->seen_slabs * UNIT_SIZE,
                 .slabs = h->seen_slabs,

@@ -75,23 +75,27 @@ static void *refill(struct two_level *t, size_t size)
 void *two_level_alloc(struct two_level *t, size_t size)
 {
     size = align_up(size, TWO_LEVEL_STEP);
-    os_lock(&t->lock);
     struct two_level_block **list = list_of(t, size);
-    void *p = *list;
-    if (p) {
-        *list = (*list)->next;
-    } else {
-        p = refill(t, size);
+    if (!*list) {
+        *list = atomic_exchange_explicit(&t->returned[list - t->list], NULL, memory_order_acquire);
     }
-    os_unlock(&t->lock);
+    if (!*list) {
+        return refill(t, size);
+    }
+    void *p = *list;
+    *list = (*list)->next;
     return p;
 }
 
-void two_level_free(struct two_level *t, void *p, size_t size)
+void two_level_free(struct two_level *t, void *p, size_t size) { push(list_of(t, size), p); }
+
+void two_level_return(struct two_level *t, void *p, size_t size)
 {
-    os_lock(&t->lock);
-    push(list_of(t, size), p);
-    os_unlock(&t->lock);
+    _Atomic(struct two_level_block *) *returned = &t->returned[list_of(t, size) - t->list];
+    struct two_level_block *b = p;
+    b->next = atomic_load_explicit(returned, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(returned, &b->next, b, memory_order_release, memory_order_relaxed)) {
+    }
 }
 
 bool two_level_check(const struct two_level *t)

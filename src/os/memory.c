@@ -181,9 +181,7 @@ bool os_move(void *at, size_t old, void *place, size_t now)
     int saved = errno;
     bool done = !refused() && mremap(at, old, now, MREMAP_MAYMOVE | MREMAP_FIXED, place) != MAP_FAILED;
     errno = saved;
-    if (done) {
-        atomic_fetch_sub_explicit(&mapped, old, memory_order_relaxed);
-    }
+    atomic_fetch_sub_explicit(&mapped, done ? old : align_up(now, os_page), memory_order_relaxed);
     return done;
 }
 

@@ -29,7 +29,8 @@ size_t os_purge(void *at, size_t length);
 bool os_resize(void *at, size_t old, size_t now);
 
 /* Moves the pages of a mapping into another one of `now` bytes, which they replace; the old one is gone. No copying.
- * False, and nothing has changed, when the system refuses. */
+ * False when the system refuses: then the old one is as it was, and `place` is lost, as it may be gone already (Linux
+ * before 6.17) and somebody else's. */
 bool os_move(void *at, size_t old, void *place, size_t now);
 
 /* How many bytes of [at, at + length) lie in memory now. */

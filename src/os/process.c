@@ -17,15 +17,13 @@ static pthread_key_t key;
 static bool have_key;
 static void (*exit_step)(void);
 
-/* libc runs the destructors in rounds, as long as some key was set again, for at least PTHREAD_DESTRUCTOR_ITERATIONS
- * rounds. The value of the key counts them. The step runs in the last but one: the sanitizers leave the thread in the last,
- * and no instrumented code may run after that. */
-#define LAST_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
-
+/* libc runs the destructors in rounds, as long as some key was set again, for PTHREAD_DESTRUCTOR_ITERATIONS (4) rounds.
+ * The step runs at the second call: after the destructors that others have set before the end, and still in time for a
+ * thread that was first watched in one of the first three rounds. One first watched in the fourth ends unseen. */
 static void thread_ends(void *value)
 {
-    uintptr_t round = (uintptr_t)value;
-    if (round < LAST_ROUND && pthread_setspecific(key, (void *)(round + 1)) == 0) {
+    enum { FIRST = 1, SECOND };
+    if ((uintptr_t)value == FIRST && pthread_setspecific(key, (void *)SECOND) == 0) {
         return;
     }
     exit_step();
@@ -47,33 +45,31 @@ void os_watch_thread(void)
 
 int os_thread_id(void) { return (int)syscall(SYS_gettid); }
 
-/* The kernel's copy of the environment the program was started with. Read a piece at a time: the name may lie anywhere.
- */
-static bool getenv_from_kernel(const char *name, char *out, unsigned size)
+/* The kernel's copy of the environment the program was started with. Read a piece at a time: the name may lie anywhere. */
+static long getenv_from_kernel(const char *name, char *out, unsigned size)
 {
     int fd = open("/proc/self/environ", O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return false;
+        return -1;
     }
-    size_t matched = 0, length = strlen(name);
-    unsigned copied = 0;
-    bool found = false, candidate = true, ended = false;
+    size_t matched = 0, wanted = strlen(name);
+    long length = -1; /* of the value, once the name is found */
+    bool candidate = true, ended = false;
     char piece[512];
     for (ssize_t n; !ended && (n = read(fd, piece, sizeof piece)) > 0;) {
         for (ssize_t i = 0; i < n && !ended; i++) {
             char c = piece[i];
-            if (found) {
-                if (c == 0 || copied + 1 >= size) {
-                    ended = true;
-                } else {
-                    out[copied++] = c;
-                }
+            if (length >= 0 && c == 0) {
+                ended = true;
+            } else if (length >= 0) {
+                out[length < (long)size - 1 ? length : (long)size - 1] = c;
+                length++;
             } else if (c == 0) {
                 matched = 0;
                 candidate = true;
-            } else if (candidate && matched == length && c == '=') {
-                found = true;
-            } else if (candidate && matched < length && c == name[matched]) {
+            } else if (candidate && matched == wanted && c == '=') {
+                length = 0;
+            } else if (candidate && matched < wanted && c == name[matched]) {
                 matched++;
             } else {
                 candidate = false;
@@ -81,31 +77,28 @@ static bool getenv_from_kernel(const char *name, char *out, unsigned size)
         }
     }
     close(fd);
-    if (found) {
-        out[copied] = 0;
+    if (length >= 0) {
+        out[length < (long)size - 1 ? length : (long)size - 1] = 0;
     }
-    return found;
+    return length;
 }
 
-bool os_getenv(const char *name, char *out, unsigned size)
+long os_getenv(const char *name, char *out, unsigned size)
 {
     if (!environ) {
         return getenv_from_kernel(name, out, size);
     }
-    size_t length = strlen(name);
+    size_t wanted = strlen(name);
     for (char **entry = environ; *entry; entry++) {
-        if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=') {
-            const char *value = *entry + length + 1;
-            size_t n = strlen(value);
-            if (n >= size) {
-                n = size - 1;
-            }
-            memcpy(out, value, n);
-            out[n] = 0;
-            return true;
+        if (strncmp(*entry, name, wanted) == 0 && (*entry)[wanted] == '=') {
+            const char *value = *entry + wanted + 1;
+            size_t length = strlen(value), copied = length < size ? length : size - 1;
+            memcpy(out, value, copied);
+            out[copied] = 0;
+            return (long)length;
         }
     }
-    return false;
+    return -1;
 }
 
 bool os_is_privileged(void) { return getauxval(AT_SECURE) != 0; }

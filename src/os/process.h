@@ -14,17 +14,17 @@ struct os_fork_steps {
 };
 void os_on_fork(struct os_fork_steps steps);
 
-/* Has `step` run when a thread that called os_watch_thread ends, as late as libc allows: after the destructors that
- * others have set, in the last round but one. False when libc has no key left; then threads end unseen. */
+/* Has `step` run when a thread that called os_watch_thread ends, after a first round of everybody's destructors. False
+ * when libc has no key left; then threads end unseen. */
 bool os_on_thread_exit(void (*step)(void));
 void os_watch_thread(void);
 
 /* The kernel's id of the calling thread. */
 int os_thread_id(void);
 
-/* The value of an environment variable, also before libc has set up `environ`: copied into `out`, cut to its size.
- * False when it is not set. */
-bool os_getenv(const char *name, char *out, unsigned size);
+/* The value of an environment variable, also before libc has set up `environ`: copied into `out`, cut to its size. Returns
+ * its whole length, or -1 when it is not set. */
+long os_getenv(const char *name, char *out, unsigned size);
 
 /* The program was started with more rights than its user has (setuid): the environment is not to be trusted. */
 bool os_is_privileged(void);

@@ -1,4 +1,7 @@
-/* preload/new.cc - C++'s operator new and delete, every replaceable form.
+/* preload/new.cc - C++'s operator new and delete.
+ *
+ * The four basic forms are here. The others - arrays, nothrow, sized - are the C++ library's, which by the standard
+ * call the basic ones: a program that replaces only those must find its own called, so they may not be cut short.
  *
  * The shared drop-in must not need the C++ library: a C program that preloads it would pull that in. So what is used of
  * it is weak there, and is the program's own: one that calls operator new has a C++ library loaded. When that came
@@ -20,21 +23,18 @@ void free(void *p) noexcept;
 void *aligned_alloc(size_t align, size_t size) noexcept;
 }
 
+namespace
+{
+
 #ifdef ALLOT_WEAK_CXX
+
 __asm__(".weak __gxx_personality_v0\n"
-        ".weak __cxa_begin_catch\n"
-        ".weak __cxa_end_catch\n"
         ".weak __cxa_allocate_exception\n"
         ".weak __cxa_throw\n"
         ".weak _ZSt15get_new_handlerv\n"
-        ".weak _ZSt9terminatev\n"
         ".weak _ZTISt9bad_alloc\n"
         ".weak _ZTVSt9bad_alloc\n"
         ".weak _ZNSt9bad_allocD1Ev\n");
-#endif
-
-namespace
-{
 
 /* A function of the C++ library that was loaded after this one, also by a plugin that keeps its names to itself. */
 void *look_up(const char *name)
@@ -60,6 +60,8 @@ template <typename F> F present(F function)
     return function;
 }
 
+extern "C" void __cxa_throw(void *, void *, void (*)(void *));
+
 std::new_handler current_handler()
 {
     auto get = present(&std::get_new_handler);
@@ -69,22 +71,25 @@ std::new_handler current_handler()
     return get ? get() : nullptr;
 }
 
-extern "C" void __cxa_throw(void *, void *, void (*)(void *));
-
 [[noreturn]] void throw_bad_alloc()
 {
-#ifdef ALLOT_WEAK_CXX
-    if (!present(&__cxa_throw)) {
-        auto thrower = reinterpret_cast<void (*)()>(look_up("_ZSt17__throw_bad_allocv"));
-        if (thrower) {
-            thrower();
-        }
-        os_say("operator new: out of memory, and no C++ library is loaded to say so with std::bad_alloc");
-        abort();
+    if (present(&__cxa_throw)) {
+        throw std::bad_alloc();
     }
-#endif
-    throw std::bad_alloc();
+    auto thrower = reinterpret_cast<void (*)()>(look_up("_ZSt17__throw_bad_allocv"));
+    if (thrower) {
+        thrower();
+    }
+    os_say("operator new: out of memory, and no C++ library is loaded to say so with std::bad_alloc");
+    abort();
 }
+
+#else
+
+std::new_handler current_handler() { return std::get_new_handler(); }
+[[noreturn]] void throw_bad_alloc() { throw std::bad_alloc(); }
+
+#endif
 
 /* What the standard asks for when memory is out: the handler frees some, or ends the attempt; without one, false. */
 bool ask_handler()
@@ -108,20 +113,6 @@ void *take(size_t align, size_t size) { return align ? aligned_alloc(align, size
     throw_bad_alloc();
 }
 
-[[gnu::cold]] void *take_or_null(size_t align, size_t size)
-{
-    try {
-        while (ask_handler()) {
-            if (void *p = take(align, size)) {
-                return p;
-            }
-        }
-    } catch (...) {
-        /* The handler has given up. */
-    }
-    return nullptr;
-}
-
 inline void *get(size_t size)
 {
     void *p = malloc(size);
@@ -134,44 +125,9 @@ inline void *get(size_t size, std::align_val_t align)
     return __builtin_expect(p != nullptr, 1) ? p : take_or_throw(size_t(align), size);
 }
 
-inline void *get_or_null(size_t size)
-{
-    void *p = malloc(size);
-    return __builtin_expect(p != nullptr, 1) ? p : take_or_null(0, size);
-}
-
-inline void *get_or_null(size_t size, std::align_val_t align)
-{
-    void *p = aligned_alloc(size_t(align), size);
-    return __builtin_expect(p != nullptr, 1) ? p : take_or_null(size_t(align), size);
-}
-
 } // namespace
 
 ALLOT_API void *operator new(size_t size) { return get(size); }
-ALLOT_API void *operator new[](size_t size) { return get(size); }
 ALLOT_API void *operator new(size_t size, std::align_val_t align) { return get(size, align); }
-ALLOT_API void *operator new[](size_t size, std::align_val_t align) { return get(size, align); }
-ALLOT_API void *operator new(size_t size, const std::nothrow_t &) noexcept { return get_or_null(size); }
-ALLOT_API void *operator new[](size_t size, const std::nothrow_t &) noexcept { return get_or_null(size); }
-ALLOT_API void *operator new(size_t size, std::align_val_t align, const std::nothrow_t &) noexcept
-{
-    return get_or_null(size, align);
-}
-ALLOT_API void *operator new[](size_t size, std::align_val_t align, const std::nothrow_t &) noexcept
-{
-    return get_or_null(size, align);
-}
-
 ALLOT_API void operator delete(void *p) noexcept { free(p); }
-ALLOT_API void operator delete[](void *p) noexcept { free(p); }
-ALLOT_API void operator delete(void *p, size_t) noexcept { free(p); }
-ALLOT_API void operator delete[](void *p, size_t) noexcept { free(p); }
 ALLOT_API void operator delete(void *p, std::align_val_t) noexcept { free(p); }
-ALLOT_API void operator delete[](void *p, std::align_val_t) noexcept { free(p); }
-ALLOT_API void operator delete(void *p, size_t, std::align_val_t) noexcept { free(p); }
-ALLOT_API void operator delete[](void *p, size_t, std::align_val_t) noexcept { free(p); }
-ALLOT_API void operator delete(void *p, const std::nothrow_t &) noexcept { free(p); }
-ALLOT_API void operator delete[](void *p, const std::nothrow_t &) noexcept { free(p); }
-ALLOT_API void operator delete(void *p, std::align_val_t, const std::nothrow_t &) noexcept { free(p); }
-ALLOT_API void operator delete[](void *p, std::align_val_t, const std::nothrow_t &) noexcept { free(p); }

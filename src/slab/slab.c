@@ -92,10 +92,10 @@ unsigned slab_collect(struct slab *s)
     uint64_t *bits = unit_free_bits(&s->unit);
     unsigned collected = 0;
     for (unsigned w = 0; w < slab_words(s); w++) {
-        if (atomic_load_explicit(&remote[w], memory_order_relaxed) == 0) {
+        /* Both in the one order with slab_free_remote and its notice; see heap/remote.c. */
+        if (atomic_load_explicit(&remote[w], memory_order_seq_cst) == 0) {
             continue;
         }
-        /* Orders against slab_free_remote and its notice; see heap/remote.c. */
         uint64_t mask = atomic_exchange_explicit(&remote[w], 0, memory_order_seq_cst);
         if (bits[w] & mask) {
             allot_fault("double free", "small block", slab_slot(s, w * 64 + lowest_bit(bits[w] & mask)));
@@ -103,7 +103,7 @@ unsigned slab_collect(struct slab *s)
         bits[w] |= mask;
         collected += count_bits(mask);
     }
-    if (collected > s->used) {
+    if (collected > slab_out(s)) {
         allot_fault("double free", "slab", slab_data(s));
     }
     s->nmarked += (uint16_t)collected;

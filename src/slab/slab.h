@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "os/fault.h"
 #include "span/segment.h"
 
 struct block {
@@ -106,6 +107,9 @@ void slab_done(struct slab *s);
 static inline unsigned slab_sync(struct slab *s)
 {
     uint16_t frees = (uint16_t)(s->trip_set - s->trip);
+    if (unlikely(frees > s->used)) {
+        allot_fault("double free", "slab", slab_data(s));
+    }
     s->used -= frees;
     s->nlocal += frees;
     s->trip_set = s->trip;

@@ -1,4 +1,9 @@
-/* span/large.c - see span/large.h. A record a block, found through the address map; all records on one list. */
+/* span/large.c - see span/large.h. A record a block, found through the address map; all records on one list.
+ *
+ * Freed mappings are kept, at most KEPT_BLOCKS, as long as they amount to no more than an eighth of what is live plus
+ * the largest block freed so far, of up to 32 MiB: what the program let go of once may come again. (glibc's mmap
+ * threshold grows by the same rule, with the same end.) Within that the oldest goes first.
+ */
 #include "span/large.h"
 
 #include <errno.h>
@@ -17,9 +22,18 @@ struct large {
     struct large *next, *prev; /* on the list of all; or of unused records, by next */
 };
 
+#define KEPT_BLOCKS   8
+#define KEPT_ONE_MOST (32 * MIB)
+
 static struct os_lock lock;
 static struct large *all, *unused;
 static size_t total_bytes, total_blocks;
+
+static struct kept {
+    void *at;
+    size_t length;
+} kept[KEPT_BLOCKS]; /* oldest first */
+static size_t kept_count, kept_bytes, largest_freed;
 
 static struct large *find(const void *p)
 {
@@ -41,26 +55,99 @@ static struct large *new_record(void)
     return record_alloc(sizeof *l);
 }
 
-void *large_alloc(size_t bytes, size_t align, uint32_t heap)
+/* -- kept mappings, with the lock held -- */
+
+static struct kept kept_remove(size_t i)
+{
+    struct kept k = kept[i];
+    for (kept_count--; i < kept_count; i++) {
+        kept[i] = kept[i + 1];
+    }
+    kept_bytes -= k.length;
+    return k;
+}
+
+/* The smallest one that is long enough, and not longer by more than an eighth. */
+static void *kept_take(size_t length, size_t align, size_t *got)
+{
+    size_t best = kept_count;
+    for (size_t i = 0; i < kept_count; i++) {
+        bool fits = kept[i].length >= length && kept[i].length - length <= length / 8;
+        if (fits && ((uintptr_t)kept[i].at & (align - 1)) == 0 &&
+            (best == kept_count || kept[i].length < kept[best].length)) {
+            best = i;
+        }
+    }
+    if (best == kept_count) {
+        return NULL;
+    }
+    struct kept k = kept_remove(best);
+    *got = k.length;
+    return k.at;
+}
+
+static size_t kept_drop_all(void)
+{
+    size_t bytes = kept_bytes;
+    while (kept_count > 0) {
+        struct kept k = kept_remove(0);
+        os_unmap(k.at, k.length);
+    }
+    return bytes;
+}
+
+/* Keeps a mapping, or gives it back. */
+static void keep(void *at, size_t length)
+{
+    largest_freed = size_max(largest_freed, size_min(length, KEPT_ONE_MOST));
+    size_t bound = largest_freed + total_bytes / 8;
+    if (length > bound) {
+        os_unmap(at, length);
+        return;
+    }
+    while (kept_count == KEPT_BLOCKS || kept_bytes + length > bound) {
+        struct kept k = kept_remove(0);
+        os_unmap(k.at, k.length);
+    }
+    kept[kept_count++] = (struct kept){at, length};
+    kept_bytes += length;
+}
+
+/* -- blocks -- */
+
+/* With the lock held: address space of at least *length bytes; *length becomes what it is. */
+static void *take(size_t *length, size_t align, bool *zeroed)
+{
+    void *at = kept_take(*length, align, length);
+    *zeroed = !at;
+    if (!at) {
+        at = os_map_aligned(*length, align);
+    }
+    if (!at && kept_drop_all() > 0) {
+        at = os_map_aligned(*length, align);
+    }
+    return at;
+}
+
+void *large_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
 {
     size_t length = align_up(bytes, os_page);
     if (length < bytes) {
         errno = ENOMEM;
         return NULL;
     }
-    void *at = os_map_aligned(length, size_max(align, SEGMENT_SIZE));
-    if (!at) {
-        return NULL;
-    }
     os_lock(&lock);
-    struct large *l = new_record();
+    void *at = take(&length, size_max(align, SEGMENT_SIZE), zeroed);
+    struct large *l = at ? new_record() : NULL;
     if (!l || !map_set(at, l)) {
         if (l) {
             l->next = unused;
             unused = l;
         }
+        if (at) {
+            os_unmap(at, length);
+        }
         os_unlock(&lock);
-        os_unmap(at, length);
         errno = ENOMEM;
         return NULL;
     }
@@ -75,7 +162,7 @@ void *large_alloc(size_t bytes, size_t align, uint32_t heap)
     return at;
 }
 
-/* With the lock held: takes a block off the books. The caller unmaps it. */
+/* With the lock held: takes a block off the books. Its mapping is the caller's to keep or give back. */
 static size_t forget(struct large *l)
 {
     size_t length = l->length;
@@ -104,8 +191,8 @@ size_t large_free(void *p)
         allot_fault("free of what is no live block", "large block", p);
     }
     size_t length = forget(l);
+    keep(p, length);
     os_unlock(&lock);
-    os_unmap(p, length);
     return length;
 }
 
@@ -167,7 +254,6 @@ void *large_move(void *p, size_t bytes)
         map_set(p, l);
         map_set(at, NULL);
         os_unlock(&lock);
-        os_unmap(at, length);
         errno = ENOMEM;
         return NULL;
     }
@@ -194,10 +280,18 @@ size_t large_free_all(uint32_t heap)
     return bytes;
 }
 
+size_t large_trim(void)
+{
+    os_lock(&lock);
+    size_t bytes = kept_drop_all();
+    os_unlock(&lock);
+    return bytes;
+}
+
 struct large_totals large_totals(void)
 {
     os_lock(&lock);
-    struct large_totals totals = {total_bytes, total_blocks};
+    struct large_totals totals = {total_bytes, total_blocks, kept_bytes};
     os_unlock(&lock);
     return totals;
 }
@@ -225,6 +319,12 @@ bool large_check(void)
         blocks++;
     }
     CHECK(bytes == total_bytes && blocks == total_blocks, "large blocks", &total_bytes);
+    size_t kept_sum = 0;
+    for (size_t i = 0; i < kept_count; i++) {
+        CHECK(map_get(kept[i].at) == NULL, "kept mapping", kept[i].at);
+        kept_sum += kept[i].length;
+    }
+    CHECK(kept_sum == kept_bytes && kept_count <= KEPT_BLOCKS, "kept mappings", kept);
     os_unlock(&lock);
     return true;
 }

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A zeroed block of at least `bytes`, marked as `heap`'s. NULL with ENOMEM. */
-void *large_alloc(size_t bytes, size_t align, uint32_t heap);
+/* A block of at least `bytes`, marked as `heap`'s; *zeroed tells whether all of it is zero. NULL with ENOMEM. */
+void *large_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed);
 
 /* `p` is where a large block begins: anything else faults. Returns its length in bytes. */
 size_t large_free(void *p);
@@ -30,8 +30,12 @@ void *large_move(void *p, size_t bytes);
 /* Frees every large block of `heap`. Returns the bytes freed. */
 size_t large_free_all(uint32_t heap);
 
+/* Gives the kept mappings back. Returns their bytes. */
+size_t large_trim(void);
+
 struct large_totals {
-    size_t bytes, blocks;
+    size_t bytes, blocks; /* live */
+    size_t kept;          /* bytes of mappings kept for the next request */
 };
 struct large_totals large_totals(void);
 

@@ -20,7 +20,8 @@
 #include "span/segment.h"
 
 #define PAGES      (SEGMENT_SIZE / RUN_PAGE)
-#define FIRST_PAGE (UNIT_SIZE / RUN_PAGE)
+#define UNIT_PAGES (UNIT_SIZE / RUN_PAGE)
+#define FIRST_PAGE UNIT_PAGES
 #define LEVELS     10
 
 /* In unit 0 of a segment of runs, where other segments have their bitmaps. Zero is what it is given and given back as.
@@ -108,15 +109,21 @@ static size_t best_fit(struct segment *s, size_t pages, size_t align)
 
 static struct segment *new_segment(void)
 {
-    struct segment *s = segment_take();
+    uint64_t dirty;
+    struct segment *s = segment_take(&dirty);
     if (!s) {
         return NULL;
     }
+    struct run_map *map = map_of(s);
     s->kind = SEGMENT_RUNS;
     for (unsigned i = 1; i < UNITS; i++) {
         atomic_store_explicit(&segment_unit(s, i)->owner, OWNER_RUN, memory_order_relaxed);
+        if (dirty >> i & 1) {
+            bitmap_set_range(map->dirty, i * UNIT_PAGES, (i + 1) * UNIT_PAGES);
+            dirty_pages += UNIT_PAGES;
+        }
     }
-    bitmap_set_range(map_of(s)->free, FIRST_PAGE, PAGES);
+    bitmap_set_range(map->free, FIRST_PAGE, PAGES);
     s->longest = 0;
     measure_holes(s);
     return s;
@@ -175,19 +182,24 @@ static size_t purge(struct segment *s)
     return bytes;
 }
 
-/* Pages that may stay resident though free: 1 MiB, and an eighth of what is in use. */
-static size_t dirty_bound(void) { return MIB / RUN_PAGE + used_pages / 8; }
+/* Pages that may stay resident though free: two of the longest runs, so that one that comes and goes keeps its pages, and
+ * an eighth of what is in use. */
+static size_t dirty_bound(void) { return 2 * RUN_MAX / RUN_PAGE + used_pages / 8; }
 
 /* A segment without a run goes back to the pool. */
 static void give_back(struct segment *s)
 {
     struct run_map *map = map_of(s);
+    uint64_t dirty = 0;
     list_remove(s);
+    for (unsigned i = 1; i < UNITS; i++) {
+        dirty |= (uint64_t)bitmap_any(map->dirty, i * UNIT_PAGES, (i + 1) * UNIT_PAGES) << i;
+    }
     for (size_t w = 0; w < PAGES / 64; w++) {
         dirty_pages -= count_bits(map->dirty[w]);
     }
     memset(map, 0, sizeof *map);
-    segment_give(s);
+    segment_give(s, dirty);
 }
 
 static void free_pages(struct segment *s, size_t from, size_t to)

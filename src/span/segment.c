@@ -109,23 +109,25 @@ struct unit *unit_take(void)
     return segment_unit(s, i);
 }
 
-/* Purges the dirty units among `units`, neighbours in one call. */
+/* Purges the dirty units among `units`, neighbours in one call. What the system will not purge (locked memory) stays
+ * dirty. */
 static size_t purge(struct segment *s, uint64_t units)
 {
     size_t bytes = 0;
     units &= s->dirty;
     for (unsigned i = 1; i < UNITS; i++) {
-        if (!(units >> i & 1)) {
-            continue;
-        }
         unsigned from = i;
-        for (; i < UNITS && (units >> i & 1); i++) {
-            segment_unit(s, i)->touched = 0;
+        while (i < UNITS && (units >> i & 1)) {
+            i++;
         }
-        bytes += os_purge((char *)s + from * UNIT_SIZE, (i - from) * UNIT_SIZE);
+        size_t covered = i > from ? os_purge((char *)s + from * UNIT_SIZE, (i - from) * UNIT_SIZE) : 0;
+        for (unsigned u = from; covered != 0 && u < i; u++) {
+            segment_unit(s, u)->touched = 0;
+            s->dirty &= ~((uint64_t)1 << u);
+            dirty_units--;
+        }
+        bytes += covered;
     }
-    s->dirty &= ~units;
-    dirty_units -= count_bits(units);
     return bytes;
 }
 
@@ -145,12 +147,14 @@ void unit_give(struct unit *unit)
     os_unlock(&lock);
 }
 
-struct segment *segment_take(void)
+struct segment *segment_take(uint64_t *dirty)
 {
     os_lock(&lock);
     struct segment *s = by_free[UNITS - 1] ? by_free[UNITS - 1] : segment_map();
     if (s) {
-        purge(s, ALL_UNITS);
+        *dirty = s->dirty;
+        dirty_units -= count_bits(s->dirty);
+        s->dirty = 0;
         set_free(s, 0);
         used_units += UNITS - 1;
     }
@@ -158,18 +162,18 @@ struct segment *segment_take(void)
     return s;
 }
 
-void segment_give(struct segment *s)
+void segment_give(struct segment *s, uint64_t dirty)
 {
     os_lock(&lock);
     s->kind = SEGMENT_UNITS;
     for (unsigned i = 1; i < UNITS; i++) {
         struct unit *unit = segment_unit(s, i);
         atomic_store_explicit(&unit->owner, OWNER_FREE, memory_order_relaxed);
-        unit->touched = UNIT_SIZE / 16;
+        unit->touched = dirty >> i & 1 ? UNIT_SIZE / 16 : 0;
     }
     used_units -= UNITS - 1;
-    s->dirty = ALL_UNITS;
-    dirty_units += UNITS - 1;
+    s->dirty = dirty;
+    dirty_units += count_bits(dirty);
     set_free(s, ALL_UNITS);
     if (dirty_units > dirty_bound()) {
         purge(s, s->free);

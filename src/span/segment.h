@@ -100,9 +100,10 @@ struct unit *unit_take(void);
 /* Gives a unit back; both bitmaps are zero. It may stay resident for the next taker, within a bound. */
 void unit_give(struct unit *unit);
 
-/* A segment all of whose units are free, for the taker alone, or NULL with ENOMEM; and back. */
-struct segment *segment_take(void);
-void segment_give(struct segment *segment);
+/* A segment all of whose units are free, for the taker alone, or NULL with ENOMEM; and back. `dirty`: the units that
+ * may not be zero, a bit each. */
+struct segment *segment_take(uint64_t *dirty);
+void segment_give(struct segment *segment, uint64_t dirty);
 
 /* Purges every free unit. Returns the bytes that were covered. */
 size_t segments_trim(void);
@@ -111,7 +112,7 @@ size_t segments_trim(void);
 struct segment *segments_newest(void);
 size_t segments_count(void);
 
-/* Bytes of free units that may be resident, for the bound on them. */
+/* Proves the pool's equations; faults on a broken one. */
 bool segments_check(void);
 
 void segments_lock(void);

@@ -17,10 +17,10 @@
 extern char check_run[128];
 extern char check_context[256];
 
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (__builtin_expect(!(condition), 0))                                                                         \
-            check_failed(__FILE__, __LINE__, #condition);                                                              \
+#define CHECK(condition)                                  \
+    do {                                                  \
+        if (__builtin_expect(!(condition), 0))            \
+            check_failed(__FILE__, __LINE__, #condition); \
     } while (0)
 
 _Noreturn void check_failed(const char *file, int line, const char *condition);

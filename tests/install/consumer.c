@@ -1,4 +1,5 @@
-/* What a stranger writes: a block from the toolkit, and one from malloc, freed through the toolkit where both are one. */
+/* What a stranger writes: a block from the toolkit, and one from malloc, freed through the toolkit where both are one.
+ */
 #include <allot/heap.h>
 #include <allot/malloc.h>
 #include <stdio.h>

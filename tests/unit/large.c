@@ -2,6 +2,7 @@
 #include "common/unit.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/bits.h"
@@ -10,17 +11,19 @@
 #include "span/map.h"
 #include "span/segment.h"
 
+static bool zeroed;
+
 static void found_by_their_address(void **state)
 {
     (void)state;
-    char *p = large_alloc(5 * MIB, 1, 3);
+    char *p = large_alloc(5 * MIB, 1, 3, &zeroed);
     assert_int_equal((uintptr_t)p % SEGMENT_SIZE, 0);
     assert_int_equal(large_length(p), 5 * MIB);
     assert_int_equal(large_heap(p), 3);
     assert_int_equal(large_length(p + 1), 0);
     assert_int_equal(large_length(p + SEGMENT_SIZE), 0);
     assert_int_equal(p[0] | p[5 * MIB - 1], 0);
-    char *aligned = large_alloc(1, 64 * MIB, 0);
+    char *aligned = large_alloc(1, 64 * MIB, 0, &zeroed);
     assert_int_equal((uintptr_t)aligned % (64 * MIB), 0);
     large_check();
     assert_int_equal(large_free(p), 5 * MIB);
@@ -32,8 +35,9 @@ static void found_by_their_address(void **state)
 static void growing_keeps_the_contents(void **state)
 {
     (void)state;
+    large_trim();
     size_t before = os_mapped();
-    char *p = large_alloc(3 * MIB, 1, 0), *wall = large_alloc(3 * MIB, 1, 0);
+    char *p = large_alloc(3 * MIB, 1, 0, &zeroed), *wall = large_alloc(3 * MIB, 1, 0, &zeroed);
     memset(p, 9, 3 * MIB);
     for (size_t now = 6 * MIB; now <= 96 * MIB; now *= 2) {
         if (!large_resize(p, now)) {
@@ -51,6 +55,46 @@ static void growing_keeps_the_contents(void **state)
     large_check();
     large_free(p);
     large_free(wall);
+    large_trim();
+    assert_int_equal(os_mapped(), before);
+}
+
+static void freed_mappings_are_kept_within_bounds(void **state)
+{
+    (void)state;
+    large_trim();
+    size_t before = os_mapped();
+    char *p = large_alloc(10 * MIB, 1, 0, &zeroed);
+    assert_true(zeroed);
+    memset(p, 1, 10 * MIB);
+    large_free(p);
+    assert_int_equal(large_totals().kept, 10 * MIB);
+    /* One that is longer by an eighth at most serves, and says that it is not zero. */
+    assert_ptr_equal(large_alloc(9 * MIB, 1, 0, &zeroed), p);
+    assert_false(zeroed);
+    assert_int_equal(large_length(p), 10 * MIB);
+    char *q = large_alloc(10 * MIB, 1, 0, &zeroed);
+    assert_true(zeroed && q != p);
+    large_free(p);
+    assert_null(memchr(q, 1, 10 * MIB));
+    char *small = large_alloc(3 * MIB, 1, 0, &zeroed);
+    assert_ptr_not_equal(small, p);
+    large_free(q);
+    large_free(small);
+    /* What the largest block freed was, and no more: however many go, and however large. */
+    char *many[30];
+    for (int i = 0; i < 30; i++) {
+        many[i] = large_alloc((size_t)(3 + i) * MIB, 1, 0, &zeroed);
+    }
+    for (int i = 0; i < 30; i++) {
+        large_free(many[i]);
+    }
+    assert_true(large_totals().kept <= 32 * MIB);
+    large_free(large_alloc(200 * MIB, 1, 0, &zeroed));
+    assert_true(large_totals().kept <= 32 * MIB);
+    large_check();
+    assert_true(large_trim() > 0);
+    assert_int_equal(large_totals().kept, 0);
     assert_int_equal(os_mapped(), before);
 }
 
@@ -66,7 +110,7 @@ static void all_of_one_heap(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 20; i++) {
-        assert_non_null(large_alloc(3 * MIB, 1, i % 2));
+        assert_non_null(large_alloc(3 * MIB, 1, i % 2, &zeroed));
     }
     size_t sum = 0;
     assert_int_equal(large_walk(count_and_sum, &sum), 0);
@@ -80,8 +124,8 @@ static void all_of_one_heap(void **state)
 static void memory_runs_out(void **state)
 {
     (void)state;
-    char *p = large_alloc(3 * MIB, 1, 0);
-    char *wall = large_alloc(3 * MIB, 1, 0);
+    char *p = large_alloc(3 * MIB, 1, 0, &zeroed);
+    char *wall = large_alloc(3 * MIB, 1, 0, &zeroed);
     memset(p, 4, 3 * MIB);
     for (long n = 0; n < 3; n++) {
         os_fail_after(n);
@@ -98,9 +142,9 @@ static void memory_runs_out(void **state)
     assert_int_equal(large_length(p), 40 * MIB);
     assert_int_equal(p[0] + p[3 * MIB - 1], 8);
     errno = 0;
-    assert_null(large_alloc(SIZE_MAX, 1, 0));
+    assert_null(large_alloc(SIZE_MAX, 1, 0, &zeroed));
     assert_int_equal(errno, ENOMEM);
-    assert_null(large_alloc((size_t)1 << 62, 1, 0));
+    assert_null(large_alloc((size_t)1 << 62, 1, 0, &zeroed));
     large_free(p);
     large_free(wall);
     large_check();
@@ -111,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(found_by_their_address),
         cmocka_unit_test(growing_keeps_the_contents),
+        cmocka_unit_test(freed_mappings_are_kept_within_bounds),
         cmocka_unit_test(all_of_one_heap),
         cmocka_unit_test(memory_runs_out),
     };

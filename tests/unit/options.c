@@ -1,5 +1,6 @@
 /* unit/options.c - ALLOT_OPTIONS and allot_option: what is taken, what is said of the rest, and that the default stays.
  */
+#define _GNU_SOURCE
 #include "common/unit.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 
 #include "common/child.h"
 #include "heap/options.h"
+#include "os/process.h"
 
 /* Reads the options anew from an environment of `arg`; then says what they are. */
 static void read_environment(void *arg)
@@ -53,6 +55,39 @@ static void the_environment(void **state)
     }
 }
 
+static void too_long_to_be_read_whole(void **state)
+{
+    (void)state;
+    char text[1100] = "stats_pid=4,stats=/";
+    memset(text + strlen(text), 'x', sizeof text - 1 - strlen(text));
+    struct child_end end = child_run(read_environment, text);
+    assert_string_equal(end.text, "allot: ALLOT_OPTIONS: 1099 bytes long, more than 1023: none of it is taken\n[|0|0]");
+}
+
+/* The program's own variables are not there yet when the dynamic linker allocates: the kernel's copy is read. */
+static void before_libc_is_ready(void *arg)
+{
+    (void)arg;
+    char value[8];
+    char **kept = environ;
+    environ = NULL;
+    long length = os_getenv("TESTED_VARIABLE", value, sizeof value), none = os_getenv("TESTED_VARIABL", value, 1);
+    environ = kept;
+    fprintf(stderr, "%ld %s %ld", length, value, none);
+}
+
+static void the_kernels_environment(void **state)
+{
+    (void)state;
+    if (!getenv("TESTED_VARIABLE")) {
+        setenv("TESTED_VARIABLE", "12345678901", 1);
+        execl("/proc/self/exe", "options", NULL);
+        fail_msg("exec failed");
+    }
+    struct child_end end = child_run(before_libc_is_ready, NULL);
+    assert_string_equal(end.text, "11 1234567 -1");
+}
+
 static void call(void *arg)
 {
     (void)arg;
@@ -76,6 +111,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_environment),
+        cmocka_unit_test(too_long_to_be_read_whole),
+        cmocka_unit_test(the_kernels_environment),
         cmocka_unit_test(the_function),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,6 +163,35 @@ static void a_heap_changes_hands(void **state)
     allot_heap_done(&heap);
 }
 
+static void *make_heap(void *arg)
+{
+    allot_heap_init(&heap, NULL);
+    block[0] = allot_heap_alloc(&heap, 100);
+    return arg;
+}
+
+static void *is_mine(void *arg)
+{
+    *(bool *)arg = heap_is_mine(heap_by_id(slab_owner(slab_of(block[0]))));
+    return NULL;
+}
+
+/* The next thread gets the stack, the storage and perhaps the ids of the last; the heap it does not get. */
+static void a_thread_does_not_inherit_a_heap(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        in_a_thread(make_heap);
+        bool mine = true;
+        pthread_t thread;
+        pthread_create(&thread, NULL, is_mine, &mine);
+        pthread_join(thread, NULL);
+        assert_false(mine);
+        allot_heap_adopt(&heap);
+        allot_heap_done(&heap);
+    }
+}
+
 /* -- crimes that are seen at no cost -- */
 
 static void *free_twice(void *arg)
@@ -206,10 +235,36 @@ static void ends_with(void (*crime)(void *), const char *begin)
     assert_ptr_equal(strchr(end.text, '\n'), end.text + strlen(end.text) - 1);
 }
 
+/* More frees than the slab has blocks out: counted when the thread lets go of the slab. */
+static void free_too_often(void *arg)
+{
+    (void)arg;
+    void *p = allot_malloc(30000);
+    for (int i = 0; i < 9; i++) {
+        allot_free(p);
+    }
+    allot_trim();
+}
+
+static void use_after_done(void *arg)
+{
+    struct allot_heap done;
+    allot_heap_init(&done, NULL);
+    allot_heap_done(&done);
+    if (arg) {
+        allot_heap_adopt(&done);
+    } else {
+        allot_heap_free(&done, &done);
+    }
+}
+
 static void crimes(void **state)
 {
     (void)state;
     ends_with(free_twice_from_afar, "allot: double free: small block at 0x");
+    ends_with(free_too_often, "allot: double free: slab at 0x");
+    ends_with(use_after_done, "allot: use of a heap that was not initialised, or is done: heap at 0x");
+    assert_true(WIFSIGNALED(child_run(use_after_done, "adopt").status));
     block[0] = allot_malloc(100);
     ends_with(free_inside_from_afar, "allot: free of what is no live block: address at 0x");
     allot_free(block[0]);
@@ -231,6 +286,7 @@ int main(void)
         cmocka_unit_test(the_next_thread_takes_over_what_the_last_left),
         cmocka_unit_test(a_first_class_heap),
         cmocka_unit_test(a_heap_changes_hands),
+        cmocka_unit_test(a_thread_does_not_inherit_a_heap),
         cmocka_unit_test(crimes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,13 +93,14 @@ static void what_is_beyond_touched_is_zero(void **state)
 static void whole_segments(void **state)
 {
     (void)state;
-    struct segment *s = segment_take();
+    uint64_t dirty;
+    struct segment *s = segment_take(&dirty);
     assert_non_null(s);
     segments_check();
     struct unit *unit = unit_take();
     assert_ptr_not_equal(segment_of(unit), s);
     unit_give(unit);
-    segment_give(s);
+    segment_give(s, 0);
     segments_check();
 }
 
@@ -114,7 +115,8 @@ static void memory_runs_out(void **state)
         n++;
         assert_true(n < TOO_MANY);
     }
-    assert_null(segment_take());
+    uint64_t dirty;
+    assert_null(segment_take(&dirty));
     os_fail_after(-1);
     for (int i = 0; i < n; i++) {
         unit_give(unit[i]);

@@ -108,6 +108,25 @@ static void a_larger_block_helps_out_when_malloc_cannot(void **state)
     source_done(&source);
 }
 
+static void blocks_freed_by_others_come_back(void **state)
+{
+    (void)state;
+    struct source source = {0};
+    struct two_level t = {.malloc = source_malloc, .arg = &source};
+    char *first = two_level_alloc(&t, 64);
+    for (int i = 1; i < 40; i++) {
+        two_level_alloc(&t, 64);
+    }
+    for (int i = 0; i < 40; i++) {
+        two_level_return(&t, first + 64 * i, 64);
+    }
+    for (int i = 40; i-- > 0;) {
+        assert_ptr_equal(two_level_alloc(&t, 64), first + 64 * i);
+    }
+    assert_int_equal(source.calls, 1);
+    source_done(&source);
+}
+
 static int handler_calls;
 
 static bool lift_the_limit(void *arg)
@@ -147,6 +166,9 @@ static void a_heap_with_two_levels(void **state)
     allot_fail_after(0);
     assert_non_null(allot_heap_alloc(&heap, 50 << 20));
     assert_int_equal(handler_calls, 1);
+    allot_fail_after(0);
+    assert_non_null(allot_heap_aligned(&heap, 4096, 60 << 20));
+    assert_int_equal(handler_calls, 2);
     allot_heap_done(&heap);
     assert_null(heap.state);
 }
@@ -174,6 +196,7 @@ int main(void)
         cmocka_unit_test(freed_blocks_come_back_last_in_first_out),
         cmocka_unit_test(what_is_left_of_a_chunk_is_not_lost),
         cmocka_unit_test(a_larger_block_helps_out_when_malloc_cannot),
+        cmocka_unit_test(blocks_freed_by_others_come_back),
         cmocka_unit_test(a_heap_with_two_levels),
         cmocka_unit_test(a_heap_without_its_second_level),
     };
