@@ -1,0 +1,149 @@
+/* one_heap.c - a program that links the toolkit. Alone, it has allot's heap beside the system's; started under the drop-in
+ * it has one heap, whichever copy of the code a call goes to: blocks of either are freed by either, and both tell the same.
+ *
+ *     one_heap apart      the toolkit alone
+ *     one_heap together   under the drop-in
+ */
+#include <allot/heap.h>
+#include <allot/malloc.h>
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+
+#include "../../common/check.h"
+#include "../../common/pattern.h"
+
+enum { BLOCKS = 2000 };
+
+static void *blocks[BLOCKS];
+
+static size_t size_of(unsigned i) { return i % 100 == 0 ? (size_t)i * 3000 : i % 10 == 0 ? (size_t)i * 40 : i; }
+
+static void apart(void)
+{
+    struct allot_stats before, after;
+    allot_stats(&before);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        blocks[i] = malloc(100);
+        CHECK(blocks[i]);
+    }
+    allot_stats(&after);
+    CHECK(after.blocks == before.blocks);
+    for (unsigned i = 0; i < BLOCKS; i++)
+        free(blocks[i]);
+    void *mine = allot_malloc(100);
+    allot_stats(&after);
+    CHECK(after.blocks == before.blocks + 1);
+    allot_free(mine);
+    CHECK(allot_check());
+}
+
+/* Makes block i with one copy's functions or the other's, in turn. */
+static void *take(unsigned i)
+{
+    void *p = NULL;
+    size_t size = size_of(i);
+    switch (i % 8) {
+    case 0:
+        return malloc(size);
+    case 1:
+        return allot_malloc(size);
+    case 2:
+        return calloc(1, size);
+    case 3:
+        return allot_calloc(1, size);
+    case 4:
+        return allot_realloc(malloc(50), size + 1);
+    case 5:
+        return realloc(allot_malloc(50), size + 1);
+    case 6:
+        return allot_aligned_alloc(256, size);
+    default:
+        CHECK(allot_posix_memalign(&p, 64, size) == 0);
+        return p;
+    }
+}
+
+static void give(unsigned i)
+{
+    CHECK(pattern_holds(blocks[i], size_of(i), i, true));
+    CHECK(malloc_usable_size(blocks[i]) == allot_malloc_usable_size(blocks[i]));
+    errno = 4242;
+    switch (i / 8 % 3) {
+    case 0:
+        free(blocks[i]);
+        break;
+    case 1:
+        allot_free(blocks[i]);
+        break;
+    default:
+        CHECK(allot_realloc(blocks[i], 0) == NULL);
+    }
+    CHECK(errno == 4242);
+}
+
+static void *take_and_give(void *arg)
+{
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        void *p = take(i);
+        CHECK(p);
+        free(p);
+    }
+    for (unsigned i = 0; i < BLOCKS / 2; i++)
+        give(i);
+    return arg;
+}
+
+static void together(void)
+{
+    struct allot_stats before, during, after;
+    allot_stats(&before);
+    size_t in_use = mallinfo2().uordblks + mallinfo2().hblkhd;
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        blocks[i] = take(i);
+        CHECK(blocks[i]);
+        pattern_fill(blocks[i], size_of(i), i);
+    }
+    allot_stats(&during);
+    CHECK(during.blocks == before.blocks + BLOCKS);
+    CHECK(mallinfo2().uordblks + mallinfo2().hblkhd - in_use == during.live - before.live);
+
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, take_and_give, NULL) == 0);
+    pthread_join(thread, NULL);
+    for (unsigned i = BLOCKS / 2; i < BLOCKS; i++)
+        give(i);
+
+    struct allot_heap heap;
+    CHECK(allot_heap_init(&heap, NULL) == 0);
+    void *p = allot_heap_alloc(&heap, 100), *q = allot_heap_aligned(&heap, 4096, 100);
+    CHECK(p && q && malloc_usable_size(p) >= 100);
+    free(p);
+    allot_heap_stats(&heap, &during);
+    CHECK(during.blocks == 1);
+    CHECK(allot_heap_check(&heap));
+    allot_heap_done(&heap);
+
+    p = malloc(100);
+    CHECK(allot_try_expand(p, malloc_usable_size(p)));
+    free(p);
+    allot_trim();
+    allot_fail_after(0);
+    CHECK(malloc((size_t)64 << 20) == NULL);
+    allot_fail_after(-1);
+    allot_stats(&after);
+    CHECK(after.blocks <= before.blocks + 2); /* libc keeps what it had for the thread */
+    CHECK(allot_check());
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc == 2);
+    if (strcmp(argv[1], "apart") == 0)
+        apart();
+    else if (strcmp(argv[1], "together") == 0)
+        together();
+    else
+        return 2;
+    return 0;
+}
