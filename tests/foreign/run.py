@@ -18,6 +18,7 @@ import difflib
 import importlib
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -204,6 +205,8 @@ def main(argv=None):
         print(f"run.py: {library} cannot be preloaded: {refusal}", file=sys.stderr)
         return 1
 
+    signal.signal(signal.SIGINT, side.end_all)
+    signal.signal(signal.SIGTERM, side.end_all)
     out = sys.stderr if args.json == Path("-") else sys.stdout
     rows = []
     scratch = Path(tempfile.mkdtemp(prefix="af-", dir="/tmp"))  # short: sockets in it must fit 108 bytes
@@ -215,6 +218,9 @@ def main(argv=None):
                 for row in pool.map(runner.run, chosen):
                     rows.append(row)
                     show(row, out)
+    except KeyboardInterrupt:
+        print("run.py: interrupted", file=sys.stderr)
+        return 130
     finally:
         remove(scratch)
 

@@ -13,12 +13,17 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 SEARCH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/games"  # Debian's own programs, not a user's
 COMPLAINTS = (b"ERROR: ld.so:", b"cannot be preloaded", b"cannot allocate memory in static TLS")
+
+
+RUNNING: set[subprocess.Popen] = set()  # what is to be ended when we are told to end
+ENDING = threading.Event()
 
 
 class Stopped(Exception):
@@ -71,7 +76,7 @@ class Side:
         self.programs: set[str] = set()  # every program started from here, for witness.py
         self.complaint = None  # a line of the loader's about the preload
         self.failed = None  # why the side stopped early
-        self._services = []
+        self._processes = []
         (self.dir / "tmp").mkdir(parents=True)
 
     # -- what a case's body calls -----------------------------------------------------------------------------------
@@ -107,7 +112,6 @@ class Side:
         """Starts a server, waits until it listens on `port`, and returns it; stop() ends it and notes its status."""
         out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         service = Service(self, argv, self._spawn(argv, b"", out, err, env, None), out, err, show)
-        self._services.append(service)
         if port:
             service.await_port(port)
         return service
@@ -169,8 +173,10 @@ class Side:
         except Exception as error:  # a body that trips over missing output has found a difference, not a bug of ours
             self.failed = f"{type(error).__name__}: {error}"
         finally:
-            for service in self._services:
-                kill_group(service.process)
+            for process in self._processes:
+                kill_group(process)
+                process.wait()
+                RUNNING.discard(process)
 
     def compared(self):
         """The steps as text after the case's normalisations."""
@@ -189,6 +195,8 @@ class Side:
         program = argv[0] if "/" in argv[0] else which(argv[0])
         if program is None:
             raise Stopped(f"no program {argv[0]}")
+        if ENDING.is_set():
+            raise Stopped("interrupted")
         self.programs.add(str(self.dir / program))
         if isinstance(stdin, Path):
             feed = stdin.open("rb")
@@ -199,7 +207,12 @@ class Side:
         with feed:
             argv[0] = program
             env, cwd = self.environment(env), cwd or self.dir
-            return subprocess.Popen(argv, stdin=feed, stdout=out, stderr=err, env=env, cwd=cwd, start_new_session=True)
+            process = subprocess.Popen(
+                argv, stdin=feed, stdout=out, stderr=err, env=env, cwd=cwd, start_new_session=True
+            )
+        self._processes.append(process)
+        RUNNING.add(process)
+        return process
 
     def _note_result(self, argv, result, show):
         label = words_of(argv)
@@ -253,10 +266,15 @@ class Service:
         return stream.read()
 
 
+def end_all(*_):
+    """A signal handler: our programs lead sessions of their own, so the terminal's interrupt never reaches them."""
+    ENDING.set()
+    for process in list(RUNNING):
+        kill_group(process)
+    raise KeyboardInterrupt
+
+
 def kill_group(process):
-    """Ends a process and what it started, if it still runs."""
-    try:
+    """Ends a process and what it started, if it still runs: the number of one that is gone may be another's."""
+    if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()
