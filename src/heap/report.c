@@ -185,7 +185,8 @@ __attribute__((destructor)) static void print_at_exit(void)
     }
     int fd = open_output();
     int error = fd < 0 ? -errno : allot_stats_print(fd, options.stats_json);
-    if (error) {
+    /* Not when standard error is gone: the line would go into whatever has its number now. */
+    if (error && strcmp(options.stats, "stderr") != 0) {
         os_say("statistics: %s: %s; choose another file with ALLOT_OPTIONS=stats=FILE", options.stats,
                strerror(-error));
     }

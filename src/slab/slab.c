@@ -90,7 +90,7 @@ unsigned slab_collect(struct slab *s)
 {
     _Atomic uint64_t *remote = unit_remote_bits(&s->unit);
     uint64_t *bits = unit_free_bits(&s->unit);
-    unsigned collected = 0;
+    unsigned frees = slab_sync(s), collected = 0;
     for (unsigned w = 0; w < slab_words(s); w++) {
         /* Both in the one order with slab_free_remote and its notice; see heap/remote.c. */
         if (atomic_load_explicit(&remote[w], memory_order_seq_cst) == 0) {
@@ -103,12 +103,12 @@ unsigned slab_collect(struct slab *s)
         bits[w] |= mask;
         collected += count_bits(mask);
     }
-    if (collected > slab_out(s)) {
+    if (collected > s->used) {
         allot_fault("double free", "slab", slab_data(s));
     }
     s->nmarked += (uint16_t)collected;
     s->used -= (uint16_t)collected;
-    return collected;
+    return frees + collected;
 }
 
 void slab_free_remote(struct slab *s, unsigned index)

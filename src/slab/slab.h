@@ -137,8 +137,8 @@ static inline struct batch slab_take_batch(struct slab *s)
     return batch;
 }
 
-/* Moves what other threads have freed from the remote bitmap to the free one: how many slots. The caller sets the trip.
- */
+/* Folds the owner's frees in, as slab_sync does, and moves what other threads have freed from the remote bitmap to the free
+ * one. Returns how many slots came back in all. The caller arms. */
 unsigned slab_collect(struct slab *s);
 
 /* Another thread than the owner frees a slot. One freed twice, and not collected in between, faults. */
