@@ -25,6 +25,9 @@ extern char check_context[256];
 
 _Noreturn void check_failed(const char *file, int line, const char *condition);
 
+/* From now on the contexts are printed also when something else aborts: the heap, which has found a crime. */
+void check_watch_aborts(void);
+
 /* How much longer than in a quick run to go on: TEST_SCALE in the environment, 1 when it is not set. */
 unsigned test_scale(void);
 

@@ -50,6 +50,7 @@ int main(int argc, char **argv)
             return 2;
     }
     toolkit_find();
+    check_watch_aborts();
 #ifdef ALLOT_NAMES
     flags |= MODEL_EXACT;
 #else

@@ -63,6 +63,10 @@ void model_retire(unsigned number)
     sem_destroy(&worker->go);
     sem_destroy(&worker->done);
     worker->lives = false;
+    for (unsigned i = 0; i < MODEL_HEAPS_MOST; i++) {
+        if (model.heap_thread[i] == number + 1)
+            model.heap_thread[i] = MODEL_WORKERS + 1;
+    }
 }
 
 void model_run(const uint8_t *data, size_t size, unsigned flags)

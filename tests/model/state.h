@@ -22,7 +22,7 @@ struct model {
     struct oracle oracle;
     struct allot_heap heap[MODEL_HEAPS_MOST];
     bool heap_live[MODEL_HEAPS_MOST];
-    unsigned heap_thread[MODEL_HEAPS_MOST]; /* the thread that has the heap */
+    unsigned heap_thread[MODEL_HEAPS_MOST]; /* that has the heap; beyond the last: none that lives */
 };
 
 extern struct model model;
