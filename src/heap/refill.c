@@ -4,7 +4,7 @@
  * nothing left the fullest slab with room takes its place, so that sparse ones run empty and go back; with none, a new
  * one.
  *
- * A slab leaves the full list once an eighth of it, or 8 slots, are free: a refill is then worth its cost. `trip`
+ * A slab leaves the full list once a sixteenth of it is free: a refill is then worth its cost. `trip`
  * counts down to the next change of list, so the owner's free does no accounting. (The lists by occupancy: tcmalloc's
  * central free list; the countdown: snmalloc's `needed`.)
  */
@@ -50,12 +50,9 @@ static void enlist(struct heap_class *class, struct slab *s, unsigned level)
     class->occupied |= 1u << level;
 }
 
-/* More frees than a slab has slots: the current slab stays where it is, whatever comes back. */
-#define TRIP_NEVER UINT16_MAX
-
 /* Free slots from which on a full slab is worth a refill again: a sixteenth. At the first, slabs come and go 50 times as
  * often and everything takes 1.2 times as long; at a quarter, 4 % more memory is held (docs/experiments.md, 8). */
-static unsigned wake_at(const struct slab *s) { return s->nslots < 16 ? 1 : s->nslots / 16u; }
+static unsigned wake_at(const struct slab *s) { return slab_nslots(s) < 16 ? 1 : slab_nslots(s) / 16u; }
 
 static void release(struct slab *s)
 {
@@ -76,7 +73,7 @@ void heap_settle(struct heap *h, struct slab *s)
         release(s);
         return;
     }
-    unsigned nslots = s->nslots, free = nslots - s->used;
+    unsigned nslots = slab_nslots(s), free = nslots - s->used;
     if (s->level == LEVEL_FULL && free < wake_at(s)) {
         slab_arm(s, wake_at(s) - free);
         return;

@@ -36,7 +36,7 @@ static void survey_slab(struct survey *survey, const struct slab *s)
     }
     unsigned c = s->klass % CLASSES;
     survey->class[c].out += out;
-    survey->class[c].slots += s->nslots;
+    survey->class[c].slots += slab_nslots(s);
     survey->class[c].slabs++;
     survey->slabs++;
     struct heap *h = heap_by_id(slab_owner(s));

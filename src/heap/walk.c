@@ -129,7 +129,7 @@ static void check_list(const struct heap *h, unsigned c, unsigned level, struct 
 {
     for (const struct slab *s = h->classes[c].list[level]; s; s = s->next) {
         CHECK(s->level == level && (!s->next || s->next->prev == s), "slab", s);
-        CHECK(level == LEVEL_FULL || slab_out(s) < s->nslots, "slab", s);
+        CHECK(level == LEVEL_FULL || slab_out(s) < slab_nslots(s), "slab", s);
         check_slab(h, c, s, sum);
     }
 }

@@ -12,11 +12,9 @@
 void slab_init(struct unit *unit, uint32_t owner, size_t stride, unsigned klass)
 {
     struct slab *s = (struct slab *)unit;
-    size_t nslots = size_min(UNIT_SIZE / stride, BITMAP_WORDS * 64);
     s->local_free = NULL;
-    s->trip = s->trip_set = 0;
+    slab_arm(s, TRIP_NEVER);
     s->used = s->nlocal = s->nmarked = s->fresh = 0;
-    s->nslots = (uint16_t)nslots;
     s->stride16 = (uint16_t)(stride / 16);
     s->recip = (uint32_t)((((uint64_t)1 << 32) + stride - 1) / stride);
     s->klass = (uint8_t)klass;
@@ -57,7 +55,7 @@ static struct batch take_fresh(struct slab *s)
 {
     size_t stride = slab_stride(s);
     unsigned from = s->fresh;
-    unsigned count = (unsigned)size_min(size_max(FRESH_BYTES / stride, 1), s->nslots - from);
+    unsigned count = (unsigned)size_min(size_max(FRESH_BYTES / stride, 1), slab_nslots(s) - from);
     size_t touched16 = (from + count) * (size_t)s->stride16;
     struct batch batch = {
         .first = slab_slot(s, from),
@@ -79,7 +77,7 @@ struct batch slab_take_unlisted(struct slab *s)
     struct batch batch = {0};
     if (s->nmarked) {
         batch = take_marked(s);
-    } else if (s->fresh < s->nslots) {
+    } else if (s->fresh < slab_nslots(s)) {
         batch = take_fresh(s);
     }
     s->used += (uint16_t)batch.count;
@@ -123,7 +121,7 @@ void slab_free_remote(struct slab *s, unsigned index)
 unsigned slab_follow(const struct slab *s, const struct block *list, uint64_t *map)
 {
     unsigned count = 0;
-    for (const struct block *b = list; b && count < s->nslots; b = b->next, count++) {
+    for (const struct block *b = list; b && count < slab_nslots(s); b = b->next, count++) {
         if (slab_of(b) != s || !slab_is_slot(s, b)) {
             break;
         }
@@ -164,6 +162,6 @@ bool slab_check(const struct slab *s)
     CHECK(listed == s->nlocal + (unsigned)(uint16_t)(s->trip_set - s->trip), "free list of slab", s);
     CHECK(marked == s->nmarked, "bitmap of slab", s);
     CHECK(s->fresh == listed + marked + slab_out(s), "slab", s);
-    CHECK(s->fresh <= s->nslots && s->nslots * slab_stride(s) <= UNIT_SIZE, "slab", s);
+    CHECK(s->fresh <= slab_nslots(s), "slab", s);
     return true;
 }

@@ -15,7 +15,8 @@
  *   out    = used   - (trip_set - trip)
  *   nslots = (nslots - fresh) + listed + nmarked + out
  *
- * `trip` is the owner's only bookkeeping in free: frees until something is due. slab_sync folds it into the counters.
+ * `trip` is the owner's only bookkeeping in free: how many more may come before the one that is due, which makes it
+ * negative. slab_sync folds it into the counters.
  *
  * One owner at a time changes a slab; others only set bits in the remote bitmap and touch `pending` and `inbox_next`.
  * The header is found from any address in the slab by arithmetic (span/segment.h), and lies away from the data.
@@ -38,11 +39,12 @@ struct block {
 struct slab {
     struct unit unit; /* owner, touched */
     struct block *local_free;
-    uint16_t trip, trip_set;
+    int32_t trip;
+    int16_t trip_set;
     uint16_t used, nlocal;
-    uint16_t nmarked, fresh, nslots;
+    uint16_t nmarked, fresh;
     uint16_t stride16; /* bytes of a slot / 16 */
-    uint32_t recip;    /* ceil(2^32 / stride): offset * recip >> 32 is offset / stride for offsets below 2^16 */
+    uint32_t recip;    /* ceil(2^32 / stride): offset * recip >> 32 is offset / stride for offsets of up to 2^16 */
     uint8_t klass;     /* the owner's: size class, */
     uint8_t level;     /* and which of its lists the slab is on */
     uint8_t reserved;
@@ -61,7 +63,14 @@ static inline size_t slab_stride(const struct slab *s) { return (size_t)s->strid
 
 static inline char *slab_data(const struct slab *s) { return unit_data(&s->unit); }
 
-/* The slot that holds p, also when p is inside it; nslots or more when p is beyond the last. */
+/* How many slots there are: as many as fit, UNIT_SIZE / stride, which `recip` holds in its upper half; and have bits. */
+static inline unsigned slab_nslots(const struct slab *s)
+{
+    unsigned fit = s->recip >> (32 - UNIT_SHIFT);
+    return fit < BITMAP_WORDS * 64 ? fit : BITMAP_WORDS * 64;
+}
+
+/* The slot that holds p, also when p is inside it; slab_nslots or more when p is beyond the last. */
 static inline unsigned slab_index(const struct slab *s, const void *p)
 {
     return (unsigned)(((uintptr_t)p & (UNIT_SIZE - 1)) * (uint64_t)s->recip >> 32);
@@ -77,18 +86,18 @@ static inline struct block *slab_slot(const struct slab *s, unsigned index)
 static inline bool slab_is_slot(const struct slab *s, const void *p)
 {
     unsigned i = slab_index(s, p);
-    return i < s->nslots && (const char *)slab_slot(s, i) == (const char *)p;
+    return i < slab_nslots(s) && (const char *)slab_slot(s, i) == (const char *)p;
 }
 
-static inline unsigned slab_words(const struct slab *s) { return (s->nslots + 63u) / 64; }
+static inline unsigned slab_words(const struct slab *s) { return (slab_nslots(s) + 63) / 64; }
 
-/* The owner frees a slot; true when something is due (trip reached 0). */
+/* The owner frees a slot; true when something is due. */
 static inline bool slab_free_local(struct slab *s, void *p)
 {
     struct block *b = p;
     b->next = s->local_free;
     s->local_free = b;
-    return --s->trip == 0;
+    return --s->trip < 0;
 }
 
 /* How many slots are out. */
@@ -109,12 +118,15 @@ static inline unsigned slab_sync(struct slab *s)
     }
     s->used -= frees;
     s->nlocal += frees;
-    s->trip_set = s->trip;
+    s->trip_set = (int16_t)s->trip;
     return frees;
 }
 
-/* The next trip comes after `frees` more, at least 1. Only right after slab_sync. */
-static inline void slab_arm(struct slab *s, unsigned frees) { s->trip = s->trip_set = (uint16_t)frees; }
+/* The next trip comes with the free that is so many from now, at least 1. Only right after slab_sync. */
+static inline void slab_arm(struct slab *s, unsigned frees) { s->trip = s->trip_set = (int16_t)(frees - 1); }
+
+/* More frees than a slab has slots: it stays where it is, whatever comes back. */
+#define TRIP_NEVER INT16_MAX
 
 /* A list of free slots, now out: all that are listed, else up to 64 that are marked, else fresh ones of at most a page.
  * None when there is none. Only right after slab_sync; the caller arms. `zeroed`: all but the link is zero. */

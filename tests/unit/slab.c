@@ -24,7 +24,7 @@ static void compare(struct model *m)
     for (struct block *b = m->at_hand; b; b = b->next) {
         bitmap_clear(out, slab_index(m->slab, b));
     }
-    for (unsigned i = 0; i < m->slab->nslots; i++) {
+    for (unsigned i = 0; i < slab_nslots(m->slab); i++) {
         assert_int_equal(bitmap_test(out, i), m->out[i]);
     }
 }
@@ -86,17 +86,17 @@ static void exercise(size_t stride)
     slab_init(unit, ID, stride, 0);
     struct model m = {.slab = (struct slab *)unit};
     struct random random = {stride};
-    assert_true(m.slab->nslots > 0 && m.slab->nslots <= MOST);
+    assert_int_equal(slab_nslots(m.slab), size_min(UNIT_SIZE / stride, MOST));
     for (int step = 0; step < 20000; step++) {
         unsigned want = (unsigned)(step / 4000) % 2; /* phases of growth and of decline */
         if (random_below(&random, 10) < (want ? 3 : 7)) {
             if (!get(&m)) {
                 collect(&m);
-                bool room = m.live < m.slab->nslots;
+                bool room = m.live < slab_nslots(m.slab);
                 assert_int_equal(get(&m), room);
             }
         } else {
-            unsigned i = (unsigned)random_below(&random, m.slab->nslots);
+            unsigned i = (unsigned)random_below(&random, slab_nslots(m.slab));
             if (m.out[i]) {
                 put(&m, i, random_below(&random, 2));
             }
@@ -108,7 +108,7 @@ static void exercise(size_t stride)
             compare(&m);
         }
     }
-    for (unsigned i = 0; i < m.slab->nslots; i++) {
+    for (unsigned i = 0; i < slab_nslots(m.slab); i++) {
         if (m.out[i]) {
             put(&m, i, i % 2);
         }

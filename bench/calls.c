@@ -1,0 +1,58 @@
+/* calls KIND SIZE COUNT - calls of malloc's family for bench/instructions.py to count in: COUNT of them, always the same.
+ *
+ *   pair     malloc and free, one block at a time
+ *   calloc   the same with calloc
+ *   batch    32 mallocs, then their frees in the same order, COUNT times
+ *   once     COUNT mallocs, at most 32, then their frees
+ *   grow     a block that realloc takes up to SIZE in COUNT steps
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH = 32 };
+
+int main(int argc, char **argv)
+{
+    if (argc != 4) {
+        return 2;
+    }
+    size_t size = strtoul(argv[2], NULL, 10), count = strtoul(argv[3], NULL, 10);
+    void *volatile block[BATCH] = {NULL};
+    if (strcmp(argv[1], "pair") == 0) {
+        for (size_t i = 0; i < count; i++) {
+            block[0] = malloc(size);
+            free(block[0]);
+        }
+    } else if (strcmp(argv[1], "calloc") == 0) {
+        for (size_t i = 0; i < count; i++) {
+            block[0] = calloc(1, size);
+            free(block[0]);
+        }
+    } else if (strcmp(argv[1], "batch") == 0) {
+        for (size_t i = 0; i < count; i++) {
+            for (int b = 0; b < BATCH; b++) {
+                block[b] = malloc(size);
+            }
+            for (int b = 0; b < BATCH; b++) {
+                free(block[b]);
+            }
+        }
+    } else if (strcmp(argv[1], "once") == 0 && count <= BATCH) {
+        for (size_t i = 0; i < count; i++) {
+            block[i] = malloc(size);
+        }
+        for (size_t i = 0; i < count; i++) {
+            free(block[i]);
+        }
+    } else if (strcmp(argv[1], "grow") == 0) {
+        for (size_t i = 1; i <= count; i++) {
+            block[0] = realloc(block[0], size * i / count);
+        }
+        free(block[0]);
+    } else {
+        fprintf(stderr, "calls: there is no kind '%s'\n", argv[1]);
+        return 2;
+    }
+    return 0;
+}
