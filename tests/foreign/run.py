@@ -17,6 +17,7 @@ import concurrent.futures
 import difflib
 import importlib
 import json
+import os
 import shutil
 import signal
 import socket
@@ -58,7 +59,7 @@ def free_ports(count):
 
 
 def missing(case):
-    lacking = [p for p in case.programs if side.which(p) is None] + [f for f in case.files if not glob(f)]
+    lacking = [p for p in case.programs if side.which(p) is None] + [f for f in case.files if not any(os.access(p, os.W_OK if f.endswith("/") else os.F_OK) for p in glob(f))]
     return f"no {', '.join(lacking)}" if lacking else None
 
 

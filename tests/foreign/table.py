@@ -21,7 +21,7 @@ class Case:
     body: Callable
     quick: bool  # takes less than about five seconds: part of --quick, and so of ctest
     programs: tuple  # commands without which the case is skipped
-    files: tuple  # paths (globs) without which the case is skipped
+    files: tuple  # paths (globs) without which the case is skipped; one that ends in / is a folder to write in
     prepare: Callable | None  # makes the input once, on the system malloc, for both sides
     normal: tuple = field(default=())  # (pattern, replacement) pairs applied to what both sides print
     timeout: int = 120  # seconds after which one command is taken for hung

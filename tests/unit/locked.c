@@ -1,6 +1,8 @@
 /* unit/locked.c - a process that locks its memory: pages that the system will not purge are not taken for zero. */
+#define _GNU_SOURCE
 #include "common/unit.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -27,11 +29,19 @@ static void calloc_is_zero(size_t size, int count)
     allot_check();
 }
 
+static bool may_lock(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    bool may = p != MAP_FAILED && mlock2(p, bytes, MLOCK_ONFAULT) == 0;
+    munmap(p, bytes);
+    return may;
+}
+
 static void locked_memory(void **state)
 {
     (void)state;
-    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
-        skip(); /* no right to lock this much; see RLIMIT_MEMLOCK */
+    if (!may_lock((size_t)256 << 20) || mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+        skip(); /* no right to lock this much: RLIMIT_MEMLOCK */
     }
     calloc_is_zero(1000, 4096);
     calloc_is_zero(100000, 100);

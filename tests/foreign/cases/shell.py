@@ -337,7 +337,7 @@ def _(t):
     t.digest("b")
 
 
-@case("locale-tools", quick=True, normal=[ADDRESS])
+@case("locale-tools", files=["/etc/services"], quick=True, normal=[ADDRESS])
 def _(t):
     """iconv, locale, getent, id, env, printf: the small users of glibc's own allocations"""
     t.shell(

@@ -57,13 +57,16 @@ if __name__ == "__main__":
     t.run("/usr/bin/python3", "pools.py", tasks, env={"PYTHONMALLOC": "malloc", "PYTHONWARNINGS": "ignore"})
 
 
-@case("python-pools", files=["/usr/bin/python3"], quick=True)
+POOLS = ["/usr/bin/python3", "/dev/shm/"]
+
+
+@case("python-pools", files=POOLS, quick=True)
 def _(t):
     """Python's process pools by fork, spawn and forkserver, and forks while threads allocate"""
     pools(t, 300)
 
 
-@case("python-pools-long", files=["/usr/bin/python3"], timeout=900)
+@case("python-pools-long", files=POOLS, timeout=900)
 def _(t):
     """the same, twenty times as much"""
     pools(t, 6000)
