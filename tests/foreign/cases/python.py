@@ -33,8 +33,13 @@ def outcomes(report):
     return sorted(lines)
 
 
+# A virtual machine's socket to itself, which waits for ever where the host does not loop it back.
+LEFT_OUT = {"test_socket": ["*VSOCK*"]}
+
+
 def run_suite(t, python, module):
-    t.run(python, "-m", "test", "--junit-xml", "report.xml", module, env=MALLOC, want=None, show="none")
+    leave_out = [word for pattern in LEFT_OUT.get(module, ()) for word in ("--ignore", pattern)]
+    t.run(python, "-m", "test", *leave_out, "--junit-xml", "report.xml", module, env=MALLOC, want=None, show="none")
     seen = outcomes(t.dir / "report.xml")
     if not any(line.endswith(": ok") for line in seen):
         raise AssertionError("not one test passed")
