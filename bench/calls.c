@@ -4,7 +4,7 @@
  *   calloc   the same with calloc
  *   batch    32 mallocs, then their frees in the same order, COUNT times
  *   once     COUNT mallocs, at most 32, then their frees
- *   grow     a block that realloc takes up to SIZE in COUNT steps
+ *   grow     a block that realloc takes up to SIZE in 100 steps, COUNT times
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,10 +46,13 @@ int main(int argc, char **argv)
             free(block[i]);
         }
     } else if (strcmp(argv[1], "grow") == 0) {
-        for (size_t i = 1; i <= count; i++) {
-            block[0] = realloc(block[0], size * i / count);
+        for (size_t i = 0; i < count; i++) {
+            for (size_t step = 1; step <= 100; step++) {
+                block[0] = realloc(block[0], size * step / 100);
+            }
+            free(block[0]);
+            block[0] = NULL;
         }
-        free(block[0]);
     } else {
         fprintf(stderr, "calls: there is no kind '%s'\n", argv[1]);
         return 2;

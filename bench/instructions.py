@@ -17,7 +17,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROWS = [("pair", 16), ("pair", 64), ("pair", 1000), ("pair", 2000), ("pair", 20000), ("pair", 50000), ("pair", 500000),
         ("batch", 64), ("batch", 1000), ("batch", 2000), ("batch", 20000), ("batch", 50000),
         ("calloc", 64), ("calloc", 2000), ("grow", 4096), ("grow", 1000000)]
-CALLS = {"pair": 1, "calloc": 1, "batch": 32, "grow": 1}  # of each function in one step
+CALLS = {"pair": 1, "calloc": 1, "batch": 32, "grow": 100}  # of each function in one step
 ALLOCATE = {"pair": "malloc", "batch": "malloc", "calloc": "calloc", "grow": "realloc"}
 
 
@@ -35,10 +35,7 @@ def counted(options, library, function, kind, size, count):
 
 
 def per_call(options, library, function, kind, size):
-    if kind == "grow":
-        short, long = 1, 101
-    else:
-        short, long = 100, 300
+    short, long = 100, 300
     few = counted(options, library, function, kind, size, short)
     many = counted(options, library, function, kind, size, long)
     return [(b - a) / (long - short) / CALLS[kind] for a, b in zip(few, many)]

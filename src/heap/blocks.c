@@ -11,8 +11,9 @@
 #include "span/large.h"
 #include "span/run.h"
 
-void *heap_alloc_more(struct heap *h, struct at_hand at, size_t size)
+void *heap_alloc_more(struct heap *h, struct front *f, size_t size)
 {
+    struct at_hand at = heap_list(h, f, size);
     bool zeroed = false;
     struct block *b = heap_refill(h, class_of_size(size_max(size, 1)), at.list, &zeroed);
     *at.zeroed = zeroed ? *at.zeroed | at.bit : *at.zeroed & ~at.bit;

@@ -171,8 +171,8 @@ static inline struct at_hand heap_list(struct heap *h, struct front *f, size_t s
     return (struct at_hand){&h->mid[i], &h->mid_zeroed, (uint64_t)1 << i};
 }
 
-/* A block of at most SLAB_MAX bytes from an empty list, which it fills. NULL with ENOMEM. */
-void *heap_alloc_more(struct heap *h, struct at_hand at, size_t size) __attribute__((noinline));
+/* A block of at most SLAB_MAX bytes whose list is empty, which it fills. NULL with ENOMEM. */
+void *heap_alloc_more(struct heap *h, struct front *f, size_t size) __attribute__((noinline));
 
 /* A block of at most SLAB_MAX bytes. `zeroed`: all but its first 8 bytes is zero. NULL with ENOMEM. */
 static inline void *heap_alloc(struct heap *h, struct front *f, size_t size, bool *zeroed)
@@ -182,7 +182,7 @@ static inline void *heap_alloc(struct heap *h, struct front *f, size_t size, boo
     if (likely(b != NULL)) {
         *at.list = b->next;
     } else {
-        b = heap_alloc_more(h, at, size);
+        b = heap_alloc_more(h, f, size);
     }
     *zeroed = *at.zeroed & at.bit;
     return b;

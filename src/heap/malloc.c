@@ -38,8 +38,12 @@ static inline void *take(size_t size, bool *zeroed)
 
 void *slow_malloc(size_t size)
 {
-    const struct instance *first = instance_in_use();
     bool zeroed;
+    struct heap *h = front.heap;
+    if (likely(h != NULL && size <= SLAB_MAX)) { /* a copy that forwards never has a heap */
+        return heap_alloc(h, &front, size, &zeroed);
+    }
+    const struct instance *first = instance_in_use();
     return unlikely(first != NULL) ? first->malloc(size) : take(size, &zeroed);
 }
 
