@@ -152,7 +152,7 @@ def main():
     else:
         report.print(options.markdown)
         alone = {row.name for row, _ in ready if row.alone}
-        print(f"\nmedians of rounds: {options.rounds}; CPU time is user + system; took {progress.seconds():.0f} s on"
+        print(f"medians of rounds: {options.rounds}; CPU time is user + system; took {progress.seconds():.0f} s on"
               f" {os.cpu_count()} cores")
         if measuring.waited([run for (row, _), runs in figures.runs.items() if row in alone for run in runs]):
             print("other work ran on this machine meanwhile: trust the times less")

@@ -87,7 +87,7 @@ class Report:
         found = {malloc: self.figures.own_figures(row.name, malloc) for malloc in self.mallocs
                  if self.figures.works(row.name, malloc)}
         names = list(dict.fromkeys(name for own in found.values() for name in own))
-        if not names and row.kind != "latency":
+        if not names:
             return None
         table = [["", *self.mallocs]]
         for name in names:
@@ -97,9 +97,10 @@ class Report:
         return f"{row.name}: {row.about}", table
 
     def tables(self):
-        for cost in COSTS:
-            yield self.against_allot(*cost)
-            yield self.against_best(*cost)
+        if any(row.kind in KINDS for row in self.rows):
+            for cost in COSTS:
+                yield self.against_allot(*cost)
+                yield self.against_best(*cost)
         for row in self.rows:
             own = self.of_their_own(row)
             if own:
@@ -121,7 +122,9 @@ class Report:
         render = as_markdown if markdown else as_text
         for title, table in self.tables():
             print(render(title, table))
-        print("allot, by geometric means:\n" + "".join(f"\n- {line}" if markdown else f"\n  {line}" for line in self.standings()))
+        lines = [f"- {line}" if markdown else f"  {line}" for line in self.standings()]
+        if lines:
+            print("\n".join(["allot, by geometric means:", "", *lines, ""]))
 
     def json(self, facts):
         """Everything, `facts` about the whole included."""

@@ -7,7 +7,6 @@ Kinds: `bound`, where nearly all of the time is the malloc's; `real`, programs t
 are those that it prints itself. Geometric means are taken within a kind.
 """
 import os
-import shutil
 import subprocess
 
 import programs
@@ -93,8 +92,9 @@ ROWS = [
     crew("sharing", "threads that write blocks made side by side (cache-thrash)", "sharing", 80_000, "active", THREADS, 16),
     crew("sharing-passive", "the same with blocks handed over (cache-scratch)", "sharing", 80_000, "passive", THREADS, 16),
     crew("threads", "1, 2, 4, ... 64 threads that share nothing, the same work by each number", "threads", 2_500_000, 2000, 1024),
-    own("startup", "real", "start and end of `true`, 500 times", "startup", 500, shutil.which("true")),
+    own("startup", "real", "start and end of `true`, 500 times", "startup", 500, find("true")),
     own("mapstr", "real", "maps and strings in C++", "mapstr", 20),
     Row("redisbench", "real", "redis under redis-benchmark", redisbench, alone=False),
     *map(common, programs.PROGRAMS),
+    own("latency", "latency", "cycles of single calls, the clock's own among them", "latency", 2_000_000),
 ]
