@@ -27,7 +27,7 @@ try: ## run real programs on the system's malloc and on allot's, side by side
 bench: ## allot beside every malloc that is installed or that PEERS=name=path.so,... names; ARGS="--quick" for a look
 	@tools/deps build try bench
 	$(CONFIGURE)
-	$(COMPILE) --target allot_malloc_shared bench_rows
+	$(COMPILE) --target allot_malloc_shared bench_rows >&2
 	@python3 bench/bench.py --build $(BUILD) $(ARGS)
 
 .PHONY: test

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static inline void fail(const char *why)
+_Noreturn static inline void fail(const char *why)
 {
     fprintf(stderr, "%s\n", why);
     exit(1);
