@@ -23,6 +23,13 @@ try: ## run real programs on the system's malloc and on allot's, side by side
 	$(COMPILE) --target allot_malloc_shared measure
 	@python3 bench/try.py --build $(BUILD) $(ARGS)
 
+.PHONY: bench
+bench: ## allot beside every malloc that is installed or that PEERS=name=path.so,... names; ARGS="--quick" for a look
+	@tools/deps build try bench
+	$(CONFIGURE)
+	$(COMPILE) --target allot_malloc_shared bench_rows >&2
+	@python3 bench/bench.py --build $(BUILD) $(ARGS)
+
 .PHONY: test
 test: ## build and run the tests; PRESET=asan, ubsan, tsan or debug for another build
 	@tools/deps build test

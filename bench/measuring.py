@@ -24,24 +24,31 @@ class Failure(Exception):
 class Malloc:
     """One side of a comparison: a library to preload, or None for what the program has by itself."""
 
-    def __init__(self, name, library=None):
+    def __init__(self, name, library=None, env=None):
         self.name = name
         self.path = str(pathlib.Path(library).resolve()) if library else None
+        self.env = env or {}  # what it needs to work
 
 
 class Run:
     """The figures of one run, in seconds and MiB."""
 
-    def __init__(self, cpu, wall, peak, at_exit, outcome, malloc_from):
+    def __init__(self, cpu, wall, peak, at_exit, outcome, malloc_from, figures):
         self.cpu, self.wall, self.peak, self.at_exit = cpu, wall, peak, at_exit
         self.outcome = outcome  # status and hash
         self.malloc_from = malloc_from  # the file that its malloc lay in
+        self.figures = figures  # what it measured itself, by name
+
+
+def waited(runs):
+    """Whether runs that wait for nobody waited for a core: a sixth of their time or more."""
+    return sum(run.wall for run in runs) > 1.2 * sum(run.cpu for run in runs)
 
 
 def environment(program, malloc, measure, record):
     """A small and equal environment for every side: a variable more or less moves the stack, and so the time."""
     env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
-    env.update(program.env)
+    env.update(program.env | malloc.env)
     env["LD_PRELOAD"] = f"{measure} {malloc.path or ''}".strip()
     env["MEASURE_RECORD"] = str(record)
     return env
@@ -65,6 +72,12 @@ def read_record(record, pid):
         if int(fields["pid"]) == pid:
             return fields
     return None
+
+
+def read_figures(err):
+    """What a program says on stderr as `figure NAME VALUE`."""
+    words = [line.split() for line in err.read_text(errors="replace").splitlines() if line.startswith("figure ")]
+    return {name: float(value) for _, name, value in words}
 
 
 def run(program, malloc, measure, folder):
@@ -100,7 +113,10 @@ def run(program, malloc, measure, folder):
     if malloc.path and os.path.realpath(fields["malloc"]) != malloc.path:
         raise Failure(f"{who}: its malloc came from {fields['malloc']}")
 
+    if not program.repeatable:
+        out.unlink()
+        out.touch()
     present = [folder / path for path in program.outputs if (folder / path).exists()]
     return Run(cpu=usage.ru_utime + usage.ru_stime, wall=wall, peak=int(fields["peak_kib"]) / 1024,
                at_exit=int(fields["exit_kib"]) / 1024, outcome=(process.returncode, hash_of([out, *present])),
-               malloc_from=fields["malloc"])
+               malloc_from=fields["malloc"], figures=read_figures(err))

@@ -23,13 +23,14 @@ class Absent(Exception):
 
 
 class Program:
-    def __init__(self, name, command, env=None, stdin=os.devnull, outputs=(), converse=None):
+    def __init__(self, name, command, env=None, stdin=os.devnull, outputs=(), converse=None, repeatable=True):
         self.name = name
         self.command = command  # with an absolute path: no shell, no wrapper
         self.env = env or {}  # what makes it repeatable, and send its allocations to malloc
         self.stdin = stdin  # a file of its folder
         self.outputs = outputs  # files of its folder that belong to its output, beside stdout
         self.converse = converse  # converse(folder, stdout): what somebody says to it while it runs; may raise OSError
+        self.repeatable = repeatable  # whether it prints the same on every run
 
 
 def find(*commands):
@@ -46,6 +47,22 @@ def compiler_proper(driver, name):
     if not os.path.isabs(path):
         raise Absent(f"{driver} does not come with {name}")
     return path
+
+
+def connected(path):
+    """A line to the server that is just starting and will listen on the socket at `path`."""
+    line = socket.socket(socket.AF_UNIX)
+    line.settimeout(60)
+    for patience in range(1000, -1, -1):
+        try:
+            line.connect(str(path))
+            break
+        except OSError:
+            if patience == 0:
+                line.close()
+                raise
+            time.sleep(0.01)
+    return line
 
 
 def python3(folder):
@@ -191,16 +208,7 @@ def redis(folder):
                for at in range(0, len(commands), 500)]
 
     def converse(folder, stdout):
-        with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(60)
-            for patience in range(1000, -1, -1):
-                try:
-                    line.connect(str(folder / "socket"))
-                    break
-                except OSError:
-                    if patience == 0:
-                        raise
-                    time.sleep(0.01)
+        with connected(folder / "socket") as line:
             for batch in batches * 4:
                 line.sendall(batch)
                 answer = b""

@@ -13,10 +13,10 @@ import random
 import statistics
 import sys
 import tempfile
-import time
 
 import measuring
 import programs
+from terminal import Progress, colour
 
 HERE = pathlib.Path(__file__).resolve().parent
 COSTS = [("cpu", "time s", 2), ("peak", "peak RSS MiB", 1), ("at_exit", "RSS at exit MiB", 1)]
@@ -62,25 +62,6 @@ the library, or no program ran, 2 for bad usage.
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")
     return options
-
-
-class Progress:
-    """One line on the terminal that says what runs now; nothing where there is no terminal."""
-
-    def __init__(self):
-        self.began = time.monotonic()
-        self.shown = sys.stderr.isatty()
-
-    def seconds(self):
-        return time.monotonic() - self.began
-
-    def say(self, text):
-        if self.shown:
-            print(f"\r\033[K{self.seconds():4.0f} s  {text}", end="", file=sys.stderr, flush=True)
-
-    def clear(self):
-        if self.shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def prepare(wanted, folder, progress):
@@ -167,18 +148,6 @@ def geometric_means(rows):
     return [statistics.geometric_mean(costs[i][2] for _, costs in rows) for i in range(len(COSTS))]
 
 
-def busy(results, ready):
-    """Whether programs that wait for nobody waited for a core: a sixth of their time or more."""
-    alone = {program.name for program in ready if not program.converse}
-    runs = [run for (name, _), runs in results.runs.items() if name in alone for run in runs]
-    return sum(run.wall for run in runs) > 1.2 * sum(run.cpu for run in runs)
-
-
-def colour(code, text):
-    plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return text if plain else f"\033[{code}m{text}\033[0m"
-
-
 def coloured_ratio(ratio):
     text = f"{ratio:6.2f}"
     return colour(32, text) if ratio < 0.97 else colour(31, text) if ratio > 1.03 else text
@@ -239,7 +208,8 @@ def main():
         short = f" ({options.rounds} would have passed --limit)" if rounds < options.rounds else ""
         print(f"\nmedians of rounds: {rounds}{short}; time is user + system; took {progress.seconds():.0f} s"
               f" on {os.cpu_count()} cores")
-        if busy(results, ready):
+        alone = {program.name for program in ready if not program.converse}
+        if measuring.waited([run for (name, _), runs in results.runs.items() if name in alone for run in runs]):
             print("other work ran on this machine meanwhile: trust the times less")
         for name, _ in rows:
             own = pathlib.Path(results.runs[name, "system"][0].malloc_from).name

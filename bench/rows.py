@@ -1,0 +1,100 @@
+"""rows.py - what `make bench` measures: the rows in the order of tables, their programs and their parameters.
+
+Each row says in a line what it stands for. Of its own programs, in rows/, the first argument is the amount of work, which
+--quick divides; the others make the row what it is and stay. All are chosen for about a second on the system's malloc.
+
+Kinds: `bound`, where nearly all of the time is the malloc's; `real`, programs that do something; `latency`, whose figures
+are those that it prints itself. Geometric means are taken within a kind.
+"""
+import os
+import subprocess
+
+import programs
+from programs import Program, find
+
+THREADS = 2  # of the rows that name no other number
+LESS = 20  # what --quick divides the work by
+
+
+class Row:
+    def __init__(self, name, kind, about, prepare, alone=True):
+        self.name, self.kind, self.about = name, kind, about
+        self.prepare = prepare  # prepare(folder, build, less) -> Program
+        self.alone = alone  # one thread and no partner: its wall time is its CPU time on an idle machine
+
+
+def own(name, kind, about, program, count, *parameters, alone=True):
+    def prepare(_, build, less):
+        return Program(name, [str(build / "bin/rows" / program), str(max(1, count // less)), *map(str, parameters)])
+
+    return Row(name, kind, about, prepare, alone)
+
+
+def bound(name, about, program, count, *parameters, alone=True):
+    return own(name, "bound", about, program, count, *parameters, alone=alone)
+
+
+def crew(name, about, program, count, *parameters):
+    return bound(name, about, program, count, *parameters, alone=False)
+
+
+def common(function):
+    """A program of `make try`; its work stays what it is."""
+    return Row(function.__name__, "real", "as in make try", lambda folder, build, less: function(folder),
+               alone=function is not programs.redis)
+
+
+def given(name, command):
+    """A command of the caller's own, whose output may be different from run to run."""
+    words = [find(command[0]), *command[1:]]
+    return Row(name, "given", "from the command line", lambda folder, build, less: Program(name, words, repeatable=False),
+               alone=False)
+
+
+def redisbench(folder, build, less):
+    """redis-server while redis-benchmark, on the system's malloc, asks; what counts is the server."""
+    server, asker = find("redis-server"), find("redis-benchmark")
+
+    def converse(folder, stdout):
+        with programs.connected(folder / "socket") as line:
+            for test, count in [("set", 200_000), ("get", 100_000), ("lpush", 200_000), ("hset", 200_000), ("lrange_100", 10_000)]:
+                told = subprocess.run([asker, "-s", folder / "socket", "-q", "-c", "20", "-P", "16", "-d", "200", "-r", "50000",
+                                       "-n", str(count // less), "-t", test], capture_output=True, timeout=60)
+                if told.returncode != 0:
+                    raise OSError(f"redis-benchmark -t {test}: {told.stderr.decode(errors='replace')}")
+            line.sendall(b"SHUTDOWN NOSAVE\r\n")
+
+    return Program("redisbench", [server, "--port", "0", "--unixsocket", "socket", "--save", "", "--logfile", os.devnull],
+                   converse=converse)
+
+
+ROWS = [
+    bound("churn-one", "churn at one size, a small working set", "churn", 50_000_000, 1000, 64, 64),
+    bound("churn-many", "churn at many small sizes", "churn", 12_000_000, 10_000, 16, 1024),
+    bound("churn-cold", "churn in a working set larger than the caches", "churn", 3_000_000, 500_000, 16, 512),
+    bound("churn-big", "churn of buffers of 1 to 128 KiB", "churn", 700_000, 2000, 1024, 131_072),
+    bound("lifo", "batches of 100, freed in reverse", "batches", 350_000, "lifo", 100, 16, 256),
+    bound("fifo", "batches of 100, freed in order", "batches", 350_000, "fifo", 100, 16, 256),
+    bound("fifo-long", "batches of 100 000, freed in order", "batches", 80, "fifo", 100_000, 16, 256),
+    crew("server", "a server that hands its blocks on and replaces its threads (larson)", "server", 1_000_000, THREADS, 10, 1000,
+         8, 1000),
+    crew("producers", "one thread makes messages, another frees them", "producers", 180_000, 1, 16, 512),
+    crew("exchange", "batches that are freed elsewhere (xmalloc)", "exchange", 7000, THREADS, 1000, 16, 512),
+    crew("mixed", "mixed sizes, lifetimes and threads (mstress)", "mixed", 100_000, THREADS, 60, 4096),
+    crew("mixed-big", "the same with blocks up to 64 KiB (rptest)", "mixed", 40_000, THREADS, 60, 65_536),
+    crew("growing", "short-lived sets at growing sizes to 1000 bytes (sh6)", "growing", 50, THREADS, 4000, 1000),
+    crew("growing-big", "the same to 16 000 bytes (sh8)", "growing", 10, THREADS, 1000, 16_000),
+    bound("cold", "2 GiB of many sizes from a cold heap, freed in random order", "cold", 2048, 16, 16_384),
+    bound("large", "blocks of 5 to 25 MiB, replaced at random", "large", 300, 20),
+    bound("grow", "buffers that grow under realloc", "grow", 4_000_000, 64, 100_000),
+    bound("aligned", "aligned blocks among others", "aligned", 5_000_000, 5000, 4096),
+    bound("zeroed", "churn by calloc", "zeroed", 2_000_000, 2000, 16_384),
+    crew("sharing", "threads that write blocks made side by side (cache-thrash)", "sharing", 80_000, "active", THREADS, 16),
+    crew("sharing-passive", "the same with blocks handed over (cache-scratch)", "sharing", 80_000, "passive", THREADS, 16),
+    crew("threads", "1, 2, 4, ... 64 threads that share nothing, the same work by each number", "threads", 2_500_000, 2000, 1024),
+    own("startup", "real", "start and end of `true`, 500 times", "startup", 500, find("true")),
+    own("mapstr", "real", "maps and strings in C++", "mapstr", 20),
+    Row("redisbench", "real", "redis under redis-benchmark", redisbench, alone=False),
+    *map(common, programs.PROGRAMS),
+    own("latency", "latency", "cycles of single calls, the clock's own among them", "latency", 2_000_000),
+]
