@@ -5,10 +5,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 void os_on_fork(struct os_fork_steps steps) { pthread_atfork(steps.before, steps.in_parent, steps.in_child); }
@@ -38,6 +38,13 @@ void os_watch_thread(void)
     if (have_key) {
         pthread_setspecific(key, (void *)1);
     }
+}
+
+uint64_t os_milliseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 int os_thread_id(void) { return (int)syscall(SYS_gettid); }

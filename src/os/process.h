@@ -3,6 +3,7 @@
 #define OS_PROCESS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* The steps of a fork, registered once; `before` runs in the forking thread ahead of the fork, one of the others after
  * it. Registered at the first allocation, ahead of everybody else's handlers, these run innermost: other handlers may
@@ -18,6 +19,9 @@ void os_on_fork(struct os_fork_steps steps);
  * left; then threads end unseen, as does one first watched in libc's last round of destructors. */
 bool os_on_thread_exit(void (*step)(void));
 void os_watch_thread(void);
+
+/* Time that only goes forward, in milliseconds, a few of them late; costs next to nothing. */
+uint64_t os_milliseconds(void);
 
 /* The kernel's id of the calling thread. */
 int os_thread_id(void);

@@ -1,8 +1,9 @@
 /* span/large.c - see span/large.h. A record a block, found through the address map; all records on one list.
  *
- * Freed mappings are kept, at most KEPT_BLOCKS, as long as they amount to no more than an eighth of what is live plus
- * the largest block freed so far, of up to 32 MiB: what the program let go of once may come again. (glibc's mmap
- * threshold grows by the same rule, with the same end.) Within that the oldest goes first.
+ * Freed mappings are kept, at most KEPT_BLOCKS: an eighth of what is live, the largest block freed so far, of up to
+ * 32 MiB, and what experience adds (span/reserve.h). Within that the oldest goes first. A block is made of the kept mapping
+ * that fits best: of a longer one the end is cut off and kept; a shorter one grows, where it stands or by moving its pages
+ * in the kernel's tables. A page that is there costs a tenth of one that must be faulted in and zeroed.
  */
 #include "span/large.h"
 
@@ -14,6 +15,8 @@
 #include "os/lock.h"
 #include "os/memory.h"
 #include "span/map.h"
+#include "span/reserve.h"
+#include "span/run.h"
 #include "span/segment.h"
 
 struct large {
@@ -23,18 +26,21 @@ struct large {
     struct large *next, *prev; /* on the list of all; or of unused records, by next */
 };
 
-#define KEPT_BLOCKS   8
+#define KEPT_BLOCKS   16
+#define KEPT_LEAST    (256 * KIB) /* a shorter rest is not worth its place */
 #define KEPT_ONE_MOST (32 * MIB)
 
 static struct os_lock lock;
 static struct large *all, *unused;
 static size_t total_bytes, total_blocks;
 
+/* Whole pages, perhaps resident, of one area of the kernel's. */
 static struct kept {
-    void *at;
+    char *at;
     size_t length;
 } kept[KEPT_BLOCKS]; /* oldest first */
-static size_t kept_count, kept_bytes, largest_freed;
+static size_t kept_count, largest_freed;
+static struct reserve reserve; /* of `kept`, in bytes */
 
 static struct large *find(const void *p)
 {
@@ -64,27 +70,21 @@ static struct kept kept_remove(size_t i)
     for (kept_count--; i < kept_count; i++) {
         kept[i] = kept[i + 1];
     }
-    kept_bytes -= k.length;
     return k;
 }
 
-/* The smallest one that is long enough, and not longer by more than an eighth. */
-static void *kept_take(size_t length, size_t align, size_t *got)
+/* The shortest mapping that is long enough; else the longest, if it is half as long at least. A block that is to be zero
+ * is cleared as a whole when part of it is not, so it should not grow much by that. */
+static size_t kept_best(size_t length)
 {
     size_t best = kept_count;
     for (size_t i = 0; i < kept_count; i++) {
-        bool fits = kept[i].length >= length && kept[i].length - length <= length / 8;
-        if (fits && ((uintptr_t)kept[i].at & (align - 1)) == 0 &&
-            (best == kept_count || kept[i].length < kept[best].length)) {
+        size_t now = kept[i].length, so_far = best < kept_count ? kept[best].length : length / 2 - 1;
+        if (so_far >= length ? now >= length && now < so_far : now > so_far) {
             best = i;
         }
     }
-    if (best == kept_count) {
-        return NULL;
-    }
-    struct kept k = kept_remove(best);
-    *got = k.length;
-    return k.at;
+    return best;
 }
 
 /* Mappings on their way back to the system: unmapping gigabytes takes a while, and is done without the lock. */
@@ -103,20 +103,26 @@ static size_t unmap_all(const struct outgoing *out)
     return bytes;
 }
 
-/* Keeps a mapping, or sends it back with those that make room. */
-static void keep(void *at, size_t length, struct outgoing *out)
+/* Keeps a mapping, or sends it back, or those that it takes the place of. */
+static void keep(struct kept k, struct outgoing *out)
 {
-    largest_freed = size_max(largest_freed, size_min(length, KEPT_ONE_MOST));
     size_t bound = largest_freed + total_bytes / 8;
-    if (length > bound) {
-        out->mapping[out->count++] = (struct kept){at, length};
+    reserve_add(&reserve, k.length);
+    size_t excess = reserve_excess(&reserve, bound, 0), purged = 0;
+    if (k.length > bound + reserve.kept) {
+        out->mapping[out->count++] = k;
+        reserve_purged(&reserve, k.length);
         return;
     }
-    while (kept_count == KEPT_BLOCKS || kept_bytes + length > bound) {
-        out->mapping[out->count++] = kept_remove(0);
+    while (kept_count == KEPT_BLOCKS || purged < excess) {
+        struct kept oldest = kept_remove(0);
+        out->mapping[out->count++] = oldest;
+        purged += oldest.length;
     }
-    kept[kept_count++] = (struct kept){at, length};
-    kept_bytes += length;
+    if (purged) {
+        reserve_purged(&reserve, purged);
+    }
+    kept[kept_count++] = k;
 }
 
 size_t large_trim(void)
@@ -126,22 +132,60 @@ size_t large_trim(void)
     while (kept_count > 0) {
         out.mapping[out.count++] = kept_remove(0);
     }
+    reserve_emptied(&reserve, reserve.dirty);
     os_unlock(&lock);
     return unmap_all(&out);
 }
 
 /* -- blocks -- */
 
+/* Makes a kept mapping begin at `align` and be `length` long; NULL when that does not go, and then it is gone. */
+static void *reshape(struct kept k, size_t length, size_t align)
+{
+    bool stays = ((uintptr_t)k.at & (align - 1)) == 0;
+    if (k.length > length) {
+        struct kept rest = {k.at + length, k.length - length};
+        struct outgoing out = {.count = 0};
+        k.length = length;
+        if (rest.length >= KEPT_LEAST) {
+            os_lock(&lock);
+            keep(rest, &out);
+            os_unlock(&lock);
+        } else {
+            out.mapping[out.count++] = rest;
+        }
+        unmap_all(&out);
+    }
+    if (stays && os_resize(k.at, k.length, length)) {
+        return k.at;
+    }
+    void *at = os_map_aligned(length, align);
+    if (at && os_move(k.at, k.length, at, length)) {
+        return at;
+    }
+    os_unmap(k.at, k.length);
+    return NULL;
+}
+
 /* Address space of at least *length bytes; *length becomes what it is. */
 static void *take(size_t *length, size_t align, bool *zeroed)
 {
     os_lock(&lock);
-    void *at = kept_take(*length, align, length);
+    size_t best = kept_best(*length);
+    struct kept k = best < kept_count ? kept_remove(best) : (struct kept){NULL, 0};
+    reserve_take(&reserve, k.length, *length - size_min(k.length, *length));
     os_unlock(&lock);
-    *zeroed = !at;
-    if (!at) {
-        at = os_map_aligned(*length, align);
+    *zeroed = false;
+    if (k.at && k.length >= *length && k.length - *length <= *length / 8 && ((uintptr_t)k.at & (align - 1)) == 0) {
+        *length = k.length;
+        return k.at;
     }
+    void *at = k.at ? reshape(k, *length, align) : NULL;
+    if (at) {
+        return at;
+    }
+    *zeroed = true;
+    at = os_map_aligned(*length, align);
     if (!at && large_trim() > 0) {
         at = os_map_aligned(*length, align);
     }
@@ -203,7 +247,12 @@ size_t large_free(void *p)
     }
     struct outgoing out = {.count = 0};
     size_t length = forget(l);
-    keep(p, length, &out);
+    largest_freed = size_max(largest_freed, size_min(length, KEPT_ONE_MOST));
+    if (length > RUN_MAX) {
+        keep((struct kept){p, length}, &out);
+    } else { /* it was made for its alignment, or because memory was short */
+        out.mapping[out.count++] = (struct kept){p, length};
+    }
     os_unlock(&lock);
     unmap_all(&out);
     return length;
@@ -296,7 +345,7 @@ size_t large_free_all(uint32_t heap)
 struct large_totals large_totals(void)
 {
     os_lock(&lock);
-    struct large_totals totals = {total_bytes, total_blocks, kept_bytes};
+    struct large_totals totals = {total_bytes, total_blocks, reserve.dirty};
     os_unlock(&lock);
     return totals;
 }
@@ -326,10 +375,10 @@ bool large_check(void)
     CHECK(bytes == total_bytes && blocks == total_blocks, "large blocks", &total_bytes);
     size_t kept_sum = 0;
     for (size_t i = 0; i < kept_count; i++) {
-        CHECK(map_get(kept[i].at) == NULL, "kept mapping", kept[i].at);
+        CHECK(kept[i].length > 0, "kept mapping", kept[i].at);
         kept_sum += kept[i].length;
     }
-    CHECK(kept_sum == kept_bytes && kept_count <= KEPT_BLOCKS, "kept mappings", kept);
+    CHECK(kept_sum == reserve.dirty && kept_count <= KEPT_BLOCKS, "kept mappings", kept);
     os_unlock(&lock);
     return true;
 }

@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "os/fault.h"
 #include "os/memory.h"
+#include "span/reserve.h"
 #include "span/segment.h"
 
 #define PAGES       (SEGMENT_SIZE / RUN_PAGE)
@@ -47,7 +48,8 @@ static struct os_lock lock;
 static struct hole *level[HOLE_LEVELS];          /* holes by their pages */
 static uint64_t levels[(HOLE_LEVELS + 63) / 64]; /* bit l: level[l] is not empty */
 static struct segment *empty; /* one without a run is kept, so that a lone run that comes and goes costs no segment */
-static size_t used_pages, used_runs, dirty_pages;
+static size_t used_pages, used_runs;
+static struct reserve reserve; /* in pages */
 
 _Static_assert(sizeof(struct run_map) <= UNIT_SIZE - HEADER_SIZE * UNITS, "the map fits in unit 0");
 
@@ -121,7 +123,7 @@ static bool new_segment(void)
         atomic_store_explicit(&segment_unit(s, i)->owner, OWNER_RUN, memory_order_relaxed);
         if (dirty >> i & 1) {
             bitmap_set_range(map->dirty, i * UNIT_PAGES, (i + 1) * UNIT_PAGES);
-            dirty_pages += UNIT_PAGES;
+            reserve_add(&reserve, UNIT_PAGES);
         }
     }
     add_hole(map, FIRST_PAGE, PAGES);
@@ -148,7 +150,7 @@ static void give_back(struct segment *s)
         dirty |= (uint64_t)bitmap_any(map->dirty, i * UNIT_PAGES, (i + 1) * UNIT_PAGES) << i;
     }
     for (size_t w = 0; w < PAGES / 64; w++) {
-        dirty_pages -= count_bits(map->dirty[w]);
+        reserve_take(&reserve, count_bits(map->dirty[w]), 0);
     }
     memset(map, 0, sizeof *map);
     segment_give(s, dirty);
@@ -159,47 +161,48 @@ static void give_back(struct segment *s)
 /* Takes pages out of a hole; true when any of them may not be zero. */
 static bool use_pages(struct run_map *map, size_t from, size_t to)
 {
-    uint64_t any = 0;
+    size_t taken = 0;
     for (size_t w = from / 64; w * 64 < to; w++) {
         uint64_t dirty = map->dirty[w] & bitmap_word_mask(w, from, to);
         if (dirty) {
-            dirty_pages -= count_bits(dirty);
+            taken += count_bits(dirty);
             map->dirty[w] &= ~dirty;
-            any |= dirty;
         }
     }
+    reserve_take(&reserve, taken, to - from - taken);
     used_pages += to - from;
-    return any;
+    return taken != 0;
 }
 
-static size_t purge(struct hole *h)
+/* Returns how many pages are not dirty any more. */
+static size_t purge(struct hole *h, size_t *bytes)
 {
     struct run_map *map = map_of(h);
-    size_t start = hole_start(h), end = start + map->hole[start], bytes = 0;
+    size_t start = hole_start(h), end = start + map->hole[start], purged = 0;
     for (size_t from = bitmap_next_set(map->dirty, start, end); from < end;) {
         size_t to = bitmap_next_clear(map->dirty, from, end);
         size_t covered = os_purge((char *)segment_of(h) + from * RUN_PAGE, (to - from) * RUN_PAGE);
-        bytes += covered;
+        *bytes += covered;
         /* With larger pages than RUN_PAGE the ends of the range stay as they were. */
         if (covered == (to - from) * RUN_PAGE) {
             bitmap_clear_range(map->dirty, from, to);
-            dirty_pages -= to - from;
+            purged += to - from;
         }
         from = bitmap_next_set(map->dirty, to, end);
     }
-    return bytes;
+    return purged;
 }
 
-/* Purges the longest holes first, until no more than `most` pages are dirty. */
-static size_t purge_down_to(size_t most)
+/* Purges so many pages or some more, the longest holes first. */
+static size_t purge_pages(size_t pages, size_t *bytes)
 {
-    size_t bytes = 0;
+    size_t purged = 0;
     for (unsigned l = HOLE_LEVELS; l-- > 0;) {
-        for (struct hole *h = level[l]; h && dirty_pages > most; h = h->next) {
-            bytes += purge(h);
+        for (struct hole *h = level[l]; h && purged < pages; h = h->next) {
+            purged += purge(h, bytes);
         }
     }
-    return bytes;
+    return purged;
 }
 
 /* Pages that may stay resident though free: two of the longest runs, so that one that comes and goes keeps its pages, and
@@ -209,7 +212,7 @@ static size_t dirty_bound(void) { return 2 * RUN_MAX / RUN_PAGE + used_pages / 8
 static void free_pages(struct run_map *map, size_t from, size_t to)
 {
     bitmap_set_range(map->dirty, from, to);
-    dirty_pages += to - from;
+    reserve_add(&reserve, to - from);
     used_pages -= to - from;
     if (map->hole[from - 1]) {
         size_t before = map->hole[from - 1];
@@ -229,9 +232,9 @@ static void free_pages(struct run_map *map, size_t from, size_t to)
         }
         empty = segment_of(map);
     }
-    /* Down to half the bound, so that the next runs cost nothing again. */
-    if (unlikely(dirty_pages > dirty_bound())) {
-        purge_down_to(dirty_bound() / 2);
+    size_t excess = reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2), bytes = 0;
+    if (unlikely(excess)) {
+        reserve_purged(&reserve, purge_pages(excess, &bytes));
     }
 }
 
@@ -338,7 +341,8 @@ size_t runs_trim(void)
         give_back(empty);
         empty = NULL;
     }
-    size_t bytes = purge_down_to(0);
+    size_t bytes = 0;
+    reserve_emptied(&reserve, purge_pages(SIZE_MAX, &bytes));
     os_unlock(&lock);
     return bytes;
 }
@@ -397,7 +401,7 @@ bool runs_check(void)
             check_segment(s, &used, &dirty, &runs);
         }
     }
-    CHECK(used == used_pages && dirty == dirty_pages && runs == used_runs, "page runs", &used_pages);
+    CHECK(used == used_pages && dirty == reserve.dirty && runs == used_runs, "page runs", &used_pages);
     os_unlock(&lock);
     return true;
 }

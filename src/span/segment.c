@@ -4,8 +4,8 @@
  * sparse ones run empty and whole segments become free for page runs. (Hunter et al., "Beyond malloc efficiency to
  * fleet efficiency", OSDI 2021, place by fullness at the grain of huge pages.)
  *
- * Free units stay resident up to a bound; beyond it they are purged down to half of it. A list search is one bit scan; every
- * call is O(1) but for the purge.
+ * Free units stay resident as the reserve says (span/reserve.h). A list search is one bit scan; every call is O(1) but for
+ * the purge.
  */
 #include "span/segment.h"
 
@@ -13,14 +13,15 @@
 #include "os/fault.h"
 #include "os/memory.h"
 #include "span/map.h"
+#include "span/reserve.h"
 
 static struct os_lock lock;
 static struct segment *by_free[UNITS]; /* by_free[n]: segments of n free units, n >= 1 */
 static uint64_t by_free_map;           /* bit n: by_free[n] is not empty */
 static _Atomic(struct segment *) newest;
-static size_t count;       /* segments */
-static size_t used_units;  /* taken, singly or with a whole segment */
-static size_t dirty_units; /* free, perhaps resident */
+static size_t count;      /* segments */
+static size_t used_units; /* taken, singly or with a whole segment */
+static struct reserve reserve;
 
 /* Units that may stay resident though free: 1 MiB, and an eighth of what is in use. */
 static size_t dirty_bound(void) { return 16 + used_units / 8; }
@@ -87,22 +88,21 @@ struct unit *unit_take(void)
     uint64_t wanted = s->free & s->dirty ? s->free & s->dirty : s->free;
     unsigned i = lowest_bit(wanted);
     uint64_t bit = (uint64_t)1 << i;
-    if (s->dirty & bit) {
-        s->dirty &= ~bit;
-        dirty_units--;
-    }
+    bool dirty = s->dirty & bit;
+    s->dirty &= ~bit;
+    reserve_take(&reserve, dirty, !dirty);
     set_free(s, s->free & ~bit);
     used_units++;
     os_unlock(&lock);
     return segment_unit(s, i);
 }
 
-/* Purges the dirty units among `units`, neighbours in one call. What the system will not purge (locked memory) stays
- * dirty. */
-static size_t purge(struct segment *s, uint64_t units)
+/* Purges the dirty units of a segment, neighbours in one call. What the system will not purge (locked memory) stays
+ * dirty. Returns how many are not any more. */
+static size_t purge(struct segment *s, size_t *bytes)
 {
-    size_t bytes = 0;
-    units &= s->dirty;
+    size_t purged = 0;
+    uint64_t units = s->dirty;
     for (unsigned i = 1; i < UNITS; i++) {
         unsigned from = i;
         while (i < UNITS && (units >> i & 1)) {
@@ -112,22 +112,23 @@ static size_t purge(struct segment *s, uint64_t units)
         for (unsigned u = from; covered != 0 && u < i; u++) {
             segment_unit(s, u)->touched = 0;
             s->dirty &= ~((uint64_t)1 << u);
-            dirty_units--;
+            purged++;
         }
-        bytes += covered;
+        *bytes += covered;
     }
-    return bytes;
+    return purged;
 }
 
-/* Purges down to half the bound once it is passed, so that the next units cost nothing again. */
 static void keep_bound(void)
 {
-    if (dirty_units <= dirty_bound()) {
+    size_t excess = reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2), purged = 0, bytes = 0;
+    if (likely(excess == 0)) {
         return;
     }
-    for (struct segment *s = newest; s && dirty_units > dirty_bound() / 2; s = s->older) {
-        purge(s, s->free);
+    for (struct segment *s = newest; s && purged < excess; s = s->older) {
+        purged += purge(s, &bytes);
     }
+    reserve_purged(&reserve, purged);
 }
 
 void unit_give(struct unit *unit)
@@ -138,7 +139,7 @@ void unit_give(struct unit *unit)
     atomic_store_explicit(&unit->owner, OWNER_FREE, memory_order_relaxed);
     used_units--;
     s->dirty |= bit;
-    dirty_units++;
+    reserve_add(&reserve, 1);
     set_free(s, s->free | bit);
     keep_bound();
     os_unlock(&lock);
@@ -150,7 +151,8 @@ struct segment *segment_take(uint64_t *dirty)
     struct segment *s = by_free[UNITS - 1] ? by_free[UNITS - 1] : segment_map();
     if (s) {
         *dirty = s->dirty;
-        dirty_units -= count_bits(s->dirty);
+        unsigned taken = count_bits(s->dirty);
+        reserve_take(&reserve, taken, UNITS - 1 - taken);
         s->dirty = 0;
         set_free(s, 0);
         used_units += UNITS - 1;
@@ -170,7 +172,7 @@ void segment_give(struct segment *s, uint64_t dirty)
     }
     used_units -= UNITS - 1;
     s->dirty = dirty;
-    dirty_units += count_bits(dirty);
+    reserve_add(&reserve, count_bits(dirty));
     set_free(s, ALL_UNITS);
     keep_bound();
     os_unlock(&lock);
@@ -178,11 +180,12 @@ void segment_give(struct segment *s, uint64_t dirty)
 
 size_t segments_trim(void)
 {
-    size_t bytes = 0;
+    size_t bytes = 0, purged = 0;
     os_lock(&lock);
     for (struct segment *s = newest; s; s = s->older) {
-        bytes += purge(s, s->free);
+        purged += purge(s, &bytes);
     }
+    reserve_emptied(&reserve, purged);
     os_unlock(&lock);
     return bytes;
 }
@@ -210,7 +213,7 @@ bool segments_check(void)
             CHECK(!s->next || s->next->prev == s, "segment", s);
         }
     }
-    CHECK(segments == count && dirty == dirty_units && used == used_units, "segment pool", &count);
+    CHECK(segments == count && dirty == reserve.dirty && used == used_units, "segment pool", &count);
     os_unlock(&lock);
     return true;
 }

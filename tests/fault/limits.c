@@ -91,6 +91,7 @@ static pthread_barrier_t barrier;
 static void *hoard_beside_others(void *arg)
 {
     size_t size = (uintptr_t)arg;
+    pthread_barrier_wait(&barrier); /* a stack for each has been had */
     for (unsigned round = 0; round < test_scale(); round++) {
         struct link *chain = NULL;
         hoard(&chain, size);

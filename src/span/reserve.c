@@ -1,0 +1,46 @@
+/* span/reserve.c - see span/reserve.h. */
+#include "span/reserve.h"
+
+#include "base/bits.h"
+#include "os/process.h"
+
+enum { WINDOW = 1000, REGRET = 10000 }; /* milliseconds */
+
+void reserve_take(struct reserve *r, size_t dirty, size_t clean)
+{
+    r->dirty -= dirty;
+    r->least = size_min(r->least, r->dirty);
+    if (unlikely(clean && r->purged)) {
+        size_t back = size_min(clean, r->purged);
+        bool recent = os_milliseconds() - r->purged_at < REGRET;
+        r->kept += recent ? back : 0;
+        r->purged = recent ? r->purged - back : 0;
+    }
+}
+
+size_t reserve_excess(struct reserve *r, size_t bound, size_t slack)
+{
+    if (likely(r->dirty <= bound)) {
+        return 0;
+    }
+    uint64_t now = os_milliseconds();
+    if (now - r->window >= WINDOW) {
+        r->kept -= size_min(r->kept, r->least > bound - slack ? r->least - (bound - slack) : 0);
+        r->least = r->dirty;
+        r->window = now;
+    }
+    return r->dirty > bound + r->kept ? r->dirty - (bound - slack + r->kept) : 0;
+}
+
+void reserve_purged(struct reserve *r, size_t count)
+{
+    reserve_take(r, count, 0);
+    r->purged += count;
+    r->purged_at = os_milliseconds();
+}
+
+void reserve_emptied(struct reserve *r, size_t count)
+{
+    reserve_take(r, count, 0);
+    r->kept = r->purged = 0;
+}

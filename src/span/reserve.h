@@ -1,0 +1,40 @@
+/* span/reserve.h - how much free memory of a pool may stay resident: purge what drops, keep what comes back.
+ *
+ *   |<---------------------- free, perhaps resident: dirty ---------------------->|
+ *   |<-- bound: the pool's own, by what is in use -->|<-- kept: by experience ---->| beyond: purged
+ *
+ * A pool begins with its bound only, so memory that a program no longer needs goes back as it is freed. When memory is
+ * taken that was purged in the last seconds, that was too early: as much is kept from then on, so a program that swings
+ * pays for a swing or two. What lay unneeded for a whole window of a second is not kept any longer. Counts in the pool's
+ * own measure; its lock guards the record. (What is needed in a window: tcmalloc's subrelease by recent demand; learning
+ * from regret, as adaptive replacement does with its ghosts.)
+ */
+#ifndef SPAN_RESERVE_H
+#define SPAN_RESERVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct reserve {
+    size_t dirty;               /* free, perhaps resident */
+    size_t kept;                /* what may stay above the pool's bound */
+    size_t least;               /* the least that `dirty` has been in this window: nobody needed it */
+    size_t purged;              /* in the last seconds, and not taken since */
+    uint64_t purged_at, window; /* in milliseconds: when that was, and when this window began */
+};
+
+/* Came free; perhaps resident. */
+static inline void reserve_add(struct reserve *r, size_t count) { r->dirty += count; }
+
+/* Were taken: so many that may have been resident, and so many that were not. */
+void reserve_take(struct reserve *r, size_t dirty, size_t clean);
+
+/* How many dirty ones to purge now, given the pool's own bound: none, or down to `slack` below what may stay, so that the
+ * next that come free cost nothing again. */
+size_t reserve_excess(struct reserve *r, size_t bound, size_t slack);
+
+/* Were purged, as too many; or because all were to go, which begins experience anew. */
+void reserve_purged(struct reserve *r, size_t count);
+void reserve_emptied(struct reserve *r, size_t count);
+
+#endif
