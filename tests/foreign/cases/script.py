@@ -66,7 +66,7 @@ def _(t):
 @case("node-long", programs="node", timeout=900)
 def _(t):
     """the same, fifty times the work, in a small old space"""
-    t.run("node", "--max-old-space-size=200", PROGRAMS / "churn.js", 200)
+    t.run("node", "--max-old-space-size=500", PROGRAMS / "churn.js", 200)
 
 
 @case("php", programs="php", quick=True)
