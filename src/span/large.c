@@ -2,8 +2,9 @@
  *
  * Freed mappings are kept, at most KEPT_BLOCKS: an eighth of what is live, the largest block freed so far, of up to
  * 32 MiB, and what experience adds (span/reserve.h). Within that the oldest goes first. A block is made of the kept mapping
- * that fits best: of a longer one the end is cut off and kept; a shorter one grows, where it stands or by moving its pages
- * in the kernel's tables. A page that is there costs a tenth of one that must be faulted in and zeroed.
+ * that fits best: of a longer one the ends stay, and grow together with their neighbours as these are freed; a shorter one
+ * grows, where it stands or by moving its pages in the kernel's tables. A page that is there costs a tenth of one that must
+ * be faulted in and zeroed.
  */
 #include "span/large.h"
 
@@ -26,7 +27,7 @@ struct large {
     struct large *next, *prev; /* on the list of all; or of unused records, by next */
 };
 
-#define KEPT_BLOCKS   16
+#define KEPT_BLOCKS   32
 #define KEPT_LEAST    (256 * KIB) /* a shorter rest is not worth its place */
 #define KEPT_ONE_MOST (32 * MIB)
 
@@ -103,18 +104,37 @@ static size_t unmap_all(const struct outgoing *out)
     return bytes;
 }
 
+/* The longest that a kept mapping may be, and all of them together. */
+static size_t kept_bound(void) { return largest_freed + total_bytes / 8; }
+
+/* Takes a kept neighbour of k into it. */
+static bool kept_join(struct kept *k)
+{
+    for (size_t i = 0; i < kept_count; i++) {
+        bool before = kept[i].at + kept[i].length == k->at, after = k->at + k->length == kept[i].at;
+        if ((before || after) && k->length + kept[i].length <= kept_bound() + reserve.kept) {
+            struct kept other = kept_remove(i);
+            k->at = before ? other.at : k->at;
+            k->length += other.length;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Keeps a mapping, or sends it back, or those that it takes the place of. */
 static void keep(struct kept k, struct outgoing *out)
 {
-    size_t bound = largest_freed + total_bytes / 8;
     reserve_add(&reserve, k.length);
-    size_t excess = reserve_excess(&reserve, bound, 0), purged = 0;
-    if (k.length > bound + reserve.kept) {
+    size_t excess = reserve_excess(&reserve, kept_bound(), 0), purged = 0;
+    if (k.length < KEPT_LEAST || k.length > kept_bound() + reserve.kept) {
         out->mapping[out->count++] = k;
         reserve_purged(&reserve, k.length);
         return;
     }
-    while (kept_count == KEPT_BLOCKS || purged < excess) {
+    while (kept_join(&k)) {
+    }
+    while (kept_count == KEPT_BLOCKS || (purged < excess && kept_count > 0)) {
         struct kept oldest = kept_remove(0);
         out->mapping[out->count++] = oldest;
         purged += oldest.length;
@@ -139,27 +159,35 @@ size_t large_trim(void)
 
 /* -- blocks -- */
 
-/* Makes a kept mapping begin at `align` and be `length` long; NULL when that does not go, and then it is gone. */
-static void *reshape(struct kept k, size_t length, size_t align)
+/* Keeps an end of a mapping. */
+static void keep_rest(char *from, char *to)
 {
-    bool stays = ((uintptr_t)k.at & (align - 1)) == 0;
-    if (k.length > length) {
-        struct kept rest = {k.at + length, k.length - length};
-        struct outgoing out = {.count = 0};
-        k.length = length;
-        if (rest.length >= KEPT_LEAST) {
-            os_lock(&lock);
-            keep(rest, &out);
-            os_unlock(&lock);
-        } else {
-            out.mapping[out.count++] = rest;
-        }
+    struct outgoing out = {.count = 0};
+    if (from < to) {
+        os_lock(&lock);
+        keep((struct kept){from, (size_t)(to - from)}, &out);
+        os_unlock(&lock);
         unmap_all(&out);
     }
-    if (stays && os_resize(k.at, k.length, length)) {
-        return k.at;
+}
+
+/* Makes a block of a mapping that was kept; NULL when that does not go, and then it is gone. */
+static void *reshape(struct kept k, size_t length, size_t align)
+{
+    char *end = k.at + k.length, *at = (char *)align_up((uintptr_t)k.at, align);
+    if (at + length <= end) {
+        keep_rest(k.at, at);
+        keep_rest(at + length, end);
+        return at;
     }
-    void *at = os_map_aligned(length, align);
+    if (k.length > length) {
+        keep_rest(k.at + length, end);
+        k.length = length;
+    }
+    if (at == k.at && os_resize(k.at, k.length, length)) {
+        return at;
+    }
+    at = os_map_aligned(length, align);
     if (at && os_move(k.at, k.length, at, length)) {
         return at;
     }
@@ -167,27 +195,20 @@ static void *reshape(struct kept k, size_t length, size_t align)
     return NULL;
 }
 
-/* Address space of at least *length bytes; *length becomes what it is. */
-static void *take(size_t *length, size_t align, bool *zeroed)
+static void *take(size_t length, size_t align, bool *zeroed)
 {
     os_lock(&lock);
-    size_t best = kept_best(*length);
+    size_t best = kept_best(length);
     struct kept k = best < kept_count ? kept_remove(best) : (struct kept){NULL, 0};
-    reserve_take(&reserve, k.length, *length - size_min(k.length, *length));
+    reserve_take(&reserve, k.length, length - size_min(k.length, length));
     os_unlock(&lock);
-    *zeroed = false;
-    if (k.at && k.length >= *length && k.length - *length <= *length / 8 && ((uintptr_t)k.at & (align - 1)) == 0) {
-        *length = k.length;
-        return k.at;
+    void *at = k.at ? reshape(k, length, align) : NULL;
+    *zeroed = !at;
+    if (!at) {
+        at = os_map_aligned(length, align);
     }
-    void *at = k.at ? reshape(k, *length, align) : NULL;
-    if (at) {
-        return at;
-    }
-    *zeroed = true;
-    at = os_map_aligned(*length, align);
     if (!at && large_trim() > 0) {
-        at = os_map_aligned(*length, align);
+        at = os_map_aligned(length, align);
     }
     return at;
 }
@@ -199,7 +220,7 @@ void *large_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
-    void *at = take(&length, size_max(align, SEGMENT_SIZE), zeroed);
+    void *at = take(length, size_max(align, SEGMENT_SIZE), zeroed);
     if (!at) {
         errno = ENOMEM;
         return NULL;
