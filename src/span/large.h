@@ -1,8 +1,8 @@
 /* span/large.h - blocks with a mapping of their own: above 2 MiB, or aligned beyond what a run can be.
  *
  * They begin at a multiple of 4 MiB, where no other block does: one test of an address tells them (and NULL) from all
- * others. They are exact to a page, grow in place or move by mremap without copying, and go back to the system when
- * freed.
+ * others. They are exact to a page and grow in place or move by mremap without copying. Freed, their pages serve the next
+ * one or go back to the system.
  */
 #ifndef SPAN_LARGE_H
 #define SPAN_LARGE_H
