@@ -1,8 +1,9 @@
-/* heap/classes.h - size classes: eight a doubling, so at most an eighth of a block is padding (a sixteenth on average).
+/* heap/classes.h - size classes: every 16 bytes to 1 KiB, then eight a doubling. So at most 15 bytes of a small block are
+ * padding, and at most an eighth of a middle one (a sixteenth on average).
  *
- *   class     0 .. 15     16 .. 23    24 .. 31     32 .. 39       ...      64 .. 71
- *   bytes    16 .. 256   288 .. 512  576 .. 1024  1152 .. 2048    ...   18432 .. 32768
- *   step        16          32          64           128          ...        2048
+ *   class     0 .. 63     64 .. 71       72 .. 79    ...      96 .. 103
+ *   bytes    16 .. 1024   1152 .. 2048   2304 .. 4096  ...   18432 .. 32768
+ *   step        16          128            256       ...        2048
  */
 #ifndef HEAP_CLASSES_H
 #define HEAP_CLASSES_H
@@ -14,27 +15,27 @@
 #define SMALL_MAX     1024  /* a thread has a list for each 16 bytes up to here */
 #define SLAB_MAX      32768 /* and one for each class up to here; beyond, page runs */
 #define LISTS         (SMALL_MAX / 16 + 1)
-#define SMALL_CLASSES 32
+#define SMALL_CLASSES 64
 #define MID_CLASSES   40
 #define CLASSES       (SMALL_CLASSES + MID_CLASSES)
 
 /* The class of a size of 1 to SLAB_MAX bytes. */
 static inline unsigned class_of_size(size_t size)
 {
-    if (size <= 256) {
+    if (size <= SMALL_MAX) {
         return (unsigned)((size - 1) / 16);
     }
-    unsigned doubling = log2_floor(size - 1); /* 8 .. 14 */
-    return 16 + (doubling - 8) * 8 + (unsigned)((size - 1) >> (doubling - 3) & 7);
+    unsigned doubling = log2_floor(size - 1); /* 10 .. 14 */
+    return SMALL_CLASSES + (doubling - 10) * 8 + (unsigned)((size - 1) >> (doubling - 3) & 7);
 }
 
 static inline size_t class_size(unsigned c)
 {
-    if (c < 16) {
+    if (c < SMALL_CLASSES) {
         return (c + 1) * (size_t)16;
     }
-    unsigned doubling = 8 + (c - 16) / 8;
-    return (size_t)(9 + (c - 16) % 8) << (doubling - 3);
+    unsigned doubling = 10 + (c - SMALL_CLASSES) / 8;
+    return (size_t)(9 + (c - SMALL_CLASSES) % 8) << (doubling - 3);
 }
 
 /* The smallest class of at least `size` whose blocks are aligned to `align` (a power of two of at most SLAB_MAX),

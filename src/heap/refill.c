@@ -1,12 +1,13 @@
 /* heap/refill.c - from slabs to lists and back.
  *
  * A class hands out its current slab: first what its owner freed, then what others freed, then fresh slots. When it has
- * nothing left the fullest slab with room takes its place, so that sparse ones run empty and go back; with none, a new
- * one.
+ * little to give the fullest slab with room takes its place, so that sparse ones run empty and go back, and no fresh page is
+ * touched while free slots lie elsewhere; with none, a new one.
  *
- * A slab leaves the full list once a sixteenth of it is free: a refill is then worth its cost. `trip`
- * counts down to the next change of list, so the owner's free does no accounting. (The lists by occupancy: tcmalloc's
- * central free list; the countdown: snmalloc's `needed`.)
+ * A slab leaves the full list once a sixteenth of it is free: a refill is then worth its cost. From there on its owner's
+ * frees are counted only when it is looked at, or when the last of its blocks comes back: `trip` counts down to that. So the
+ * list that a slab is on says how full it was, and picking moves it down first when it is not so any more. (The lists by
+ * occupancy: tcmalloc's central free list; the countdown: snmalloc's `needed`.)
  */
 #include <errno.h>
 
@@ -54,6 +55,8 @@ static void enlist(struct heap_class *class, struct slab *s, unsigned level)
  * often and everything takes 1.2 times as long; at a quarter, 4 % more memory is held (docs/experiments.md, 8). */
 static unsigned wake_at(const struct slab *s) { return slab_nslots(s) < 16 ? 1 : slab_nslots(s) / 16u; }
 
+static unsigned occupancy(const struct slab *s) { return s->used * LEVELS / slab_nslots(s); }
+
 static void release(struct slab *s)
 {
     slab_done(s);
@@ -73,32 +76,36 @@ void heap_settle(struct heap *h, struct slab *s)
         release(s);
         return;
     }
-    unsigned nslots = slab_nslots(s), free = nslots - s->used;
-    if (s->level == LEVEL_FULL && free < wake_at(s)) {
-        slab_arm(s, wake_at(s) - free);
-        return;
-    }
-    unsigned level = s->used * LEVELS / nslots;
-    if (level != s->level) {
+    if (s->level == LEVEL_FULL) {
+        unsigned free = slab_nslots(s) - s->used;
+        if (free < wake_at(s)) {
+            slab_arm(s, wake_at(s) - free);
+            return;
+        }
         unlist(class, s);
-        enlist(class, s, level);
+        enlist(class, s, occupancy(s));
     }
-    /* Most slots that may be in use on the level below. */
-    unsigned below = level == 0 ? 0 : (level * nslots + LEVELS - 1) / LEVELS - 1;
-    slab_arm(s, s->used - below);
+    slab_arm(s, s->used);
 }
 
 /* -- refill -- */
 
-static struct slab *fullest_with_room(struct heap_class *class)
+static bool any_with_room(const struct heap_class *class) { return (class->occupied & ((1u << LEVELS) - 1)) != 0; }
+
+/* The fullest slab with room, off its list; NULL when there is none. */
+static struct slab *fullest_with_room(struct heap *h, struct heap_class *class)
 {
-    uint32_t levels = class->occupied & ((1u << LEVELS) - 1);
-    if (!levels) {
-        return NULL;
+    while (any_with_room(class)) {
+        struct slab *s = class->list[log2_floor(class->occupied & ((1u << LEVELS) - 1))];
+        unlist(class, s);
+        heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
+        if (occupancy(s) >= s->level) {
+            return s;
+        }
+        enlist(class, s, occupancy(s));
+        slab_arm(s, s->used);
     }
-    struct slab *s = class->list[log2_floor(levels)];
-    unlist(class, s);
-    return s;
+    return NULL;
 }
 
 /* Puts the current slab of a class on a list, or gives it back when nothing of it is out. */
@@ -120,11 +127,12 @@ static bool replace_current(struct heap *h, unsigned c)
     }
     /* What others have freed comes first: it may have made room in any slab. */
     remote_drain(h);
-    struct slab *s = fullest_with_room(class);
+    struct slab *s = fullest_with_room(h, class);
     if (!s) {
-        struct unit *unit = unit_take();
+        bool first = !class->occupied; /* of its class: perhaps a few blocks are all that is wanted */
+        struct unit *unit = unit_take(first);
         if (!unit && big_give_up() > 0) {
-            unit = unit_take();
+            unit = unit_take(first);
         }
         if (!unit) {
             return false;
@@ -136,20 +144,30 @@ static bool replace_current(struct heap *h, unsigned c)
     return true;
 }
 
+/* Whether another slab than the current one has free slots, by what others have freed at the latest. */
+static bool room_elsewhere(struct heap *h, const struct heap_class *class)
+{
+    remote_drain(h);
+    return any_with_room(class);
+}
+
 struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool *zeroed)
 {
     struct heap_class *class = &h->classes[c];
-    for (;;) {
+    for (bool looked = false;; looked = true) {
         struct slab *s = class->current;
         if (s) {
-            unsigned frees = slab_sync(s);
-            struct batch batch = slab_take_batch(s);
-            slab_arm(s, TRIP_NEVER);
-            heap_count(h, ((ptrdiff_t)batch.count - (ptrdiff_t)frees) * (ptrdiff_t)slab_stride(s));
-            if (likely(batch.count)) {
-                *list = batch.first->next;
-                *zeroed = batch.zeroed;
-                return batch.first;
+            heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
+            /* A batch of a few is not worth a refill: what comes back to this slab is taken when it is more. */
+            if (looked || s->nlocal + s->nmarked >= wake_at(s) || !room_elsewhere(h, class)) {
+                struct batch batch = slab_take_batch(s);
+                slab_arm(s, TRIP_NEVER);
+                if (likely(batch.count)) {
+                    heap_count(h, (ptrdiff_t)(batch.count * slab_stride(s)));
+                    *list = batch.first->next;
+                    *zeroed = batch.zeroed;
+                    return batch.first;
+                }
             }
         }
         if (!replace_current(h, c)) {

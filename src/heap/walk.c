@@ -11,26 +11,19 @@
 #include "span/map.h"
 #include "span/run.h"
 
-/* The lists of a front that may hold blocks of class c: [*from, *to). */
-static void lists_of_class(unsigned c, unsigned *from, unsigned *to)
-{
-    *from = c == 0 ? 0 : (unsigned)(class_size(c - 1) / 16) + 1;
-    *to = (unsigned)(class_size(c) / 16) + 1;
-}
-
+/* List i + 1 of a front holds blocks of class i, and list 0 is for malloc(0), which class 0 serves. */
 static void unmark_at_hand(const struct heap *h, const struct slab *s, uint64_t *map)
 {
-    unsigned c = s->klass, from, to;
+    unsigned c = s->klass;
     if (c >= SMALL_CLASSES) {
         slab_follow(s, h->mid[c - SMALL_CLASSES], map);
         return;
     }
-    if (!h->front) {
-        return;
-    }
-    lists_of_class(c, &from, &to);
-    for (unsigned i = from; i < to; i++) {
-        slab_follow(s, h->front->list[i], map);
+    if (h->front) {
+        slab_follow(s, h->front->list[c + 1], map);
+        if (c == 0) {
+            slab_follow(s, h->front->list[0], map);
+        }
     }
 }
 

@@ -17,6 +17,7 @@
 #define SPAN_SEGMENT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -97,8 +98,9 @@ static inline uint64_t *unit_free_bits(const struct unit *unit)
     return (uint64_t *)unit_remote_bits(unit) + BITMAP_WORDS;
 }
 
-/* A free unit of the fullest segment that has one, or NULL with ENOMEM. Its bytes from unit->touched on are zero. */
-struct unit *unit_take(void);
+/* A free unit, or NULL with ENOMEM. Its bytes from unit->touched on are zero. `clean`: for a taker who will hardly use all of
+ * it, preferably one of which nothing is resident; the others are left to who will. */
+struct unit *unit_take(bool clean);
 
 /* Gives a unit back; both bitmaps are zero. It may stay resident for the next taker, within a bound. */
 void unit_give(struct unit *unit);
