@@ -1,9 +1,8 @@
 /* span/segment.c - the pool of units.
  *
- * Segments with a free unit hang on lists by how many they have, and whether any of those may be resident: dirty. A taker
- * gets a dirty unit while there is one, so nothing more becomes resident; of the fullest such segment, so that sparse ones
- * run empty and whole segments become free for page runs. (Hunter et al., "Beyond malloc efficiency to fleet efficiency",
- * OSDI 2021, place by fullness at the grain of huge pages.)
+ * Segments with a free unit hang on lists by how many they have. A taker gets a unit of the fullest segment, so that
+ * sparse ones run empty and whole segments become free for page runs. (Hunter et al., "Beyond malloc efficiency to
+ * fleet efficiency", OSDI 2021, place by fullness at the grain of huge pages.)
  *
  * Free units stay resident as the reserve says (span/reserve.h). A list search is one bit scan; every call is O(1) but for
  * the purge.
@@ -17,10 +16,8 @@
 #include "span/reserve.h"
 
 static struct os_lock lock;
-static struct pool {
-    struct segment *by_free[UNITS]; /* by_free[n]: segments of n free units, n >= 1 */
-    uint64_t map;                   /* bit n: by_free[n] is not empty */
-} clean_pool, dirty_pool;           /* no free unit is dirty; some are */
+static struct segment *by_free[UNITS]; /* by_free[n]: segments of n free units, n >= 1 */
+static uint64_t by_free_map;           /* bit n: by_free[n] is not empty */
 static _Atomic(struct segment *) newest;
 static size_t count;      /* segments */
 static size_t used_units; /* taken, singly or with a whole segment */
@@ -29,40 +26,33 @@ static struct reserve reserve;
 /* Units that may stay resident though free: 1 MiB, and an eighth of what is in use. */
 static size_t dirty_bound(void) { return 16 + used_units / 8; }
 
-static struct pool *pool_of(const struct segment *s) { return s->dirty ? &dirty_pool : &clean_pool; }
-
 static void unlist(struct segment *s)
 {
-    struct pool *pool = pool_of(s);
     unsigned n = count_bits(s->free);
-    list_remove(&pool->by_free[n], s);
-    if (!pool->by_free[n]) {
-        pool->map &= ~((uint64_t)1 << n);
+    list_remove(&by_free[n], s);
+    if (!by_free[n]) {
+        by_free_map &= ~((uint64_t)1 << n);
     }
 }
 
 static void enlist(struct segment *s)
 {
-    struct pool *pool = pool_of(s);
     unsigned n = count_bits(s->free);
-    list_push(&pool->by_free[n], s);
-    pool->map |= (uint64_t)1 << n;
+    list_push(&by_free[n], s);
+    by_free_map |= (uint64_t)1 << n;
 }
 
-/* Changes which units are free, and which of those dirty, and the list with it. */
-static void set_free(struct segment *s, uint64_t free, uint64_t dirty)
+/* Changes which units are free, and the list with it. */
+static void set_free(struct segment *s, uint64_t free)
 {
     if (s->free) {
         unlist(s);
     }
     s->free = free;
-    s->dirty = dirty;
     if (free) {
         enlist(s);
     }
 }
-
-static struct segment *fullest(const struct pool *pool) { return pool->map ? pool->by_free[lowest_bit(pool->map)] : NULL; }
 
 #define ALL_UNITS (~(uint64_t)1)
 
@@ -83,26 +73,25 @@ static struct segment *segment_map(void)
     s->older = atomic_load_explicit(&newest, memory_order_relaxed);
     atomic_store_explicit(&newest, s, memory_order_release);
     count++;
-    set_free(s, ALL_UNITS, 0);
+    set_free(s, ALL_UNITS);
     return s;
 }
 
 struct unit *unit_take(bool clean)
 {
     os_lock(&lock);
-    struct segment *s = clean ? fullest(&clean_pool) : fullest(&dirty_pool);
-    s = s ? s : clean ? fullest(&dirty_pool) : fullest(&clean_pool);
-    s = s ? s : segment_map();
+    struct segment *s = by_free_map ? by_free[lowest_bit(by_free_map)] : segment_map();
     if (!s) {
         os_unlock(&lock);
         return NULL;
     }
-    uint64_t wanted = clean ? s->free & ~s->dirty : s->dirty;
+    uint64_t wanted = s->free & (clean ? ~s->dirty : s->dirty);
     unsigned i = lowest_bit(wanted ? wanted : s->free);
     uint64_t bit = (uint64_t)1 << i;
     bool dirty = s->dirty & bit;
+    s->dirty &= ~bit;
     reserve_take(&reserve, dirty, !dirty && !clean);
-    set_free(s, s->free & ~bit, s->dirty & ~bit);
+    set_free(s, s->free & ~bit);
     used_units++;
     os_unlock(&lock);
     return segment_unit(s, i);
@@ -113,10 +102,7 @@ struct unit *unit_take(bool clean)
 static size_t purge(struct segment *s, size_t *bytes)
 {
     size_t purged = 0;
-    uint64_t units = s->dirty, left = units;
-    if (!units) {
-        return 0;
-    }
+    uint64_t units = s->dirty;
     for (unsigned i = 1; i < UNITS; i++) {
         unsigned from = i;
         while (i < UNITS && (units >> i & 1)) {
@@ -125,12 +111,11 @@ static size_t purge(struct segment *s, size_t *bytes)
         size_t covered = i > from ? os_purge((char *)s + from * UNIT_SIZE, (i - from) * UNIT_SIZE) : 0;
         for (unsigned u = from; covered != 0 && u < i; u++) {
             segment_unit(s, u)->touched = 0;
-            left &= ~((uint64_t)1 << u);
+            s->dirty &= ~((uint64_t)1 << u);
             purged++;
         }
         *bytes += covered;
     }
-    set_free(s, s->free, left);
     return purged;
 }
 
@@ -153,8 +138,9 @@ void unit_give(struct unit *unit)
     os_lock(&lock);
     atomic_store_explicit(&unit->owner, OWNER_FREE, memory_order_relaxed);
     used_units--;
+    s->dirty |= bit;
     reserve_add(&reserve, 1);
-    set_free(s, s->free | bit, s->dirty | bit);
+    set_free(s, s->free | bit);
     keep_bound();
     os_unlock(&lock);
 }
@@ -162,14 +148,13 @@ void unit_give(struct unit *unit)
 struct segment *segment_take(uint64_t *dirty)
 {
     os_lock(&lock);
-    struct segment *s = dirty_pool.by_free[UNITS - 1];
-    s = s ? s : clean_pool.by_free[UNITS - 1];
-    s = s ? s : segment_map();
+    struct segment *s = by_free[UNITS - 1] ? by_free[UNITS - 1] : segment_map();
     if (s) {
         *dirty = s->dirty;
         unsigned taken = count_bits(s->dirty);
         reserve_take(&reserve, taken, UNITS - 1 - taken);
-        set_free(s, 0, 0);
+        s->dirty = 0;
+        set_free(s, 0);
         used_units += UNITS - 1;
     }
     os_unlock(&lock);
@@ -186,8 +171,9 @@ void segment_give(struct segment *s, uint64_t dirty)
         unit->touched = dirty >> i & 1 ? UNIT_SIZE / 16 : 0;
     }
     used_units -= UNITS - 1;
+    s->dirty = dirty;
     reserve_add(&reserve, count_bits(dirty));
-    set_free(s, ALL_UNITS, dirty);
+    set_free(s, ALL_UNITS);
     keep_bound();
     os_unlock(&lock);
 }
@@ -208,17 +194,6 @@ struct segment *segments_newest(void) { return atomic_load_explicit(&newest, mem
 
 size_t segments_count(void) { return count; }
 
-static void check_pool(const struct pool *pool)
-{
-    for (unsigned n = 1; n < UNITS; n++) {
-        CHECK((pool->by_free[n] != NULL) == (pool->map >> n & 1), "segment list", &pool->by_free[n]);
-        for (struct segment *s = pool->by_free[n]; s; s = s->next) {
-            CHECK(count_bits(s->free) == n && pool_of(s) == pool, "segment", s);
-            CHECK(!s->next || s->next->prev == s, "segment", s);
-        }
-    }
-}
-
 bool segments_check(void)
 {
     size_t dirty = 0, used = 0, segments = 0;
@@ -231,8 +206,13 @@ bool segments_check(void)
         dirty += count_bits(s->dirty);
         used += UNITS - 1 - count_bits(s->free);
     }
-    check_pool(&clean_pool);
-    check_pool(&dirty_pool);
+    for (unsigned n = 1; n < UNITS; n++) {
+        CHECK((by_free[n] != NULL) == (by_free_map >> n & 1), "segment list", &by_free[n]);
+        for (struct segment *s = by_free[n]; s; s = s->next) {
+            CHECK(count_bits(s->free) == n, "segment", s);
+            CHECK(!s->next || s->next->prev == s, "segment", s);
+        }
+    }
     CHECK(segments == count && dirty == reserve.dirty && used == used_units, "segment pool", &count);
     os_unlock(&lock);
     return true;
