@@ -43,7 +43,7 @@ static inline size_t class_size(unsigned c)
 static inline unsigned class_of_aligned(size_t size, size_t align)
 {
     unsigned c = class_of_size(size_max(size, align));
-    while (class_size(c) % align != 0) {
+    while ((class_size(c) & (align - 1)) != 0) {
         c++;
     }
     return c;
