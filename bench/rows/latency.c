@@ -3,10 +3,13 @@
  *   churn      one thread at its steady state, 10 000 blocks of many small sizes
  *   draining   one thread mallocs what another frees: the malloc takes in what comes back, the free is from afar
  *   purging    64 MiB of blocks up to 256 KiB made and then all freed, over and over: memory goes back to the system
+ *   marked     the same by a thread that has called allot_thread_latency, where the malloc knows that
  *   stealing   threads that live briefly and take over, one from the other, what the last one left, half of it freed
  */
-#include "latency.h"
+#include <stdbool.h>
+
 #include "crew.h"
+#include "latency.h"
 
 enum { SLOTS = 10000, PARCEL = 256, LEFT = 4000 };
 
@@ -71,6 +74,18 @@ static uint64_t purging(void)
     return sum;
 }
 
+extern bool allot_thread_latency(bool on) __attribute__((weak));
+
+static uint64_t marked(void)
+{
+    if (allot_thread_latency)
+        allot_thread_latency(true);
+    uint64_t sum = purging();
+    if (allot_thread_latency)
+        allot_thread_latency(false);
+    return sum;
+}
+
 static void *left[LEFT];
 
 static void *brief(void *argument)
@@ -109,7 +124,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         uint64_t (*run)(void);
-    } phases[] = {{"churn", churn}, {"draining", draining}, {"purging", purging}, {"stealing", stealing}};
+    } phases[] = {
+        {"churn", churn}, {"draining", draining}, {"purging", purging}, {"marked", marked}, {"stealing", stealing}};
     uint64_t sum = 0;
     count = number(argc, argv, 1);
     for (size_t i = 0; i < sizeof phases / sizeof *phases; i++) {

@@ -80,6 +80,13 @@ ALLOT_API bool allot_try_expand(void *p, size_t size);
  * comes by. Cost: one visit per slab. */
 ALLOT_API size_t allot_trim(void);
 
+/* Marks the calling thread as one that must not be kept waiting, or takes the mark away; returns whether it was marked. While
+ * it is, its calls of malloc, free and their kin never enter the kernel to give memory back, and walk no list further than 16
+ * steps. What it frees stays resident: the next thread without the mark that empties a slab, or frees a block of more than
+ * 32 KiB, gives back what is too much, and so does allot_trim. A marked thread may still enter
+ * the kernel to get memory, and wait while another thread holds a lock; when memory is out everything is tried. Cost: none. */
+ALLOT_API bool allot_thread_latency(bool on);
+
 /* Sets an option as ALLOT_OPTIONS=name=value would: 0, or -EINVAL (and one line on standard error) when there is no
  * such option or the value is not one of its values; the option keeps what it had. */
 ALLOT_API int allot_option(const char *name, const char *value);

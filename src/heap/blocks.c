@@ -50,6 +50,15 @@ void big_free(void *p)
         allot_fault("free of what is no live block", "address", p);
     }
     bytes_count(-(ptrdiff_t)bytes);
+    catch_up();
+}
+
+void heap_catch_up(void)
+{
+    atomic_store_explicit(&left_in_haste, false, memory_order_relaxed);
+    large_catch_up();
+    runs_catch_up();
+    segments_catch_up();
 }
 
 size_t big_give_up(void) { return large_trim() + runs_trim(); }

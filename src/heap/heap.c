@@ -139,10 +139,11 @@ static void thread_ends(void)
         return;
     }
     heap_flush_front(h);
-    remote_drain(h);
+    remote_drain(h, SIZE_MAX);
     heap_retire_current(h);
     front.heap = NULL;
     front.heap_id = 0;
+    in_haste = false;
     stats_lock(); /* a survey may be looking at what this thread has at hand */
     os_lock(&heaps_lock);
     h->front = NULL;
@@ -151,7 +152,7 @@ static void thread_ends(void)
     idle = h;
     set_state(h, HEAP_IDLE);
     /* Who published a free before it could see the heap idle has left it for us to take in. */
-    remote_drain(h);
+    remote_drain(h, SIZE_MAX);
     os_unlock(&heaps_lock);
     stats_unlock();
 }
@@ -218,7 +219,7 @@ void heap_collect_ownerless(struct heap *h)
     struct os_lock *lock = state == HEAP_SHARED ? &shared_lock : &heaps_lock;
     os_lock(lock);
     if (atomic_load_explicit(&h->state, memory_order_relaxed) == state) {
-        remote_drain(h);
+        remote_drain(h, drain_steps());
     }
     os_unlock(lock);
 }

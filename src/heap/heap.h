@@ -25,6 +25,7 @@
 #include "heap/classes.h"
 #include "os/lock.h"
 #include "slab/slab.h"
+#include "span/reserve.h"
 
 /* What a thread has at hand. All zero before its first allocation and after its end. */
 struct front {
@@ -67,6 +68,7 @@ struct heap {
     struct front *front;          /* its blocks at hand; NULL while idle */
     _Atomic uint64_t user;        /* a private heap's: the number of the thread that may use it */
     _Atomic(struct slab *) inbox; /* slabs with remote frees, by inbox_next */
+    struct slab *undrained;       /* such as were taken from there and have not been looked at yet, likewise */
     ptrdiff_t out, published;     /* sum of used * stride of its slabs; and what of it is in the process's total */
     uint64_t mid_zeroed;          /* as front.zeroed, for mid */
     struct heap *older;           /* the chain of all heaps */
@@ -148,8 +150,10 @@ static inline void heap_count(struct heap *h, ptrdiff_t bytes)
 
 /* Frees p, a slot of a slab that another heap owns. */
 void remote_free(void *p, struct slab *s);
-/* Takes in what others have freed: the owner, or who holds the heap's lock. */
-void remote_drain(struct heap *h);
+/* Takes in what others have freed, in at most so many slabs: the owner, or who holds the heap's lock. */
+void remote_drain(struct heap *h, size_t most);
+/* In how many slabs within malloc or free. */
+static inline size_t drain_steps(void) { return likely(!in_haste) ? SIZE_MAX : HASTE_STEPS; }
 /* Forgets the notices, for a heap about to release everything. */
 void remote_forget(struct heap *h);
 
@@ -198,6 +202,15 @@ static inline bool is_big(const void *p) { return begins_large(p) || slab_owner(
 
 /* Frees p, which is no slot. */
 void big_free(void *p);
+
+/* Gives back what threads in haste have left to others; where a thread gives something back itself. */
+void heap_catch_up(void) __attribute__((cold));
+static inline void catch_up(void)
+{
+    if (unlikely(atomic_load_explicit(&left_in_haste, memory_order_relaxed)) && !in_haste) {
+        heap_catch_up();
+    }
+}
 
 /* Memory is out: gives up what is kept for big blocks to come. Returns the bytes, 0 when there were none. */
 size_t big_give_up(void);

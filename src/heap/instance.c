@@ -19,6 +19,7 @@ const struct instance own_instance = {
     .walk = allot_walk,
     .check = allot_check,
     .fail_after = allot_fail_after,
+    .thread_latency = allot_thread_latency,
     .heap_init = allot_heap_init,
     .heap_alloc = allot_heap_alloc,
     .heap_aligned = allot_heap_aligned,

@@ -13,7 +13,7 @@
 #include <allot/malloc.h>
 
 /* Changes with the layout of segments, slabs and this table: copies of different numbers cannot share a process. */
-#define INSTANCE_ABI 1
+#define INSTANCE_ABI 2
 
 struct instance {
     unsigned abi;
@@ -33,6 +33,7 @@ struct instance {
     int (*walk)(int (*)(void *, size_t, void *), void *);
     bool (*check)(void);
     void (*fail_after)(long);
+    bool (*thread_latency)(bool);
     int (*heap_init)(struct allot_heap *, const struct allot_heap_opts *);
     void *(*heap_alloc)(struct allot_heap *, size_t);
     void *(*heap_aligned)(struct allot_heap *, size_t, size_t);

@@ -289,11 +289,22 @@ size_t allot_trim(void)
     struct heap *h = heap_of_thread();
     if (h) {
         heap_flush_front(h);
-        remote_drain(h);
+        remote_drain(h, SIZE_MAX);
         heap_retire_current(h);
     }
     size_t bytes = big_give_up();
     return bytes + segments_trim();
+}
+
+bool allot_thread_latency(bool on)
+{
+    const struct instance *first = instance_in_use();
+    if (unlikely(first)) {
+        return first->thread_latency(on);
+    }
+    bool was = in_haste;
+    in_haste = on;
+    return was;
 }
 
 void allot_fail_after(long n)

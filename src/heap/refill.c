@@ -74,6 +74,7 @@ void heap_settle(struct heap *h, struct slab *s)
     if (s->used == 0) {
         unlist(class, s);
         release(s);
+        catch_up();
         return;
     }
     if (s->level == LEVEL_FULL) {
@@ -92,14 +93,14 @@ void heap_settle(struct heap *h, struct slab *s)
 
 static bool any_with_room(const struct heap_class *class) { return (class->occupied & ((1u << LEVELS) - 1)) != 0; }
 
-/* The fullest slab with room, off its list; NULL when there is none. */
+/* The fullest slab with room, off its list; in haste, one of the fullest. NULL when there is none. */
 static struct slab *fullest_with_room(struct heap *h, struct heap_class *class)
 {
-    while (any_with_room(class)) {
+    for (size_t steps = 1; any_with_room(class); steps++) {
         struct slab *s = class->list[log2_floor(class->occupied & ((1u << LEVELS) - 1))];
         unlist(class, s);
         heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
-        if (occupancy(s) >= s->level) {
+        if (occupancy(s) >= s->level || (in_haste && steps == HASTE_STEPS)) {
             return s;
         }
         enlist(class, s, occupancy(s));
@@ -126,7 +127,7 @@ static bool replace_current(struct heap *h, unsigned c)
         retire_current(h, c);
     }
     /* What others have freed comes first: it may have made room in any slab. */
-    remote_drain(h);
+    remote_drain(h, drain_steps());
     struct slab *s = fullest_with_room(h, class);
     if (!s) {
         bool first = !class->occupied; /* of its class: perhaps a few blocks are all that is wanted */
@@ -147,7 +148,7 @@ static bool replace_current(struct heap *h, unsigned c)
 /* Whether another slab than the current one has free slots, by what others have freed at the latest. */
 static bool room_elsewhere(struct heap *h, const struct heap_class *class)
 {
-    remote_drain(h);
+    remote_drain(h, drain_steps());
     return any_with_room(class);
 }
 

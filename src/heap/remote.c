@@ -83,15 +83,25 @@ static void pass_on(struct slab *s)
     }
 }
 
-void remote_drain(struct heap *h)
+/* The next slab that was noticed, out of the inbox; which is emptied once for all of them. */
+static struct slab *next_noticed(struct heap *h, bool *emptied)
 {
-    if (atomic_load_explicit(&h->inbox, memory_order_seq_cst) == NULL) {
-        return;
+    if (!h->undrained && !*emptied && atomic_load_explicit(&h->inbox, memory_order_seq_cst)) {
+        h->undrained = atomic_exchange_explicit(&h->inbox, NULL, memory_order_seq_cst);
+        *emptied = true;
     }
-    struct slab *next;
-    for (struct slab *s = atomic_exchange_explicit(&h->inbox, NULL, memory_order_seq_cst); s; s = next) {
-        next = s->inbox_next;
+    struct slab *s = h->undrained;
+    if (s) {
+        h->undrained = s->inbox_next;
         atomic_exchange_explicit(&s->pending, 0, memory_order_seq_cst);
+    }
+    return s;
+}
+
+void remote_drain(struct heap *h, size_t most)
+{
+    bool emptied = false;
+    for (struct slab *s; most > 0 && (s = next_noticed(h, &emptied)); most--) {
         if (slab_owner(s) != h->id) {
             pass_on(s);
             continue;
@@ -103,10 +113,8 @@ void remote_drain(struct heap *h)
 
 void remote_forget(struct heap *h)
 {
-    struct slab *next;
-    for (struct slab *s = atomic_exchange_explicit(&h->inbox, NULL, memory_order_seq_cst); s; s = next) {
-        next = s->inbox_next;
-        atomic_exchange_explicit(&s->pending, 0, memory_order_seq_cst);
+    bool emptied = false;
+    for (struct slab *s; (s = next_noticed(h, &emptied));) {
         if (slab_owner(s) != h->id) {
             pass_on(s);
         }

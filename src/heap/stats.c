@@ -90,23 +90,13 @@ static void survey_all(struct survey *survey)
     }
 }
 
-static int add_resident(void *p, size_t bytes, uint32_t heap, void *arg)
-{
-    (void)heap;
-    *(size_t *)arg += os_resident(p, bytes);
-    return 0;
-}
-
 static size_t resident(void)
 {
     size_t bytes = 0;
     for (struct segment *segment = segments_newest(); segment; segment = segment->older) {
         bytes += os_resident(segment, SEGMENT_SIZE);
     }
-    large_lock();
-    large_walk(add_resident, &bytes);
-    large_unlock();
-    return bytes;
+    return bytes + large_resident();
 }
 
 void allot_stats(struct allot_stats *out)

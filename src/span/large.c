@@ -9,6 +9,7 @@
 #include "span/large.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
 #include "base/bits.h"
 #include "base/list.h"
@@ -94,12 +95,55 @@ struct outgoing {
     size_t count;
 };
 
+/* What threads in haste would have sent back: each mapping says at its start how long it is and which comes next. */
+static _Atomic(struct deferred *) deferred;
+static atomic_size_t deferred_bytes;
+struct deferred {
+    struct deferred *next;
+    size_t length;
+};
+
+static void defer(void *at, size_t length)
+{
+    struct deferred *d = at;
+    d->length = length;
+    atomic_fetch_add_explicit(&deferred_bytes, length, memory_order_relaxed);
+    reserve_leave();
+    d->next = atomic_load_explicit(&deferred, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&deferred, &d->next, d, memory_order_release, memory_order_relaxed)) {
+    }
+}
+
+size_t large_catch_up(void)
+{
+    size_t bytes = 0;
+    struct deferred *d = atomic_load_explicit(&deferred, memory_order_relaxed);
+    for (d = d ? atomic_exchange_explicit(&deferred, NULL, memory_order_acquire) : NULL; d;) {
+        struct deferred *next = d->next;
+        bytes += d->length;
+        os_unmap(d, d->length);
+        d = next;
+    }
+    atomic_fetch_sub_explicit(&deferred_bytes, bytes, memory_order_relaxed);
+    return bytes;
+}
+
+/* Sends a mapping back, or leaves that to another. */
+static void send_back(void *at, size_t length)
+{
+    if (unlikely(in_haste)) {
+        defer(at, length);
+    } else {
+        os_unmap(at, length);
+    }
+}
+
 static size_t unmap_all(const struct outgoing *out)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < out->count; i++) {
-        os_unmap(out->mapping[i].at, out->mapping[i].length);
         bytes += out->mapping[i].length;
+        send_back(out->mapping[i].at, out->mapping[i].length);
     }
     return bytes;
 }
@@ -127,7 +171,7 @@ static void keep(struct kept k, struct outgoing *out)
 {
     reserve_add(&reserve, k.length);
     size_t excess = reserve_excess(&reserve, kept_bound(), 0), purged = 0;
-    if (k.length < KEPT_LEAST || k.length > kept_bound() + reserve.kept) {
+    if (k.length < KEPT_LEAST || (k.length > kept_bound() + reserve.kept && !in_haste)) {
         out->mapping[out->count++] = k;
         reserve_purged(&reserve, k.length);
         return;
@@ -154,7 +198,7 @@ size_t large_trim(void)
     }
     reserve_emptied(&reserve, reserve.dirty);
     os_unlock(&lock);
-    return unmap_all(&out);
+    return unmap_all(&out) + large_catch_up();
 }
 
 /* -- blocks -- */
@@ -191,7 +235,7 @@ static void *reshape(struct kept k, size_t length, size_t align)
     if (at && os_move(k.at, k.length, at, length)) {
         return at;
     }
-    os_unmap(k.at, k.length);
+    send_back(k.at, k.length);
     return NULL;
 }
 
@@ -302,7 +346,12 @@ bool large_resize(void *p, size_t bytes)
 {
     size_t length = align_up(bytes, os_page);
     struct large *l = find(p);
-    if (!l || length < bytes || !os_resize(p, l->length, length)) {
+    if (!l || length < bytes) {
+        return false;
+    }
+    if (in_haste && length < l->length) {
+        defer((char *)p + length, l->length - length);
+    } else if (!os_resize(p, l->length, length)) {
         return false;
     }
     os_lock(&lock);
@@ -355,7 +404,7 @@ size_t large_free_all(uint32_t heap)
         if (l->heap == heap) {
             void *at = l->at;
             size_t length = forget(l);
-            os_unmap(at, length);
+            send_back(at, length);
             bytes += length;
         }
     }
@@ -366,9 +415,25 @@ size_t large_free_all(uint32_t heap)
 struct large_totals large_totals(void)
 {
     os_lock(&lock);
-    struct large_totals totals = {total_bytes, total_blocks, reserve.dirty};
+    size_t waiting = atomic_load_explicit(&deferred_bytes, memory_order_relaxed);
+    struct large_totals totals = {total_bytes, total_blocks, reserve.dirty + waiting};
     os_unlock(&lock);
     return totals;
+}
+
+size_t large_resident(void)
+{
+    os_lock(&lock);
+    size_t bytes =
+        atomic_load_explicit(&deferred_bytes, memory_order_relaxed); /* taken as resident: others may unmap it */
+    for (const struct large *l = all; l; l = l->next) {
+        bytes += os_resident(l->at, l->length);
+    }
+    for (size_t i = 0; i < kept_count; i++) {
+        bytes += os_resident(kept[i].at, kept[i].length);
+    }
+    os_unlock(&lock);
+    return bytes;
 }
 
 int large_walk(int (*visit)(void *p, size_t bytes, uint32_t heap, void *arg), void *arg)

@@ -30,6 +30,9 @@ void *large_move(void *p, size_t bytes);
 /* Frees every large block of `heap`. Returns the bytes freed. */
 size_t large_free_all(uint32_t heap);
 
+/* Sends back what threads in haste have left. Returns its bytes. */
+size_t large_catch_up(void);
+
 /* Gives the kept mappings back. Returns their bytes. */
 size_t large_trim(void);
 
@@ -38,6 +41,9 @@ struct large_totals {
     size_t kept;          /* bytes of mappings kept for the next request */
 };
 struct large_totals large_totals(void);
+
+/* Of live and kept mappings, what lies in memory now. Cost: mincore over each. */
+size_t large_resident(void);
 
 /* Calls `visit` for each block; stops at a value other than 0 and returns it. */
 int large_walk(int (*visit)(void *p, size_t bytes, uint32_t heap, void *arg), void *arg);

@@ -6,6 +6,9 @@
 
 enum { WINDOW = 1000, REGRET = 10000 }; /* milliseconds */
 
+__thread bool in_haste;
+_Atomic bool left_in_haste;
+
 void reserve_take(struct reserve *r, size_t dirty, size_t clean)
 {
     r->dirty -= dirty;
@@ -21,6 +24,10 @@ void reserve_take(struct reserve *r, size_t dirty, size_t clean)
 size_t reserve_excess(struct reserve *r, size_t bound, size_t slack)
 {
     if (likely(r->dirty <= bound)) {
+        return 0;
+    }
+    if (unlikely(in_haste)) {
+        reserve_leave();
         return 0;
     }
     uint64_t now = os_milliseconds();

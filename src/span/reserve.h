@@ -12,8 +12,19 @@
 #ifndef SPAN_RESERVE_H
 #define SPAN_RESERVE_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* The calling thread was marked by allot_thread_latency: it gives nothing back to the system, which is left to the next
+ * thread that comes by, and walks no list further than so many steps. */
+extern __thread bool in_haste;
+#define HASTE_STEPS 16
+
+/* Such a thread has left something: the next one has to look at all pools. */
+extern _Atomic bool left_in_haste;
+static inline void reserve_leave(void) { atomic_store_explicit(&left_in_haste, true, memory_order_relaxed); }
 
 struct reserve {
     size_t dirty;               /* free, perhaps resident */
@@ -29,8 +40,8 @@ static inline void reserve_add(struct reserve *r, size_t count) { r->dirty += co
 /* Were taken: so many that may have been resident, and so many that were not. */
 void reserve_take(struct reserve *r, size_t dirty, size_t clean);
 
-/* How many dirty ones to purge now, given the pool's own bound: none, or down to `slack` below what may stay, so that the
- * next that come free cost nothing again. */
+/* How many dirty ones to purge now, given the pool's own bound: none while they are not too many, or in haste; else down to
+ * `slack` below what may stay, so that the next that come free cost nothing again. */
 size_t reserve_excess(struct reserve *r, size_t bound, size_t slack);
 
 /* Were purged, as too many; or because all were to go, which begins experience anew. */

@@ -209,6 +209,21 @@ static size_t purge_pages(size_t pages, size_t *bytes)
  * an eighth of what is in use. */
 static size_t dirty_bound(void) { return 2 * RUN_MAX / RUN_PAGE + used_pages / 8; }
 
+static void keep_bound(void)
+{
+    size_t excess = reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2), bytes = 0;
+    if (unlikely(excess)) {
+        reserve_purged(&reserve, purge_pages(excess, &bytes));
+    }
+}
+
+void runs_catch_up(void)
+{
+    os_lock(&lock);
+    keep_bound();
+    os_unlock(&lock);
+}
+
 static void free_pages(struct run_map *map, size_t from, size_t to)
 {
     bitmap_set_range(map->dirty, from, to);
@@ -232,10 +247,7 @@ static void free_pages(struct run_map *map, size_t from, size_t to)
         }
         empty = segment_of(map);
     }
-    size_t excess = reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2), bytes = 0;
-    if (unlikely(excess)) {
-        reserve_purged(&reserve, purge_pages(excess, &bytes));
-    }
+    keep_bound();
 }
 
 /* -- runs -- */

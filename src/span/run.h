@@ -30,6 +30,9 @@ bool run_resize(void *run, size_t bytes);
 /* Frees every run of `heap`. Returns the bytes freed. */
 size_t runs_free_all(uint32_t heap);
 
+/* Purges free pages that are too many, as run_free does: after a thread in haste. */
+void runs_catch_up(void);
+
 /* Purges free pages. Returns the bytes that were covered. */
 size_t runs_trim(void);
 

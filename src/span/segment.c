@@ -178,6 +178,13 @@ void segment_give(struct segment *s, uint64_t dirty)
     os_unlock(&lock);
 }
 
+void segments_catch_up(void)
+{
+    os_lock(&lock);
+    keep_bound();
+    os_unlock(&lock);
+}
+
 size_t segments_trim(void)
 {
     size_t bytes = 0, purged = 0;

@@ -50,8 +50,8 @@ enum segment_kind { SEGMENT_UNITS, SEGMENT_RUNS };
 struct segment {
     _Atomic uint32_t owner; /* OWNER_FREE: no block lies in unit 0 */
     uint8_t kind;
-    uint64_t free;    /* units that are free; never bit 0 */
-    uint64_t dirty;   /* of those, the ones with pages that may be resident */
+    uint64_t free;  /* units that are free; never bit 0 */
+    uint64_t dirty; /* of those, the ones with pages that may be resident */
     struct segment *next, *prev;
     struct segment *older; /* the chain of all segments, newest first */
 };
@@ -109,6 +109,9 @@ void unit_give(struct unit *unit);
  * may not be zero, a bit each. */
 struct segment *segment_take(uint64_t *dirty);
 void segment_give(struct segment *segment, uint64_t dirty);
+
+/* Purges free units that are too many, as unit_give does: after a thread in haste. */
+void segments_catch_up(void);
 
 /* Purges every free unit. Returns the bytes that were covered. */
 size_t segments_trim(void);

@@ -8,26 +8,27 @@
 struct toolkit toolkit;
 
 /* Every member of the toolkit with the function's name. */
-#define TOOLKIT_MEMBERS(X)                                                                                             \
-    X(try_expand, allot_try_expand)                                                                                    \
-    X(trim, allot_trim)                                                                                                \
-    X(option, allot_option)                                                                                            \
-    X(stats, allot_stats)                                                                                              \
-    X(stats_classes, allot_stats_classes)                                                                              \
-    X(stats_heaps, allot_stats_heaps)                                                                                  \
-    X(stats_print, allot_stats_print)                                                                                  \
-    X(walk, allot_walk)                                                                                                \
-    X(check, allot_check)                                                                                              \
-    X(fail_after, allot_fail_after)                                                                                    \
-    X(heap_init, allot_heap_init)                                                                                      \
-    X(heap_alloc, allot_heap_alloc)                                                                                    \
-    X(heap_aligned, allot_heap_aligned)                                                                                \
-    X(heap_free, allot_heap_free)                                                                                      \
-    X(heap_free_sized, allot_heap_free_sized)                                                                          \
-    X(heap_adopt, allot_heap_adopt)                                                                                    \
-    X(heap_reset, allot_heap_reset)                                                                                    \
-    X(heap_done, allot_heap_done)                                                                                      \
-    X(heap_stats, allot_heap_stats)                                                                                    \
+#define TOOLKIT_MEMBERS(X)                    \
+    X(try_expand, allot_try_expand)           \
+    X(trim, allot_trim)                       \
+    X(option, allot_option)                   \
+    X(stats, allot_stats)                     \
+    X(stats_classes, allot_stats_classes)     \
+    X(stats_heaps, allot_stats_heaps)         \
+    X(stats_print, allot_stats_print)         \
+    X(walk, allot_walk)                       \
+    X(check, allot_check)                     \
+    X(fail_after, allot_fail_after)           \
+    X(thread_latency, allot_thread_latency)   \
+    X(heap_init, allot_heap_init)             \
+    X(heap_alloc, allot_heap_alloc)           \
+    X(heap_aligned, allot_heap_aligned)       \
+    X(heap_free, allot_heap_free)             \
+    X(heap_free_sized, allot_heap_free_sized) \
+    X(heap_adopt, allot_heap_adopt)           \
+    X(heap_reset, allot_heap_reset)           \
+    X(heap_done, allot_heap_done)             \
+    X(heap_stats, allot_heap_stats)           \
     X(heap_check, allot_heap_check)
 
 #if defined ALLOT_NAMES || defined ALLOT_STATIC
@@ -45,8 +46,8 @@ extern void free_aligned_sized(void *p, size_t align, size_t size);
 bool toolkit_find(void)
 {
 #define LINKED(member, name) .member = name,
-    toolkit = (struct toolkit){
-        .free_sized = FREE_SIZED, .free_aligned_sized = FREE_ALIGNED_SIZED, TOOLKIT_MEMBERS(LINKED)};
+    toolkit =
+        (struct toolkit){.free_sized = FREE_SIZED, .free_aligned_sized = FREE_ALIGNED_SIZED, TOOLKIT_MEMBERS(LINKED)};
     return true;
 }
 
@@ -65,10 +66,10 @@ static void *symbol(const char *name, bool needed)
 bool toolkit_find(void)
 {
     bool present = symbol("allot_malloc", false) != NULL;
-#define FOUND(member, name)                                                                                            \
-    do {                                                                                                               \
-        void *found = symbol(#name, present);                                                                          \
-        memcpy(&toolkit.member, &found, sizeof found);                                                                 \
+#define FOUND(member, name)                            \
+    do {                                               \
+        void *found = symbol(#name, present);          \
+        memcpy(&toolkit.member, &found, sizeof found); \
     } while (0);
     FOUND(free_sized, free_sized)
     FOUND(free_aligned_sized, free_aligned_sized)

@@ -30,6 +30,7 @@ struct toolkit {
     int (*walk)(int (*visit)(void *block, size_t usable, void *arg), void *arg);
     bool (*check)(void);
     void (*fail_after)(long n);
+    bool (*thread_latency)(bool on);
 
     int (*heap_init)(struct allot_heap *heap, const struct allot_heap_opts *opts);
     void *(*heap_alloc)(struct allot_heap *heap, size_t size);
