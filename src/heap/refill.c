@@ -145,11 +145,16 @@ static bool replace_current(struct heap *h, unsigned c)
     return true;
 }
 
-/* Whether another slab than the current one has free slots, by what others have freed at the latest. */
-static bool room_elsewhere(struct heap *h, const struct heap_class *class)
+/* Another slab than the current one should be handed out: it has little to give, and another has room. Before fresh slots are
+ * touched, what others have freed is taken in first; not more often, as each time fetches lines that others are writing. A
+ * batch of a few is not worth a refill. */
+static bool should_replace(struct heap *h, const struct heap_class *class)
 {
-    remote_drain(h, drain_steps());
-    return any_with_room(class);
+    unsigned ready = class->current->nlocal + class->current->nmarked;
+    if (ready == 0) {
+        remote_drain(h, drain_steps());
+    }
+    return ready < wake_at(class->current) && any_with_room(class);
 }
 
 struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool *zeroed)
@@ -159,8 +164,7 @@ struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool 
         struct slab *s = class->current;
         if (s) {
             heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
-            /* A batch of a few is not worth a refill: what comes back to this slab is taken when it is more. */
-            if (looked || s->nlocal + s->nmarked >= wake_at(s) || !room_elsewhere(h, class)) {
+            if (looked || !should_replace(h, class)) {
                 struct batch batch = slab_take_batch(s);
                 slab_arm(s, TRIP_NEVER);
                 if (likely(batch.count)) {

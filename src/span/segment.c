@@ -85,6 +85,8 @@ struct unit *unit_take(bool clean)
         os_unlock(&lock);
         return NULL;
     }
+    /* Once too many are dirty, not to use them means to purge them. */
+    clean = clean && reserve.dirty < dirty_bound() / 2;
     uint64_t wanted = s->free & (clean ? ~s->dirty : s->dirty);
     unsigned i = lowest_bit(wanted ? wanted : s->free);
     uint64_t bit = (uint64_t)1 << i;
