@@ -82,8 +82,9 @@ ALLOT_API size_t allot_trim(void);
 
 /* Marks the calling thread as one that must not be kept waiting, or takes the mark away; returns whether it was marked. While
  * it is, its calls of malloc, free and their kin never enter the kernel to give memory back, and walk no list further than 16
- * steps. What it frees stays resident: the next thread without the mark that empties a slab, or frees a block of more than
- * 32 KiB, gives back what is too much, and so does allot_trim. A marked thread may still enter
+ * steps. What it frees stays resident: the next thread without the mark that needs a new slab, or frees a block of more than
+ * 32 KiB, gives back what is too much, and so does allot_trim. A block of more than 2 MiB that such a thread makes shorter keeps
+ * its length. A marked thread may still enter
  * the kernel to get memory, and wait while another thread holds a lock; when memory is out everything is tried. Cost: none. */
 ALLOT_API bool allot_thread_latency(bool on);
 
@@ -94,9 +95,10 @@ ALLOT_API int allot_option(const char *name, const char *value);
 /* -- what the heap can tell ------------------------------------------------------------------------------------- */
 
 struct allot_stats {
-    size_t live;     /* bytes of blocks handed out and not freed, each counted at its usable size */
-    size_t blocks;   /* how many */
-    size_t peak;     /* the most that `live` has been; what threads have at hand, and at most an eighth, too high */
+    size_t live;   /* bytes of blocks handed out and not freed, each counted at its usable size */
+    size_t blocks; /* how many */
+    size_t peak; /* the most that `live` has been; too high by what threads have at hand, and by what was freed in slabs
+                        that nobody has looked at since */
     size_t mapped;   /* address space held: blocks, free memory and the heap's own records */
     size_t resident; /* of `mapped`, what lies in memory now: mincore over every segment */
     size_t runs;     /* of `live`, blocks of whole pages: above 32 KiB */

@@ -3,14 +3,14 @@
  *   front (thread-local)            heap (a record, immortal)                      slabs (span/segment.h)
  *   +---------------------+         +-----------------------------------+
  *   | heap_id, heap ------|-------->| id, state, inbox <----------------|------- slabs with remote frees
- *   | list[0..64] --------|--+      | class[72]:                        |
+ *   | list[0..64] --------|--+      | class[104]:                       |
  *   +---------------------+  |      |   current ------------------------|------> slab being handed out
  *                            |      |   list[0..7] by occupancy, full --|------> slabs with room; without
  *      blocks at hand <------+      +-----------------------------------+
  *
  * malloc pops a thread's list; free pushes onto the slab's own list, of which the header is found by arithmetic. Both
  * touch nothing else. When a thread's list is empty, heap_refill moves a slab's free slots there; when a slab's trip
- * comes due, heap_settle moves the slab to the list of its occupancy, or gives it back.
+ * comes due, heap_settle moves a full slab to the list of its occupancy, or gives an empty one back.
  *
  * A block freed by a thread that does not own its slab is a bit in the slab's remote bitmap (heap/remote.c).
  */
@@ -39,7 +39,8 @@ struct front {
 
 extern __thread struct front front;
 
-/* Occupancy levels: level l holds slabs of which l/8 or more is in use, and less than (l+1)/8; then the full ones. */
+/* Occupancy levels: level l holds slabs of which, when they came there, l/8 or more was in use, and less than (l+1)/8; by now
+ * it may be less. Then the full ones. */
 #define LEVELS     8
 #define LEVEL_FULL LEVELS
 
@@ -119,8 +120,8 @@ void heap_collect_ownerless(struct heap *h);
 /* A block of class c; the rest of its batch is left in *list, which was empty. NULL with ENOMEM. */
 struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool *zeroed);
 
-/* A slab's trip has come due, or its counters have changed: folds the frees in, moves it to the list of its occupancy
- * or gives it back, and sets the next trip. The owner. */
+/* A slab's trip has come due, or its counters have changed: folds the frees in, moves it off the list of the full ones or
+ * gives it back, and sets the next trip. The owner. */
 void heap_settle(struct heap *h, struct slab *s) __attribute__((noinline));
 
 /* Hands out from no slab any more, so that every one of which nothing is out goes back; for a heap at rest. */
@@ -152,7 +153,7 @@ static inline void heap_count(struct heap *h, ptrdiff_t bytes)
 void remote_free(void *p, struct slab *s);
 /* Takes in what others have freed, in at most so many slabs: the owner, or who holds the heap's lock. */
 void remote_drain(struct heap *h, size_t most);
-/* In how many slabs within malloc or free. */
+/* How many those are within malloc or free. */
 static inline size_t drain_steps(void) { return likely(!in_haste) ? SIZE_MAX : HASTE_STEPS; }
 /* Forgets the notices, for a heap about to release everything. */
 void remote_forget(struct heap *h);
@@ -203,7 +204,7 @@ static inline bool is_big(const void *p) { return begins_large(p) || slab_owner(
 /* Frees p, which is no slot. */
 void big_free(void *p);
 
-/* Gives back what threads in haste have left to others; where a thread gives something back itself. */
+/* Gives back what threads in haste have left to others. Called now and then, without a pool's lock. */
 void heap_catch_up(void) __attribute__((cold));
 static inline void catch_up(void)
 {

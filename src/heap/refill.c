@@ -1,8 +1,8 @@
 /* heap/refill.c - from slabs to lists and back.
  *
  * A class hands out its current slab: first what its owner freed, then what others freed, then fresh slots. When it has
- * little to give the fullest slab with room takes its place, so that sparse ones run empty and go back, and no fresh page is
- * touched while free slots lie elsewhere; with none, a new one.
+ * little to give the fullest slab with room takes its place, so that sparse ones run empty and go back, and fresh pages are
+ * hardly touched while free slots lie elsewhere; with none, a new one.
  *
  * A slab leaves the full list once a sixteenth of it is free: a refill is then worth its cost. From there on its owner's
  * frees are counted only when it is looked at, or when the last of its blocks comes back: `trip` counts down to that. So the
@@ -74,7 +74,6 @@ void heap_settle(struct heap *h, struct slab *s)
     if (s->used == 0) {
         unlist(class, s);
         release(s);
-        catch_up();
         return;
     }
     if (s->level == LEVEL_FULL) {
@@ -125,11 +124,13 @@ static bool replace_current(struct heap *h, unsigned c)
     struct heap_class *class = &h->classes[c];
     if (class->current) {
         retire_current(h, c);
+    } else {
+        remote_drain(h,
+                     drain_steps()); /* as should_replace does: what others have freed may have made room in any slab */
     }
-    /* What others have freed comes first: it may have made room in any slab. */
-    remote_drain(h, drain_steps());
     struct slab *s = fullest_with_room(h, class);
     if (!s) {
+        catch_up();
         bool first = !class->occupied; /* of its class: perhaps a few blocks are all that is wanted */
         struct unit *unit = unit_take(first);
         if (!unit && big_give_up() > 0) {
@@ -150,11 +151,11 @@ static bool replace_current(struct heap *h, unsigned c)
  * batch of a few is not worth a refill. */
 static bool should_replace(struct heap *h, const struct heap_class *class)
 {
-    unsigned ready = class->current->nlocal + class->current->nmarked;
-    if (ready == 0) {
+    const struct slab *s = class->current;
+    if (s->nlocal + s->nmarked == 0) {
         remote_drain(h, drain_steps());
     }
-    return ready < wake_at(class->current) && any_with_room(class);
+    return s->nlocal + s->nmarked < wake_at(s) && any_with_room(class);
 }
 
 struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool *zeroed)

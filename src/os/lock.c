@@ -10,7 +10,7 @@
 void os_lock_wait(struct os_lock *lock)
 {
     int saved = errno;
-    /* What the locks here guard takes microseconds at most: a short spin saves most sleeps. */
+    /* What most locks here guard takes microseconds at most: a short spin saves most sleeps. */
     for (int spin = 0; spin < 100; spin++) {
         int free = 0;
         if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 &&

@@ -7,6 +7,7 @@
 #define OS_LOCK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 struct os_lock {
     atomic_int word;
@@ -15,10 +16,15 @@ struct os_lock {
 void os_lock_wait(struct os_lock *lock);
 void os_lock_wake(struct os_lock *lock);
 
-static inline void os_lock(struct os_lock *lock)
+static inline bool os_try_lock(struct os_lock *lock)
 {
     int free = 0;
-    if (!atomic_compare_exchange_strong_explicit(&lock->word, &free, 1, memory_order_acquire, memory_order_relaxed)) {
+    return atomic_compare_exchange_strong_explicit(&lock->word, &free, 1, memory_order_acquire, memory_order_relaxed);
+}
+
+static inline void os_lock(struct os_lock *lock)
+{
+    if (!os_try_lock(lock)) {
         os_lock_wait(lock);
     }
 }

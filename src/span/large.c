@@ -9,7 +9,6 @@
 #include "span/large.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 
 #include "base/bits.h"
 #include "base/list.h"
@@ -81,6 +80,10 @@ static size_t kept_best(size_t length)
 {
     size_t best = kept_count;
     for (size_t i = 0; i < kept_count; i++) {
+        size_t front = align_up((uintptr_t)kept[i].at, SEGMENT_SIZE) - (uintptr_t)kept[i].at;
+        if (in_haste && front && front < KEPT_LEAST) {
+            continue; /* what would be cut off could not be kept */
+        }
         size_t now = kept[i].length, so_far = best < kept_count ? kept[best].length : length / 2 - 1;
         if (so_far >= length ? now >= length && now < so_far : now > so_far) {
             best = i;
@@ -95,56 +98,74 @@ struct outgoing {
     size_t count;
 };
 
-/* What threads in haste would have sent back: each mapping says at its start how long it is and which comes next. */
-static _Atomic(struct deferred *) deferred;
-static atomic_size_t deferred_bytes;
-struct deferred {
+/* What threads in haste would have sent back, with the lock held: each mapping says at its start how long it is and which comes
+ * next. */
+static struct deferred {
     struct deferred *next;
     size_t length;
-};
+} * deferred;
+static size_t deferred_bytes;
 
-static void defer(void *at, size_t length)
+static void defer(struct kept k)
 {
-    struct deferred *d = at;
-    d->length = length;
-    atomic_fetch_add_explicit(&deferred_bytes, length, memory_order_relaxed);
+    struct deferred *d = (struct deferred *)k.at;
+    *d = (struct deferred){.next = deferred, .length = k.length};
+    deferred = d;
+    deferred_bytes += k.length;
     reserve_leave();
-    d->next = atomic_load_explicit(&deferred, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&deferred, &d->next, d, memory_order_release, memory_order_relaxed)) {
-    }
 }
 
-size_t large_catch_up(void)
+/* Takes the one after *link off the list. */
+static struct kept deferred_remove(struct deferred **link)
 {
-    size_t bytes = 0;
-    struct deferred *d = atomic_load_explicit(&deferred, memory_order_relaxed);
-    for (d = d ? atomic_exchange_explicit(&deferred, NULL, memory_order_acquire) : NULL; d;) {
-        struct deferred *next = d->next;
-        bytes += d->length;
-        os_unmap(d, d->length);
-        d = next;
-    }
-    atomic_fetch_sub_explicit(&deferred_bytes, bytes, memory_order_relaxed);
-    return bytes;
+    struct deferred *d = *link;
+    *link = d->next;
+    deferred_bytes -= d->length;
+    return (struct kept){(char *)d, d->length};
 }
 
-/* Sends a mapping back, or leaves that to another. */
-static void send_back(void *at, size_t length)
+/* One that is half as long at least, among the first few; or none, of no length. */
+static struct kept deferred_fit(size_t length)
 {
-    if (unlikely(in_haste)) {
-        defer(at, length);
-    } else {
-        os_unmap(at, length);
+    struct deferred **link = &deferred;
+    for (int steps = 0; *link && steps < HASTE_STEPS; steps++, link = &(*link)->next) {
+        if ((*link)->length >= length / 2) {
+            return deferred_remove(link);
+        }
     }
+    return (struct kept){NULL, 0};
 }
 
-static size_t unmap_all(const struct outgoing *out)
+/* Sends mappings back, without the lock, or leaves that to another thread. Returns their bytes. */
+static size_t send_back(const struct outgoing *out)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < out->count; i++) {
         bytes += out->mapping[i].length;
-        send_back(out->mapping[i].at, out->mapping[i].length);
+        if (likely(!in_haste)) {
+            os_unmap(out->mapping[i].at, out->mapping[i].length);
+        } else {
+            os_lock(&lock);
+            defer(out->mapping[i]);
+            os_unlock(&lock);
+        }
     }
+    return bytes;
+}
+
+/* Unmaps all that was deferred. Returns its bytes. */
+static size_t unmap_deferred(void)
+{
+    size_t bytes = 0;
+    os_lock(&lock);
+    while (deferred) {
+        struct kept k = deferred_remove(&deferred);
+        os_unlock(&lock);
+        os_unmap(k.at, k.length);
+        bytes += k.length;
+        os_lock(&lock);
+    }
+    os_unlock(&lock);
     return bytes;
 }
 
@@ -166,19 +187,11 @@ static bool kept_join(struct kept *k)
     return false;
 }
 
-/* Keeps a mapping, or sends it back, or those that it takes the place of. */
-static void keep(struct kept k, struct outgoing *out)
+/* The oldest go, so many bytes of them or some more. */
+static void evict(size_t bytes, struct outgoing *out)
 {
-    reserve_add(&reserve, k.length);
-    size_t excess = reserve_excess(&reserve, kept_bound(), 0), purged = 0;
-    if (k.length < KEPT_LEAST || (k.length > kept_bound() + reserve.kept && !in_haste)) {
-        out->mapping[out->count++] = k;
-        reserve_purged(&reserve, k.length);
-        return;
-    }
-    while (kept_join(&k)) {
-    }
-    while (kept_count == KEPT_BLOCKS || (purged < excess && kept_count > 0)) {
+    size_t purged = 0;
+    while (purged < bytes && kept_count > 0) {
         struct kept oldest = kept_remove(0);
         out->mapping[out->count++] = oldest;
         purged += oldest.length;
@@ -186,19 +199,46 @@ static void keep(struct kept k, struct outgoing *out)
     if (purged) {
         reserve_purged(&reserve, purged);
     }
+}
+
+/* Keeps a mapping, or sends it back, or those that it takes the place of. */
+static void keep(struct kept k, struct outgoing *out)
+{
+    reserve_add(&reserve, k.length);
+    size_t excess = reserve_excess(&reserve, kept_bound(), 0);
+    if (k.length < KEPT_LEAST || (k.length > kept_bound() + reserve.kept && !in_haste)) {
+        out->mapping[out->count++] = k;
+        reserve_purged(&reserve, k.length);
+        return;
+    }
+    while (kept_join(&k)) {
+    }
+    if (kept_count == KEPT_BLOCKS) {
+        excess = size_max(excess, 1);
+    }
+    evict(excess, out);
     kept[kept_count++] = k;
+}
+
+void large_catch_up(void)
+{
+    struct outgoing out = {.count = 0};
+    os_lock(&lock);
+    evict(reserve_excess(&reserve, kept_bound(), 0), &out);
+    os_unlock(&lock);
+    send_back(&out);
+    unmap_deferred();
 }
 
 size_t large_trim(void)
 {
-    struct outgoing out = {.count = 0};
     os_lock(&lock);
     while (kept_count > 0) {
-        out.mapping[out.count++] = kept_remove(0);
+        defer(kept_remove(0));
     }
     reserve_emptied(&reserve, reserve.dirty);
     os_unlock(&lock);
-    return unmap_all(&out) + large_catch_up();
+    return unmap_deferred();
 }
 
 /* -- blocks -- */
@@ -211,48 +251,55 @@ static void keep_rest(char *from, char *to)
         os_lock(&lock);
         keep((struct kept){from, (size_t)(to - from)}, &out);
         os_unlock(&lock);
-        unmap_all(&out);
+        send_back(&out);
     }
 }
 
-/* Makes a block of a mapping that was kept; NULL when that does not go, and then it is gone. */
-static void *reshape(struct kept k, size_t length, size_t align)
+/* Makes a block of a mapping that was kept; NULL when that does not go, and then it is gone. In haste a short rest stays with
+ * the block: *length grows. */
+static void *reshape(struct kept k, size_t *length, size_t align)
 {
     char *end = k.at + k.length, *at = (char *)align_up((uintptr_t)k.at, align);
-    if (at + length <= end) {
+    if (at + *length <= end) {
+        if (in_haste && (size_t)(end - at) - *length < KEPT_LEAST) {
+            *length = (size_t)(end - at);
+        }
         keep_rest(k.at, at);
-        keep_rest(at + length, end);
+        keep_rest(at + *length, end);
         return at;
     }
-    if (k.length > length) {
-        keep_rest(k.at + length, end);
-        k.length = length;
+    if (k.length > *length) {
+        keep_rest(k.at + *length, end);
+        k.length = *length;
     }
-    if (at == k.at && os_resize(k.at, k.length, length)) {
+    if (at == k.at && os_resize(k.at, k.length, *length)) {
         return at;
     }
-    at = os_map_aligned(length, align);
-    if (at && os_move(k.at, k.length, at, length)) {
+    at = os_map_aligned(*length, align);
+    if (at && os_move(k.at, k.length, at, *length)) {
         return at;
     }
-    send_back(k.at, k.length);
+    send_back(&(struct outgoing){.mapping = {k}, .count = 1});
     return NULL;
 }
 
-static void *take(size_t length, size_t align, bool *zeroed)
+static void *take(size_t *length, size_t align, bool *zeroed)
 {
     os_lock(&lock);
-    size_t best = kept_best(length);
+    size_t best = kept_best(*length);
     struct kept k = best < kept_count ? kept_remove(best) : (struct kept){NULL, 0};
-    reserve_take(&reserve, k.length, length - size_min(k.length, length));
+    reserve_take(&reserve, k.length, *length - size_min(k.length, *length));
+    if (unlikely(deferred) && !k.at) {
+        k = deferred_fit(*length);
+    }
     os_unlock(&lock);
     void *at = k.at ? reshape(k, length, align) : NULL;
     *zeroed = !at;
     if (!at) {
-        at = os_map_aligned(length, align);
+        at = os_map_aligned(*length, align);
     }
     if (!at && large_trim() > 0) {
-        at = os_map_aligned(length, align);
+        at = os_map_aligned(*length, align);
     }
     return at;
 }
@@ -264,7 +311,7 @@ void *large_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
-    void *at = take(length, size_max(align, SEGMENT_SIZE), zeroed);
+    void *at = take(&length, size_max(align, SEGMENT_SIZE), zeroed);
     if (!at) {
         errno = ENOMEM;
         return NULL;
@@ -319,7 +366,7 @@ size_t large_free(void *p)
         out.mapping[out.count++] = (struct kept){p, length};
     }
     os_unlock(&lock);
-    unmap_all(&out);
+    send_back(&out);
     return length;
 }
 
@@ -350,13 +397,22 @@ bool large_resize(void *p, size_t bytes)
         return false;
     }
     if (in_haste && length < l->length) {
-        defer((char *)p + length, l->length - length);
-    } else if (!os_resize(p, l->length, length)) {
+        return true; /* what it has more is its own until it is freed */
+    }
+    size_t old = l->length;
+    if (length < old) { /* before the end is unmapped: a fork in between leaves no record of what is gone */
+        os_lock(&lock);
+        set_length(l, length);
+        os_unlock(&lock);
+    }
+    if (!os_resize(p, old, length)) {
         return false;
     }
-    os_lock(&lock);
-    set_length(l, length);
-    os_unlock(&lock);
+    if (length > old) {
+        os_lock(&lock);
+        set_length(l, length);
+        os_unlock(&lock);
+    }
     return true;
 }
 
@@ -404,7 +460,7 @@ size_t large_free_all(uint32_t heap)
         if (l->heap == heap) {
             void *at = l->at;
             size_t length = forget(l);
-            send_back(at, length);
+            os_unmap(at, length);
             bytes += length;
         }
     }
@@ -415,8 +471,7 @@ size_t large_free_all(uint32_t heap)
 struct large_totals large_totals(void)
 {
     os_lock(&lock);
-    size_t waiting = atomic_load_explicit(&deferred_bytes, memory_order_relaxed);
-    struct large_totals totals = {total_bytes, total_blocks, reserve.dirty + waiting};
+    struct large_totals totals = {total_bytes, total_blocks, reserve.dirty + deferred_bytes};
     os_unlock(&lock);
     return totals;
 }
@@ -424,13 +479,15 @@ struct large_totals large_totals(void)
 size_t large_resident(void)
 {
     os_lock(&lock);
-    size_t bytes =
-        atomic_load_explicit(&deferred_bytes, memory_order_relaxed); /* taken as resident: others may unmap it */
+    size_t bytes = 0;
     for (const struct large *l = all; l; l = l->next) {
         bytes += os_resident(l->at, l->length);
     }
     for (size_t i = 0; i < kept_count; i++) {
         bytes += os_resident(kept[i].at, kept[i].length);
+    }
+    for (struct deferred *d = deferred; d; d = d->next) {
+        bytes += os_resident(d, d->length);
     }
     os_unlock(&lock);
     return bytes;

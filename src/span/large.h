@@ -30,15 +30,15 @@ void *large_move(void *p, size_t bytes);
 /* Frees every large block of `heap`. Returns the bytes freed. */
 size_t large_free_all(uint32_t heap);
 
-/* Sends back what threads in haste have left. Returns its bytes. */
-size_t large_catch_up(void);
+/* Sends back what threads in haste have left. */
+void large_catch_up(void);
 
 /* Gives the kept mappings back. Returns their bytes. */
 size_t large_trim(void);
 
 struct large_totals {
     size_t bytes, blocks; /* live */
-    size_t kept;          /* bytes of mappings kept for the next request */
+    size_t kept;          /* bytes of mappings kept for the next request, or left by threads in haste */
 };
 struct large_totals large_totals(void);
 

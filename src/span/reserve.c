@@ -27,7 +27,9 @@ size_t reserve_excess(struct reserve *r, size_t bound, size_t slack)
         return 0;
     }
     if (unlikely(in_haste)) {
-        reserve_leave();
+        if (r->dirty > bound + r->kept) {
+            reserve_leave();
+        }
         return 0;
     }
     uint64_t now = os_milliseconds();

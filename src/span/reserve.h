@@ -24,7 +24,7 @@ extern __thread bool in_haste;
 
 /* Such a thread has left something: the next one has to look at all pools. */
 extern _Atomic bool left_in_haste;
-static inline void reserve_leave(void) { atomic_store_explicit(&left_in_haste, true, memory_order_relaxed); }
+static inline void reserve_leave(void) { atomic_store_explicit(&left_in_haste, true, memory_order_release); }
 
 struct reserve {
     size_t dirty;               /* free, perhaps resident */

@@ -45,9 +45,12 @@ struct run_map {
 };
 
 static struct os_lock lock;
+static struct os_lock purging; /* held by the one thread that purges. Before `lock`; with that held it is only tried. */
 static struct hole *level[HOLE_LEVELS];          /* holes by their pages */
 static uint64_t levels[(HOLE_LEVELS + 63) / 64]; /* bit l: level[l] is not empty */
 static struct segment *empty; /* one without a run is kept, so that a lone run that comes and goes costs no segment */
+static struct hole *cursor;   /* where purging goes on in a list; new holes come before it */
+static bool segment_given;    /* to the pool, which has yet to be told that it may purge */
 static size_t used_pages, used_runs;
 static struct reserve reserve; /* in pages */
 
@@ -86,6 +89,7 @@ static void remove_hole(struct run_map *map, size_t from)
     size_t pages = map->hole[from];
     unsigned l = level_of(pages);
     map->hole[from] = map->hole[from + pages - 1] = 0;
+    cursor = cursor == &map->link[from] ? cursor->next : cursor;
     list_remove(&level[l], &map->link[from]);
     if (!level[l]) {
         bitmap_clear(levels, l);
@@ -154,6 +158,7 @@ static void give_back(struct segment *s)
     }
     memset(map, 0, sizeof *map);
     segment_give(s, dirty);
+    segment_given = true;
 }
 
 /* -- pages -- */
@@ -174,61 +179,9 @@ static bool use_pages(struct run_map *map, size_t from, size_t to)
     return taken != 0;
 }
 
-/* Returns how many pages are not dirty any more. */
-static size_t purge(struct hole *h, size_t *bytes)
+/* Puts free pages on the lists, as one hole with those beside them. */
+static void free_hole(struct run_map *map, size_t from, size_t to)
 {
-    struct run_map *map = map_of(h);
-    size_t start = hole_start(h), end = start + map->hole[start], purged = 0;
-    for (size_t from = bitmap_next_set(map->dirty, start, end); from < end;) {
-        size_t to = bitmap_next_clear(map->dirty, from, end);
-        size_t covered = os_purge((char *)segment_of(h) + from * RUN_PAGE, (to - from) * RUN_PAGE);
-        *bytes += covered;
-        /* With larger pages than RUN_PAGE the ends of the range stay as they were. */
-        if (covered == (to - from) * RUN_PAGE) {
-            bitmap_clear_range(map->dirty, from, to);
-            purged += to - from;
-        }
-        from = bitmap_next_set(map->dirty, to, end);
-    }
-    return purged;
-}
-
-/* Purges so many pages or some more, the longest holes first. */
-static size_t purge_pages(size_t pages, size_t *bytes)
-{
-    size_t purged = 0;
-    for (unsigned l = HOLE_LEVELS; l-- > 0;) {
-        for (struct hole *h = level[l]; h && purged < pages; h = h->next) {
-            purged += purge(h, bytes);
-        }
-    }
-    return purged;
-}
-
-/* Pages that may stay resident though free: two of the longest runs, so that one that comes and goes keeps its pages, and
- * an eighth of what is in use. */
-static size_t dirty_bound(void) { return 2 * RUN_MAX / RUN_PAGE + used_pages / 8; }
-
-static void keep_bound(void)
-{
-    size_t excess = reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2), bytes = 0;
-    if (unlikely(excess)) {
-        reserve_purged(&reserve, purge_pages(excess, &bytes));
-    }
-}
-
-void runs_catch_up(void)
-{
-    os_lock(&lock);
-    keep_bound();
-    os_unlock(&lock);
-}
-
-static void free_pages(struct run_map *map, size_t from, size_t to)
-{
-    bitmap_set_range(map->dirty, from, to);
-    reserve_add(&reserve, to - from);
-    used_pages -= to - from;
     if (map->hole[from - 1]) {
         size_t before = map->hole[from - 1];
         remove_hole(map, from - before);
@@ -243,11 +196,119 @@ static void free_pages(struct run_map *map, size_t from, size_t to)
     if (unlikely(to - from == PAGES - FIRST_PAGE)) {
         if (empty) {
             give_back(segment_of(map));
-            return;
+        } else {
+            empty = segment_of(map);
         }
-        empty = segment_of(map);
     }
+}
+
+/* The first dirty pages from `from` on that fill whole pages of the system's, [*from, *to); false when there are none. */
+static bool purgeable(const uint64_t *dirty, size_t *from, size_t *to, size_t end)
+{
+    size_t page = os_page / RUN_PAGE;
+    for (size_t at = bitmap_next_set(dirty, *from, end); at < end; at = bitmap_next_set(dirty, *to, end)) {
+        *to = bitmap_next_clear(dirty, at, end);
+        *from = align_up(at, page);
+        if (*from < align_down(*to, page)) {
+            *to = align_down(*to, page);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Purges a hole without the lock: meanwhile it is neither hole nor run. Returns how many pages are not dirty any
+ * more; none where the system will not (locked memory). */
+static size_t purge(struct hole *h, size_t *bytes)
+{
+    struct run_map *map = map_of(h);
+    size_t start = hole_start(h), end = start + map->hole[start], purged = 0;
+    uint64_t dirty[PAGES / 64] = {0};
+    empty = segment_of(h) == empty ? NULL : empty;
+    remove_hole(map, start);
+    for (size_t w = start / 64; w * 64 < end; w++) {
+        dirty[w] = map->dirty[w] & bitmap_word_mask(w, start, end);
+        map->dirty[w] &= ~dirty[w];
+    }
+    os_unlock(&lock);
+    for (size_t from = start, to; purgeable(dirty, &from, &to, end); from = to) {
+        size_t covered = os_purge((char *)segment_of(h) + from * RUN_PAGE, (to - from) * RUN_PAGE);
+        if (covered) {
+            bitmap_clear_range(dirty, from, to);
+            purged += to - from;
+            *bytes += covered;
+        }
+    }
+    os_lock(&lock);
+    for (size_t w = start / 64; w * 64 < end; w++) {
+        map->dirty[w] |= dirty[w];
+    }
+    free_hole(map, start, end);
+    return purged;
+}
+
+/* Purges so many pages or some more, the longest holes first. */
+static size_t purge_pages(size_t pages, size_t *bytes)
+{
+    size_t purged = 0;
+    for (unsigned l = HOLE_LEVELS; l-- > 0 && purged < pages;) {
+        for (cursor = level[l]; cursor && purged < pages;) {
+            struct hole *h = cursor;
+            size_t from = hole_start(h), to, end = from + map_of(h)->hole[from];
+            cursor = h->next;
+            if (purgeable(map_of(h)->dirty, &from, &to, end)) {
+                purged += purge(h, bytes);
+            }
+        }
+    }
+    cursor = NULL;
+    return purged;
+}
+
+/* Pages that may stay resident though free: two of the longest runs, so that one that comes and goes keeps its pages, and
+ * an eighth of what is in use. */
+static size_t dirty_bound(void) { return 2 * RUN_MAX / RUN_PAGE + used_pages / 8; }
+
+static size_t excess(void) { return reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2); }
+
+/* The lock is let go in between. Another thread that is purging sees to it, also to what comes meanwhile. */
+static void keep_bound(void)
+{
+    size_t many = excess(), purged = 1, bytes = 0;
+    if (likely(many == 0) || !os_try_lock(&purging)) {
+        return;
+    }
+    for (; many && purged; many = excess()) {
+        purged = purge_pages(many, &bytes);
+        reserve_purged(&reserve, purged);
+    }
+    os_unlock(&purging);
+}
+
+/* Purges what is too much, here and, when a segment was given back, there, and lets the lock go. */
+static void settle_and_unlock(void)
+{
     keep_bound();
+    bool given = segment_given;
+    segment_given = false;
+    os_unlock(&lock);
+    if (unlikely(given)) {
+        segments_catch_up();
+    }
+}
+
+void runs_catch_up(void)
+{
+    os_lock(&lock);
+    settle_and_unlock();
+}
+
+static void free_pages(struct run_map *map, size_t from, size_t to)
+{
+    bitmap_set_range(map->dirty, from, to);
+    reserve_add(&reserve, to - from);
+    used_pages -= to - from;
+    free_hole(map, from, to);
 }
 
 /* -- runs -- */
@@ -257,6 +318,13 @@ void *run_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
     size_t pages = pages_for(bytes), at;
     os_lock(&lock);
     struct hole *h = find(pages, size_max(align / RUN_PAGE, 1), &at);
+    if (!h) { /* memory is out, but for what is on its way to be purged */
+        os_unlock(&lock);
+        os_lock(&purging);
+        os_lock(&lock);
+        os_unlock(&purging);
+        h = find(pages, size_max(align / RUN_PAGE, 1), &at);
+    }
     if (!h) {
         os_unlock(&lock);
         return NULL;
@@ -300,7 +368,7 @@ size_t run_free(void *run)
         allot_fault("free of what is no live block", "page run", run);
     }
     size_t bytes = free_locked(run);
-    os_unlock(&lock);
+    settle_and_unlock();
     return bytes;
 }
 
@@ -324,7 +392,7 @@ bool run_resize(void *run, size_t bytes)
         use_pages(map, end, at + now);
         map->length[at] = (uint16_t)now;
     }
-    os_unlock(&lock);
+    settle_and_unlock();
     return done;
 }
 
@@ -342,12 +410,13 @@ size_t runs_free_all(uint32_t heap)
             at += pages ? pages : 1;
         }
     }
-    os_unlock(&lock);
+    settle_and_unlock();
     return bytes;
 }
 
 size_t runs_trim(void)
 {
+    os_lock(&purging);
     os_lock(&lock);
     if (empty) {
         give_back(empty);
@@ -355,7 +424,8 @@ size_t runs_trim(void)
     }
     size_t bytes = 0;
     reserve_emptied(&reserve, purge_pages(SIZE_MAX, &bytes));
-    os_unlock(&lock);
+    os_unlock(&purging);
+    settle_and_unlock();
     return bytes;
 }
 
@@ -407,19 +477,32 @@ static void check_segment(struct segment *s, size_t *used, size_t *dirty, size_t
 bool runs_check(void)
 {
     size_t used = 0, dirty = 0, runs = 0;
-    os_lock(&lock);
+    runs_lock();
     for (struct segment *s = segments_newest(); s; s = s->older) {
         if (s->kind == SEGMENT_RUNS) {
             check_segment(s, &used, &dirty, &runs);
         }
     }
     CHECK(used == used_pages && dirty == reserve.dirty && runs == used_runs, "page runs", &used_pages);
-    os_unlock(&lock);
+    runs_unlock();
     return true;
 }
 
-void runs_lock(void) { os_lock(&lock); }
+/* So that no hole is on its way to be purged when the process forks. */
+void runs_lock(void)
+{
+    os_lock(&purging);
+    os_lock(&lock);
+}
 
-void runs_unlock(void) { os_unlock(&lock); }
+void runs_unlock(void)
+{
+    os_unlock(&lock);
+    os_unlock(&purging);
+}
 
-void runs_lock_reset(void) { os_lock_reset(&lock); }
+void runs_lock_reset(void)
+{
+    os_lock_reset(&lock);
+    os_lock_reset(&purging);
+}

@@ -5,7 +5,7 @@
  * fleet efficiency", OSDI 2021, place by fullness at the grain of huge pages.)
  *
  * Free units stay resident as the reserve says (span/reserve.h). A list search is one bit scan; every call is O(1) but for
- * the purge.
+ * the purge, during which others may take and give.
  */
 #include "span/segment.h"
 
@@ -16,6 +16,7 @@
 #include "span/reserve.h"
 
 static struct os_lock lock;
+static struct os_lock purging; /* held by the one thread that purges. Before `lock`; with that held it is only tried. */
 static struct segment *by_free[UNITS]; /* by_free[n]: segments of n free units, n >= 1 */
 static uint64_t by_free_map;           /* bit n: by_free[n] is not empty */
 static _Atomic(struct segment *) newest;
@@ -81,6 +82,13 @@ struct unit *unit_take(bool clean)
 {
     os_lock(&lock);
     struct segment *s = by_free_map ? by_free[lowest_bit(by_free_map)] : segment_map();
+    if (!s) { /* memory is out, but for what is on its way to be purged */
+        os_unlock(&lock);
+        os_lock(&purging);
+        os_lock(&lock);
+        os_unlock(&purging);
+        s = by_free_map ? by_free[lowest_bit(by_free_map)] : NULL;
+    }
     if (!s) {
         os_unlock(&lock);
         return NULL;
@@ -99,12 +107,19 @@ struct unit *unit_take(bool clean)
     return segment_unit(s, i);
 }
 
-/* Purges the dirty units of a segment, neighbours in one call. What the system will not purge (locked memory) stays
- * dirty. Returns how many are not any more. */
+/* Purges the dirty units of a segment, neighbours in one call, without the lock: meanwhile they count as taken. What the
+ * system will not purge (locked memory) stays dirty. Returns how many are not any more. */
 static size_t purge(struct segment *s, size_t *bytes)
 {
-    size_t purged = 0;
-    uint64_t units = s->dirty;
+    uint64_t units = s->dirty, left = units;
+    size_t count_taken = count_bits(units);
+    if (!units) {
+        return 0;
+    }
+    set_free(s, s->free & ~units);
+    s->dirty = 0;
+    used_units += count_taken;
+    os_unlock(&lock);
     for (unsigned i = 1; i < UNITS; i++) {
         unsigned from = i;
         while (i < UNITS && (units >> i & 1)) {
@@ -113,24 +128,35 @@ static size_t purge(struct segment *s, size_t *bytes)
         size_t covered = i > from ? os_purge((char *)s + from * UNIT_SIZE, (i - from) * UNIT_SIZE) : 0;
         for (unsigned u = from; covered != 0 && u < i; u++) {
             segment_unit(s, u)->touched = 0;
-            s->dirty &= ~((uint64_t)1 << u);
-            purged++;
+            left &= ~((uint64_t)1 << u);
         }
         *bytes += covered;
     }
-    return purged;
+    os_lock(&lock);
+    used_units -= count_taken;
+    s->dirty |= left;
+    set_free(s, s->free | units);
+    return count_taken - count_bits(left);
 }
 
+static size_t excess(void) { return reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2); }
+
+/* Last in what a caller does with the lock, which is let go in between. Another thread that is purging sees to it, also to
+ * what comes meanwhile. */
 static void keep_bound(void)
 {
-    size_t excess = reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2), purged = 0, bytes = 0;
-    if (likely(excess == 0)) {
+    size_t many = excess(), purged = 1, bytes = 0;
+    if (likely(many == 0) || !os_try_lock(&purging)) {
         return;
     }
-    for (struct segment *s = newest; s && purged < excess; s = s->older) {
-        purged += purge(s, &bytes);
+    for (; many && purged; many = excess()) {
+        purged = 0;
+        for (struct segment *s = newest; s && purged < many; s = s->older) {
+            purged += purge(s, &bytes);
+        }
+        reserve_purged(&reserve, purged);
     }
-    reserve_purged(&reserve, purged);
+    os_unlock(&purging);
 }
 
 void unit_give(struct unit *unit)
@@ -176,7 +202,6 @@ void segment_give(struct segment *s, uint64_t dirty)
     s->dirty = dirty;
     reserve_add(&reserve, count_bits(dirty));
     set_free(s, ALL_UNITS);
-    keep_bound();
     os_unlock(&lock);
 }
 
@@ -190,11 +215,14 @@ void segments_catch_up(void)
 size_t segments_trim(void)
 {
     size_t bytes = 0, purged = 0;
+    os_lock(&purging);
     os_lock(&lock);
     for (struct segment *s = newest; s; s = s->older) {
         purged += purge(s, &bytes);
     }
     reserve_emptied(&reserve, purged);
+    os_unlock(&purging);
+    keep_bound();
     os_unlock(&lock);
     return bytes;
 }
@@ -206,7 +234,7 @@ size_t segments_count(void) { return count; }
 bool segments_check(void)
 {
     size_t dirty = 0, used = 0, segments = 0;
-    os_lock(&lock);
+    segments_lock();
     for (struct segment *s = newest; s; s = s->older) {
         segments++;
         CHECK((s->free & 1) == 0, "segment", s);
@@ -223,12 +251,25 @@ bool segments_check(void)
         }
     }
     CHECK(segments == count && dirty == reserve.dirty && used == used_units, "segment pool", &count);
-    os_unlock(&lock);
+    segments_unlock();
     return true;
 }
 
-void segments_lock(void) { os_lock(&lock); }
+/* So that no unit is on its way to be purged when the process forks. */
+void segments_lock(void)
+{
+    os_lock(&purging);
+    os_lock(&lock);
+}
 
-void segments_unlock(void) { os_unlock(&lock); }
+void segments_unlock(void)
+{
+    os_unlock(&lock);
+    os_unlock(&purging);
+}
 
-void segments_lock_reset(void) { os_lock_reset(&lock); }
+void segments_lock_reset(void)
+{
+    os_lock_reset(&lock);
+    os_lock_reset(&purging);
+}

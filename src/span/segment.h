@@ -110,7 +110,7 @@ void unit_give(struct unit *unit);
 struct segment *segment_take(uint64_t *dirty);
 void segment_give(struct segment *segment, uint64_t dirty);
 
-/* Purges free units that are too many, as unit_give does: after a thread in haste. */
+/* Purges free units that are too many. unit_give does so itself; after segment_give, or a thread in haste, somebody has to. */
 void segments_catch_up(void);
 
 /* Purges every free unit. Returns the bytes that were covered. */
