@@ -80,10 +80,6 @@ static size_t kept_best(size_t length)
 {
     size_t best = kept_count;
     for (size_t i = 0; i < kept_count; i++) {
-        size_t front = align_up((uintptr_t)kept[i].at, SEGMENT_SIZE) - (uintptr_t)kept[i].at;
-        if (in_haste && front && front < KEPT_LEAST) {
-            continue; /* what would be cut off could not be kept */
-        }
         size_t now = kept[i].length, so_far = best < kept_count ? kept[best].length : length / 2 - 1;
         if (so_far >= length ? now >= length && now < so_far : now > so_far) {
             best = i;
@@ -122,18 +118,6 @@ static struct kept deferred_remove(struct deferred **link)
     *link = d->next;
     deferred_bytes -= d->length;
     return (struct kept){(char *)d, d->length};
-}
-
-/* One that is half as long at least, among the first few; or none, of no length. */
-static struct kept deferred_fit(size_t length)
-{
-    struct deferred **link = &deferred;
-    for (int steps = 0; *link && steps < HASTE_STEPS; steps++, link = &(*link)->next) {
-        if ((*link)->length >= length / 2) {
-            return deferred_remove(link);
-        }
-    }
-    return (struct kept){NULL, 0};
 }
 
 /* Sends mappings back, without the lock, or leaves that to another thread. Returns their bytes. */
@@ -255,45 +239,64 @@ static void keep_rest(char *from, char *to)
     }
 }
 
-/* Makes a block of a mapping that was kept; NULL when that does not go, and then it is gone. In haste a short rest stays with
- * the block: *length grows. */
-static void *reshape(struct kept k, size_t *length, size_t align)
+/* Makes a block of a mapping that was kept; NULL when that does not go, and then it is gone. */
+static void *reshape(struct kept k, size_t length, size_t align)
 {
     char *end = k.at + k.length, *at = (char *)align_up((uintptr_t)k.at, align);
-    if (at + *length <= end) {
-        if (in_haste && (size_t)(end - at) - *length < KEPT_LEAST) {
-            *length = (size_t)(end - at);
-        }
+    if (at + length <= end) {
         keep_rest(k.at, at);
-        keep_rest(at + *length, end);
+        keep_rest(at + length, end);
         return at;
     }
-    if (k.length > *length) {
-        keep_rest(k.at + *length, end);
-        k.length = *length;
+    if (k.length > length) {
+        keep_rest(k.at + length, end);
+        k.length = length;
     }
-    if (at == k.at && os_resize(k.at, k.length, *length)) {
+    if (at == k.at && os_resize(k.at, k.length, length)) {
         return at;
     }
-    at = os_map_aligned(*length, align);
-    if (at && os_move(k.at, k.length, at, *length)) {
+    at = os_map_aligned(length, align);
+    if (at && os_move(k.at, k.length, at, length)) {
         return at;
     }
     send_back(&(struct outgoing){.mapping = {k}, .count = 1});
     return NULL;
 }
 
+/* For a thread in haste: a mapping that is long enough, and not twice as long, as it is; so nothing is cut off, and what such
+ * threads leave they find again. Of no length when there is none. */
+static struct kept take_whole(size_t length, size_t align)
+{
+    for (size_t i = 0; i < kept_count; i++) {
+        if ((uintptr_t)kept[i].at % align == 0 && kept[i].length >= length && kept[i].length / 2 < length) {
+            reserve_take(&reserve, kept[i].length, 0);
+            return kept_remove(i);
+        }
+    }
+    struct deferred **link = &deferred;
+    for (int steps = 0; *link && steps < HASTE_STEPS; steps++, link = &(*link)->next) {
+        if ((uintptr_t)*link % align == 0 && (*link)->length >= length && (*link)->length / 2 < length) {
+            return deferred_remove(link);
+        }
+    }
+    return (struct kept){NULL, 0};
+}
+
+static struct kept take_kept(size_t length)
+{
+    size_t best = kept_best(length);
+    struct kept k = best < kept_count ? kept_remove(best) : (struct kept){NULL, 0};
+    reserve_take(&reserve, k.length, length - size_min(k.length, length));
+    return k;
+}
+
 static void *take(size_t *length, size_t align, bool *zeroed)
 {
     os_lock(&lock);
-    size_t best = kept_best(*length);
-    struct kept k = best < kept_count ? kept_remove(best) : (struct kept){NULL, 0};
-    reserve_take(&reserve, k.length, *length - size_min(k.length, *length));
-    if (unlikely(deferred) && !k.at) {
-        k = deferred_fit(*length);
-    }
+    struct kept k = unlikely(in_haste) ? take_whole(*length, align) : take_kept(*length);
     os_unlock(&lock);
-    void *at = k.at ? reshape(k, length, align) : NULL;
+    *length = unlikely(in_haste) && k.at ? k.length : *length;
+    void *at = k.at ? reshape(k, *length, align) : NULL;
     *zeroed = !at;
     if (!at) {
         at = os_map_aligned(*length, align);

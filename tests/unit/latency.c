@@ -78,6 +78,32 @@ static void nothing_is_given_back_by_a_marked_thread(void **state)
     assert_true(stats.mapped < mapped + mapped / 4);
 }
 
+/* A marked thread that is alone keeps what it needs, and no more with every round. */
+static void alone_it_does_not_grow(void **state)
+{
+    (void)state;
+    enum { LARGE = 100 };
+    struct allot_stats stats;
+    size_t mapped = 0;
+    void *p[LARGE];
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < LARGE; i++) {
+            p[i] = allot_malloc(((size_t)5 << 20) + (size_t)(i + round) % 7 * 100000);
+        }
+        for (int i = 0; i < LARGE; i++) {
+            allot_free(p[i]);
+        }
+        void *q = allot_malloc(10 << 20);
+        q = allot_realloc(q, 3 << 20);
+        q = allot_realloc(q, 10 << 20);
+        allot_free(q);
+        allot_stats(&stats);
+        mapped = round == 3 ? stats.mapped : mapped;
+    }
+    assert_true(stats.mapped < mapped + mapped / 4);
+    allot_check();
+}
+
 static void the_next_one_gives_back_what_is_too_much(void **state)
 {
     (void)state;
@@ -147,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_given_back_by_a_marked_thread),
+        cmocka_unit_test(alone_it_does_not_grow),
         cmocka_unit_test(the_next_one_gives_back_what_is_too_much),
         cmocka_unit_test(a_marked_thread_takes_in_a_few_slabs_at_a_time),
     };
