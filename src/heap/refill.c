@@ -124,9 +124,8 @@ static bool replace_current(struct heap *h, unsigned c)
     struct heap_class *class = &h->classes[c];
     if (class->current) {
         retire_current(h, c);
-    } else {
-        remote_drain(h,
-                     drain_steps()); /* as should_replace does: what others have freed may have made room in any slab */
+    } else { /* with a current slab, should_replace has done so */
+        remote_drain(h, drain_steps());
     }
     struct slab *s = fullest_with_room(h, class);
     if (!s) {

@@ -108,7 +108,6 @@ static void defer(struct kept k)
     *d = (struct deferred){.next = deferred, .length = k.length};
     deferred = d;
     deferred_bytes += k.length;
-    reserve_leave();
 }
 
 /* Takes the one after *link off the list. */
@@ -120,21 +119,19 @@ static struct kept deferred_remove(struct deferred **link)
     return (struct kept){(char *)d, d->length};
 }
 
-/* Sends mappings back, without the lock, or leaves that to another thread. Returns their bytes. */
-static size_t send_back(const struct outgoing *out)
+/* Sends mappings back, without the lock, or leaves that to another thread. */
+static void send_back(const struct outgoing *out)
 {
-    size_t bytes = 0;
     for (size_t i = 0; i < out->count; i++) {
-        bytes += out->mapping[i].length;
         if (likely(!in_haste)) {
             os_unmap(out->mapping[i].at, out->mapping[i].length);
         } else {
             os_lock(&lock);
             defer(out->mapping[i]);
             os_unlock(&lock);
+            reserve_leave();
         }
     }
-    return bytes;
 }
 
 /* Unmaps all that was deferred. Returns its bytes. */
