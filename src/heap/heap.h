@@ -48,6 +48,7 @@ struct heap_class {
     struct slab *current; /* what refills come from; on no list */
     struct slab *list[LEVELS + 1];
     uint32_t occupied; /* bit l: list[l] is not empty */
+    uint32_t slabs;
 };
 
 enum heap_state {

@@ -73,6 +73,7 @@ void heap_settle(struct heap *h, struct slab *s)
     }
     if (s->used == 0) {
         unlist(class, s);
+        class->slabs--;
         release(s);
         return;
     }
@@ -118,6 +119,15 @@ static void retire_current(struct heap *h, unsigned c)
     heap_settle(h, s);
 }
 
+/* How much of another slab will be used. The first of a class: perhaps a few blocks are all that is wanted. After a few that
+ * are full: as much as fits. */
+static enum unit_use expected_use(const struct heap_class *class, unsigned c)
+{
+    enum { FEW_SLABS = 4, PAGE = 4096 };
+    bool fills = UNIT_SIZE % class_size(c) <= PAGE;
+    return class->slabs == 0 ? UNIT_FEW : class->slabs >= FEW_SLABS && fills ? UNIT_ALL : UNIT_SOME;
+}
+
 /* Makes a slab with something to hand out current. */
 static bool replace_current(struct heap *h, unsigned c)
 {
@@ -130,14 +140,14 @@ static bool replace_current(struct heap *h, unsigned c)
     struct slab *s = fullest_with_room(h, class);
     if (!s) {
         catch_up();
-        bool first = !class->occupied; /* of its class: perhaps a few blocks are all that is wanted */
-        struct unit *unit = unit_take(first);
+        struct unit *unit = unit_take(expected_use(class, c));
         if (!unit && big_give_up() > 0) {
-            unit = unit_take(first);
+            unit = unit_take(expected_use(class, c));
         }
         if (!unit) {
             return false;
         }
+        class->slabs++;
         s = (struct slab *)unit;
         slab_init(unit, h->id, class_size(c), c);
     }

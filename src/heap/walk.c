@@ -133,6 +133,7 @@ size_t heap_check(const struct heap *h)
     CHECK(heap_by_id(h->id) == h, "heap", h);
     for (unsigned c = 0; c < CLASSES; c++) {
         const struct heap_class *class = &h->classes[c];
+        size_t before = sum.slabs;
         if (class->current) {
             check_slab(h, c, class->current, &sum);
         }
@@ -140,6 +141,7 @@ size_t heap_check(const struct heap *h)
             CHECK((class->list[l] != NULL) == (class->occupied >> l & 1), "lists of class", class);
             check_list(h, c, l, &sum);
         }
+        CHECK(sum.slabs - before == class->slabs, "slabs of class", class);
     }
     CHECK(sum.out == h->out, "heap", h);
     return sum.slabs;

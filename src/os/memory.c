@@ -142,6 +142,14 @@ void os_unmap(void *at, size_t length)
     errno = saved;
 }
 
+static bool advise(void *at, size_t length, int advice)
+{
+    int saved = errno;
+    bool done = madvise(at, length, advice) == 0;
+    errno = saved;
+    return done;
+}
+
 size_t os_purge(void *at, size_t length)
 {
     uintptr_t from = align_up((uintptr_t)at, os_page);
@@ -149,10 +157,23 @@ size_t os_purge(void *at, size_t length)
     if (from >= to) {
         return 0;
     }
-    int saved = errno;
-    bool done = madvise((void *)from, to - from, MADV_DONTNEED) == 0;
-    errno = saved;
-    return done ? to - from : 0;
+    return advise((void *)from, to - from, MADV_DONTNEED) ? to - from : 0;
+}
+
+void os_small_pages(void *at, size_t length) { advise(at, length, MADV_NOHUGEPAGE); }
+
+bool os_prefer_huge_pages(void *at, size_t length) { return advise(at, align_up(length, os_page), MADV_HUGEPAGE); }
+
+/* The advice stands only while the first touch makes the page: neighbours stay one area of the kernel's, and its daemon does
+ * not fill with huge pages again what was purged. */
+bool os_huge_page(void *at)
+{
+    if (!advise(at, OS_HUGE_PAGE, MADV_HUGEPAGE)) {
+        return false;
+    }
+    *(volatile char *)at = 0;
+    advise(at, OS_HUGE_PAGE, MADV_NOHUGEPAGE);
+    return os_resident((char *)at + OS_HUGE_PAGE / 2, os_page) != 0;
 }
 
 bool os_resize(void *at, size_t old, size_t now)

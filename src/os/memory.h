@@ -25,6 +25,19 @@ void os_unmap(void *at, size_t length);
 /* Makes whole pages inside [at, at + length) zero and not resident. Returns the bytes covered. */
 size_t os_purge(void *at, size_t length);
 
+/* Huge pages: 2 MiB, aligned to as much. */
+#define OS_HUGE_PAGE ((size_t)2 << 20)
+
+/* No huge pages in [at, at + length), whatever the system does elsewhere, but by os_huge_page. */
+void os_small_pages(void *at, size_t length);
+
+/* Asks for huge pages in what is still to be touched of a mapping. False where there are none to be had. */
+bool os_prefer_huge_pages(void *at, size_t length);
+
+/* Makes OS_HUGE_PAGE bytes, of which nothing is resident, one huge page, zero and resident. False when the system has none;
+ * then a small page of them is resident. */
+bool os_huge_page(void *at);
+
 /* Makes a mapping `now` bytes long in place; false when what follows it is taken. Shrinking always succeeds. */
 bool os_resize(void *at, size_t old, size_t now);
 

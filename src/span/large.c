@@ -5,6 +5,10 @@
  * that fits best: of a longer one the ends stay, and grow together with their neighbours as these are freed; a shorter one
  * grows, where it stands or by moving its pages in the kernel's tables. A page that is there costs a tenth of one that must
  * be faulted in and zeroed.
+ *
+ * Huge pages save most of the rest, where a block is written throughout. Whether this program's are, those tell that it
+ * frees and those that grow: some of their pages are looked at. Of a block in huge pages only the end tells anything, since it
+ * does not fill one.
  */
 #include "span/large.h"
 
@@ -24,6 +28,7 @@ struct large {
     void *at;
     size_t length; /* bytes, whole pages */
     uint32_t heap;
+    bool huge;                 /* in huge pages, as far as they fit in */
     struct large *next, *prev; /* on the list of all; or of unused records, by next */
 };
 
@@ -35,10 +40,14 @@ static struct os_lock lock;
 static struct large *all, *unused;
 static size_t total_bytes, total_blocks;
 
+enum { FULL_ENOUGH = 2 };
+static unsigned full_lately; /* so many blocks in a row were resident wherever one looked, FULL_ENOUGH at most */
+
 /* Whole pages, perhaps resident, of one area of the kernel's. */
 static struct kept {
     char *at;
     size_t length;
+    bool huge;
 } kept[KEPT_BLOCKS]; /* oldest first */
 static size_t kept_count, largest_freed;
 static struct reserve reserve; /* of `kept`, in bytes */
@@ -61,6 +70,28 @@ static struct large *new_record(void)
         return l;
     }
     return record_alloc(sizeof *l);
+}
+
+/* With the lock held: learns from a block that ends or grows. */
+static void learn(const struct large *l)
+{
+    enum { LOOKS = 4 };
+    bool full = true;
+    if (in_haste || l->length < OS_HUGE_PAGE) {
+        return;
+    }
+    for (size_t i = 1; full && i <= LOOKS; i++) {
+        full = os_resident((char *)l->at + align_down(l->length / LOOKS * i - os_page, os_page), os_page) != 0;
+    }
+    full_lately = full ? (unsigned)size_min(full_lately + 1, FULL_ENOUGH) : 0;
+}
+
+static bool full_enough(void) { return full_lately == FULL_ENOUGH; }
+
+/* Whether a mapping is in huge pages from now on, so far as it is not touched yet. */
+static bool advise(bool wanted, void *at, size_t length)
+{
+    return wanted && length >= OS_HUGE_PAGE && os_prefer_huge_pages(at, length);
 }
 
 /* -- kept mappings, with the lock held -- */
@@ -99,13 +130,14 @@ struct outgoing {
 static struct deferred {
     struct deferred *next;
     size_t length;
+    bool huge;
 } * deferred;
 static size_t deferred_bytes;
 
 static void defer(struct kept k)
 {
     struct deferred *d = (struct deferred *)k.at;
-    *d = (struct deferred){.next = deferred, .length = k.length};
+    *d = (struct deferred){.next = deferred, .length = k.length, .huge = k.huge};
     deferred = d;
     deferred_bytes += k.length;
 }
@@ -116,7 +148,7 @@ static struct kept deferred_remove(struct deferred **link)
     struct deferred *d = *link;
     *link = d->next;
     deferred_bytes -= d->length;
-    return (struct kept){(char *)d, d->length};
+    return (struct kept){(char *)d, d->length, d->huge};
 }
 
 /* Sends mappings back, without the lock, or leaves that to another thread. */
@@ -158,7 +190,7 @@ static bool kept_join(struct kept *k)
 {
     for (size_t i = 0; i < kept_count; i++) {
         bool before = kept[i].at + kept[i].length == k->at, after = k->at + k->length == kept[i].at;
-        if ((before || after) && k->length + kept[i].length <= kept_bound() + reserve.kept) {
+        if ((before || after) && k->huge == kept[i].huge && k->length + kept[i].length <= kept_bound() + reserve.kept) {
             struct kept other = kept_remove(i);
             k->at = before ? other.at : k->at;
             k->length += other.length;
@@ -225,35 +257,40 @@ size_t large_trim(void)
 /* -- blocks -- */
 
 /* Keeps an end of a mapping. */
-static void keep_rest(char *from, char *to)
+static void keep_rest(char *from, char *to, bool huge)
 {
     struct outgoing out = {.count = 0};
     if (from < to) {
         os_lock(&lock);
-        keep((struct kept){from, (size_t)(to - from)}, &out);
+        keep((struct kept){from, (size_t)(to - from), huge}, &out);
         os_unlock(&lock);
         send_back(&out);
     }
 }
 
-/* Makes a block of a mapping that was kept; NULL when that does not go, and then it is gone. */
-static void *reshape(struct kept k, size_t length, size_t align)
+/* Makes a block of a mapping that was kept; NULL when that does not go, and then it is gone. *huge: whether what is fresh of it
+ * should be in huge pages, and whether it is. */
+static void *reshape(struct kept k, size_t length, size_t align, bool *huge)
 {
+    bool wanted = *huge;
+    *huge = k.huge;
     char *end = k.at + k.length, *at = (char *)align_up((uintptr_t)k.at, align);
     if (at + length <= end) {
-        keep_rest(k.at, at);
-        keep_rest(at + length, end);
+        keep_rest(k.at, at, k.huge);
+        keep_rest(at + length, end, k.huge);
         return at;
     }
     if (k.length > length) {
-        keep_rest(k.at + length, end);
+        keep_rest(k.at + length, end, k.huge);
         k.length = length;
     }
     if (at == k.at && os_resize(k.at, k.length, length)) {
+        *huge = k.huge || advise(wanted, at, length);
         return at;
     }
     at = os_map_aligned(length, align);
     if (at && os_move(k.at, k.length, at, length)) {
+        *huge = k.huge || advise(wanted, at, length);
         return at;
     }
     send_back(&(struct outgoing){.mapping = {k}, .count = 1});
@@ -276,31 +313,34 @@ static struct kept take_whole(size_t length, size_t align)
             return deferred_remove(link);
         }
     }
-    return (struct kept){NULL, 0};
+    return (struct kept){NULL, 0, false};
 }
 
 static struct kept take_kept(size_t length)
 {
     size_t best = kept_best(length);
-    struct kept k = best < kept_count ? kept_remove(best) : (struct kept){NULL, 0};
+    struct kept k = best < kept_count ? kept_remove(best) : (struct kept){NULL, 0, false};
     reserve_take(&reserve, k.length, length - size_min(k.length, length));
     return k;
 }
 
-static void *take(size_t *length, size_t align, bool *zeroed)
+static void *take(size_t *length, size_t align, bool *zeroed, bool *huge)
 {
     os_lock(&lock);
+    bool wanted = *huge = full_enough();
     struct kept k = unlikely(in_haste) ? take_whole(*length, align) : take_kept(*length);
     os_unlock(&lock);
     *length = unlikely(in_haste) && k.at ? k.length : *length;
-    void *at = k.at ? reshape(k, *length, align) : NULL;
+    void *at = k.at ? reshape(k, *length, align, huge) : NULL;
     *zeroed = !at;
-    if (!at) {
-        at = os_map_aligned(*length, align);
+    if (at) {
+        return at;
     }
+    at = os_map_aligned(*length, align);
     if (!at && large_trim() > 0) {
         at = os_map_aligned(*length, align);
     }
+    *huge = at && advise(wanted, at, *length);
     return at;
 }
 
@@ -311,7 +351,8 @@ void *large_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
-    void *at = take(&length, size_max(align, SEGMENT_SIZE), zeroed);
+    bool huge;
+    void *at = take(&length, size_max(align, SEGMENT_SIZE), zeroed, &huge);
     if (!at) {
         errno = ENOMEM;
         return NULL;
@@ -328,7 +369,7 @@ void *large_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
-    *l = (struct large){.at = at, .length = length, .heap = heap};
+    *l = (struct large){.at = at, .length = length, .heap = heap, .huge = huge};
     list_push(&all, l);
     total_bytes += length;
     total_blocks++;
@@ -358,12 +399,14 @@ size_t large_free(void *p)
         allot_fault("free of what is no live block", "large block", p);
     }
     struct outgoing out = {.count = 0};
+    learn(l);
+    bool huge = l->huge;
     size_t length = forget(l);
     largest_freed = size_max(largest_freed, size_min(length, KEPT_ONE_MOST));
     if (length > RUN_MAX) {
-        keep((struct kept){p, length}, &out);
+        keep((struct kept){p, length, huge}, &out);
     } else { /* it was made for its alignment, or because memory was short */
-        out.mapping[out.count++] = (struct kept){p, length};
+        out.mapping[out.count++] = (struct kept){p, length, huge};
     }
     os_unlock(&lock);
     send_back(&out);
@@ -400,17 +443,22 @@ bool large_resize(void *p, size_t bytes)
         return true; /* what it has more is its own until it is freed */
     }
     size_t old = l->length;
+    os_lock(&lock);
     if (length < old) { /* before the end is unmapped: a fork in between leaves no record of what is gone */
-        os_lock(&lock);
         set_length(l, length);
-        os_unlock(&lock);
+    } else {
+        learn(l);
     }
+    bool huge = full_enough();
+    os_unlock(&lock);
     if (!os_resize(p, old, length)) {
         return false;
     }
     if (length > old) {
+        huge = l->huge || advise(huge, p, length);
         os_lock(&lock);
         set_length(l, length);
+        l->huge = huge;
         os_unlock(&lock);
     }
     return true;
@@ -438,6 +486,7 @@ void *large_move(void *p, size_t bytes)
         return NULL;
     }
     map_set(p, NULL);
+    learn(l);
     if (!os_move(p, l->length, at, length)) {
         map_set(p, l);
         map_set(at, NULL);
@@ -446,6 +495,7 @@ void *large_move(void *p, size_t bytes)
         return NULL;
     }
     l->at = at;
+    l->huge = l->huge || advise(full_enough(), at, length);
     set_length(l, length);
     os_unlock(&lock);
     return at;

@@ -4,6 +4,11 @@
  * sparse ones run empty and whole segments become free for page runs. (Hunter et al., "Beyond malloc efficiency to
  * fleet efficiency", OSDI 2021, place by fullness at the grain of huge pages.)
  *
+ * Huge pages save page faults and misses of the TLB, and cost what lies unused in them. So they are for units that will be
+ * filled, and only once as many are in use that half a segment more is little. Such units come from a frontier: a segment that
+ * serves nobody else until its last unit has been taken, and of which each half is made a huge page at once, before its first
+ * unit is. All else begins in small pages, whatever the system's policy is; and what is purged comes back so.
+ *
  * Free units stay resident as the reserve says (span/reserve.h). A list search is one bit scan; every call is O(1) but for
  * the purge, during which others may take and give.
  */
@@ -19,9 +24,11 @@ static struct os_lock lock;
 static struct os_lock purging; /* held by the one thread that purges. Before `lock`; with that held it is only tried. */
 static struct segment *by_free[UNITS]; /* by_free[n]: segments of n free units, n >= 1 */
 static uint64_t by_free_map;           /* bit n: by_free[n] is not empty */
+static struct segment *frontier;       /* on no list; NULL: none */
 static _Atomic(struct segment *) newest;
-static size_t count;      /* segments */
-static size_t used_units; /* taken, singly or with a whole segment */
+static size_t count;       /* segments */
+static size_t used_units;  /* taken, singly or with a whole segment */
+static size_t dense_units; /* of those, taken with UNIT_ALL */
 static struct reserve reserve;
 
 /* Units that may stay resident though free: 1 MiB, and an eighth of what is in use. */
@@ -46,18 +53,52 @@ static void enlist(struct segment *s)
 /* Changes which units are free, and the list with it. */
 static void set_free(struct segment *s, uint64_t free)
 {
-    if (s->free) {
+    if (s->free && s != frontier) {
         unlist(s);
     }
     s->free = free;
-    if (free) {
+    frontier = free || s != frontier ? frontier : NULL;
+    if (free && s != frontier) {
         enlist(s);
     }
 }
 
+static struct segment *fullest(void) { return by_free_map ? by_free[lowest_bit(by_free_map)] : NULL; }
+
 #define ALL_UNITS (~(uint64_t)1)
 
-static struct segment *segment_map(void)
+/* -- huge pages -- */
+
+#define HALF_UNITS (OS_HUGE_PAGE / UNIT_SIZE)
+#define UPPER_HALF (~(uint64_t)0 << HALF_UNITS)
+#define LOWER_HALF (ALL_UNITS & ~UPPER_HALF)
+
+_Static_assert(SEGMENT_SIZE == 2 * OS_HUGE_PAGE, "a segment is two huge pages");
+
+enum { NOT_ASKED = 64 };
+static atomic_uint not_asked; /* huge pages not to ask for, since the system had none when it was asked */
+
+/* Whether another is little beside the units that are in use and filled: a quarter, and less from then on. */
+static bool huge_page_fits(void)
+{
+    if (in_haste || dense_units < 4 * HALF_UNITS) {
+        return false;
+    }
+    unsigned left = atomic_load_explicit(&not_asked, memory_order_relaxed);
+    atomic_store_explicit(&not_asked, left - (left != 0), memory_order_relaxed);
+    return left == 0;
+}
+
+static bool huge_page(void *at)
+{
+    bool done = os_huge_page(at);
+    if (unlikely(!done)) {
+        atomic_store_explicit(&not_asked, NOT_ASKED, memory_order_relaxed);
+    }
+    return done;
+}
+
+static struct segment *segment_map(bool huge)
 {
     struct segment *s = os_map_aligned(SEGMENT_SIZE, SEGMENT_SIZE);
     if (!s) {
@@ -67,57 +108,91 @@ static struct segment *segment_map(void)
         os_unmap(s, SEGMENT_SIZE);
         return NULL;
     }
+    os_small_pages(s, SEGMENT_SIZE);
+    huge = huge && huge_page(s);
     for (unsigned i = 0; i < UNITS; i++) {
         atomic_store_explicit(&segment_unit(s, i)->owner, OWNER_FREE, memory_order_relaxed);
     }
     s->kind = SEGMENT_UNITS;
+    s->ready = huge ? LOWER_HALF : 0;
+    frontier = huge ? s : frontier;
     s->older = atomic_load_explicit(&newest, memory_order_relaxed);
     atomic_store_explicit(&newest, s, memory_order_release);
     count++;
     set_free(s, ALL_UNITS);
+    reserve_take(&reserve, 0, count_bits(s->ready));
     return s;
 }
 
-struct unit *unit_take(bool clean)
+/* -- units -- */
+
+/* A segment with a free unit. */
+static struct segment *choose(enum unit_use use, bool few_dirty)
+{
+    struct segment *s = fullest();
+    if (use == UNIT_ALL && few_dirty && !(s && s->dirty) && (frontier || huge_page_fits())) {
+        s = frontier ? frontier : segment_map(true);
+    }
+    s = s ? s : fullest();
+    s = s ? s : segment_map(false);
+    return s ? s : frontier;
+}
+
+struct unit *unit_take(enum unit_use use)
 {
     os_lock(&lock);
-    struct segment *s = by_free_map ? by_free[lowest_bit(by_free_map)] : segment_map();
+    bool few_dirty = reserve.dirty < dirty_bound() / 2; /* else, not to use them means to purge them */
+    struct segment *s = choose(use, few_dirty);
     if (!s) { /* memory is out, but for what is on its way to be purged */
         os_unlock(&lock);
         os_lock(&purging);
         os_lock(&lock);
         os_unlock(&purging);
-        s = by_free_map ? by_free[lowest_bit(by_free_map)] : NULL;
+        s = choose(use, few_dirty);
     }
     if (!s) {
         os_unlock(&lock);
         return NULL;
     }
-    /* Once too many are dirty, not to use them means to purge them. */
-    clean = clean && reserve.dirty < dirty_bound() / 2;
-    uint64_t wanted = s->free & (clean ? ~s->dirty : s->dirty);
+    bool clean = use == UNIT_FEW && few_dirty;
+    uint64_t resident = s->dirty | s->ready, wanted = s->free & (clean ? ~resident : resident);
     unsigned i = lowest_bit(wanted ? wanted : s->free);
     uint64_t bit = (uint64_t)1 << i;
-    bool dirty = s->dirty & bit;
+    struct unit *unit = segment_unit(s, i);
+    reserve_take(&reserve, (s->dirty & bit) != 0, !(resident & bit) && !clean);
     s->dirty &= ~bit;
-    reserve_take(&reserve, dirty, !dirty && !clean);
+    s->ready &= ~bit;
+    /* Of the upper half nothing is resident or taken, and this is the first. */
+    bool huge =
+        s == frontier && i == HALF_UNITS && (s->free & ~resident & UPPER_HALF) == UPPER_HALF && huge_page_fits();
+    if (huge) {
+        s->ready |= UPPER_HALF & ~bit;
+        reserve_take(&reserve, 0, HALF_UNITS - 1);
+    }
     set_free(s, s->free & ~bit);
     used_units++;
+    unit->dense = use == UNIT_ALL;
+    dense_units += unit->dense;
     os_unlock(&lock);
-    return segment_unit(s, i);
+    if (huge) {
+        huge_page((char *)s + OS_HUGE_PAGE);
+    }
+    return unit;
 }
 
 /* Purges the dirty units of a segment, neighbours in one call, without the lock: meanwhile they count as taken. What the
- * system will not purge (locked memory) stays dirty. Returns how many are not any more. */
-static size_t purge(struct segment *s, size_t *bytes)
+ * system will not purge (locked memory) stays dirty. Returns how many are not any more. `all`: also what a huge page made
+ * resident, as in any case where nothing else is left of it. */
+static size_t purge(struct segment *s, bool all, size_t *bytes)
 {
-    uint64_t units = s->dirty, left = units;
+    uint64_t dirty = s->dirty, ready = all || s->free == ALL_UNITS ? s->ready : 0, units = dirty | ready, left = units;
     size_t count_taken = count_bits(units);
     if (!units) {
         return 0;
     }
     set_free(s, s->free & ~units);
     s->dirty = 0;
+    s->ready &= ~ready;
     used_units += count_taken;
     os_unlock(&lock);
     for (unsigned i = 1; i < UNITS; i++) {
@@ -134,9 +209,10 @@ static size_t purge(struct segment *s, size_t *bytes)
     }
     os_lock(&lock);
     used_units -= count_taken;
-    s->dirty |= left;
+    s->dirty |= left & dirty;
+    s->ready |= left & ready;
     set_free(s, s->free | units);
-    return count_taken - count_bits(left);
+    return count_bits(dirty & ~left);
 }
 
 static size_t excess(void) { return reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2); }
@@ -152,7 +228,7 @@ static void keep_bound(void)
     for (; many && purged; many = excess()) {
         purged = 0;
         for (struct segment *s = newest; s && purged < many; s = s->older) {
-            purged += purge(s, &bytes);
+            purged += purge(s, false, &bytes);
         }
         reserve_purged(&reserve, purged);
     }
@@ -166,6 +242,7 @@ void unit_give(struct unit *unit)
     os_lock(&lock);
     atomic_store_explicit(&unit->owner, OWNER_FREE, memory_order_relaxed);
     used_units--;
+    dense_units -= unit->dense;
     s->dirty |= bit;
     reserve_add(&reserve, 1);
     set_free(s, s->free | bit);
@@ -176,12 +253,11 @@ void unit_give(struct unit *unit)
 struct segment *segment_take(uint64_t *dirty)
 {
     os_lock(&lock);
-    struct segment *s = by_free[UNITS - 1] ? by_free[UNITS - 1] : segment_map();
+    struct segment *s = by_free[UNITS - 1] ? by_free[UNITS - 1] : segment_map(false);
     if (s) {
-        *dirty = s->dirty;
-        unsigned taken = count_bits(s->dirty);
-        reserve_take(&reserve, taken, UNITS - 1 - taken);
-        s->dirty = 0;
+        *dirty = s->dirty | s->ready;
+        reserve_take(&reserve, count_bits(s->dirty), UNITS - 1 - count_bits(*dirty));
+        s->dirty = s->ready = 0;
         set_free(s, 0);
         used_units += UNITS - 1;
     }
@@ -218,7 +294,7 @@ size_t segments_trim(void)
     os_lock(&purging);
     os_lock(&lock);
     for (struct segment *s = newest; s; s = s->older) {
-        purged += purge(s, &bytes);
+        purged += purge(s, true, &bytes);
     }
     reserve_emptied(&reserve, purged);
     os_unlock(&purging);
@@ -238,7 +314,7 @@ bool segments_check(void)
     for (struct segment *s = newest; s; s = s->older) {
         segments++;
         CHECK((s->free & 1) == 0, "segment", s);
-        CHECK((s->dirty & ~s->free) == 0, "segment", s);
+        CHECK(((s->dirty | s->ready) & ~s->free) == 0 && (s->dirty & s->ready) == 0, "segment", s);
         CHECK(map_get(s) == MAP_SEGMENT, "segment", s);
         dirty += count_bits(s->dirty);
         used += UNITS - 1 - count_bits(s->free);
@@ -246,10 +322,11 @@ bool segments_check(void)
     for (unsigned n = 1; n < UNITS; n++) {
         CHECK((by_free[n] != NULL) == (by_free_map >> n & 1), "segment list", &by_free[n]);
         for (struct segment *s = by_free[n]; s; s = s->next) {
-            CHECK(count_bits(s->free) == n, "segment", s);
+            CHECK(count_bits(s->free) == n && s != frontier, "segment", s);
             CHECK(!s->next || s->next->prev == s, "segment", s);
         }
     }
+    CHECK(!frontier || frontier->free, "segment", frontier);
     CHECK(segments == count && dirty == reserve.dirty && used == used_units, "segment pool", &count);
     segments_unlock();
     return true;

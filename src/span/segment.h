@@ -41,7 +41,7 @@
 struct unit {
     _Atomic uint32_t owner;
     uint16_t touched; /* in 16 bytes: how far from its start the unit has been written since it was last purged */
-    uint16_t reserved;
+    bool dense;       /* taken with UNIT_ALL */
 };
 
 enum segment_kind { SEGMENT_UNITS, SEGMENT_RUNS };
@@ -52,6 +52,7 @@ struct segment {
     uint8_t kind;
     uint64_t free;  /* units that are free; never bit 0 */
     uint64_t dirty; /* of those, the ones with pages that may be resident */
+    uint64_t ready; /* and of the others, the ones that a huge page made resident and that nobody has taken yet */
     struct segment *next, *prev;
     struct segment *older; /* the chain of all segments, newest first */
 };
@@ -98,9 +99,15 @@ static inline uint64_t *unit_free_bits(const struct unit *unit)
     return (uint64_t *)unit_remote_bits(unit) + BITMAP_WORDS;
 }
 
-/* A free unit, or NULL with ENOMEM. Its bytes from unit->touched on are zero. `clean`: for a taker who will hardly use all of
- * it, preferably one of which nothing is resident; the others are left to who will. */
-struct unit *unit_take(bool clean);
+/* How much of a unit will be used. */
+enum unit_use {
+    UNIT_FEW,  /* perhaps a page: rather one of which nothing is resident; the others are left to who uses more */
+    UNIT_SOME, /* who knows */
+    UNIT_ALL,  /* all, as of those taken before: it may come from a huge page */
+};
+
+/* A free unit, or NULL with ENOMEM. Its bytes from unit->touched on are zero. */
+struct unit *unit_take(enum unit_use use);
 
 /* Gives a unit back; both bitmaps are zero. It may stay resident for the next taker, within a bound. */
 void unit_give(struct unit *unit);

@@ -12,7 +12,7 @@ enum { MANY = 3 * (UNITS - 1) };
 static void addresses_and_headers(void **state)
 {
     (void)state;
-    struct unit *unit = unit_take(false);
+    struct unit *unit = unit_take(UNIT_SOME);
     char *data = unit_data(unit);
     assert_int_equal((uintptr_t)data % UNIT_SIZE, 0);
     assert_ptr_equal(unit_of(data), unit);
@@ -33,7 +33,7 @@ static void every_unit_once(void **state)
     (void)state;
     struct unit *unit[MANY];
     for (int i = 0; i < MANY; i++) {
-        unit[i] = unit_take(false);
+        unit[i] = unit_take(UNIT_SOME);
         assert_non_null(unit[i]);
         memset(unit_data(unit[i]), i, UNIT_SIZE);
         unit[i]->touched = UNIT_SIZE / 16;
@@ -54,7 +54,7 @@ static void the_fullest_segment_serves_first(void **state)
     (void)state;
     struct unit *unit[MANY];
     for (int i = 0; i < MANY; i++) {
-        unit[i] = unit_take(false);
+        unit[i] = unit_take(UNIT_SOME);
     }
     struct segment *fuller = segment_of(unit[0]), *emptier = segment_of(unit[MANY - 1]);
     assert_ptr_not_equal(fuller, emptier);
@@ -67,7 +67,7 @@ static void the_fullest_segment_serves_first(void **state)
             unit[i] = NULL;
         }
     }
-    struct unit *next = unit_take(false);
+    struct unit *next = unit_take(UNIT_SOME);
     assert_ptr_equal(next, one);
     unit_give(next);
     for (int i = 0; i < MANY; i++) {
@@ -80,7 +80,7 @@ static void the_fullest_segment_serves_first(void **state)
 static void what_is_beyond_touched_is_zero(void **state)
 {
     (void)state;
-    struct unit *unit = unit_take(false);
+    struct unit *unit = unit_take(UNIT_SOME);
     memset(unit_data(unit), 1, UNIT_SIZE);
     unit->touched = UNIT_SIZE / 16;
     unit_give(unit);
@@ -97,7 +97,7 @@ static void whole_segments(void **state)
     struct segment *s = segment_take(&dirty);
     assert_non_null(s);
     segments_check();
-    struct unit *unit = unit_take(false);
+    struct unit *unit = unit_take(UNIT_SOME);
     assert_ptr_not_equal(segment_of(unit), s);
     unit_give(unit);
     segment_give(s, 0);
@@ -111,7 +111,7 @@ static void memory_runs_out(void **state)
     static struct unit *unit[TOO_MANY];
     int n = 0;
     os_fail_after(0);
-    while ((unit[n] = unit_take(false))) {
+    while ((unit[n] = unit_take(UNIT_SOME))) {
         n++;
         assert_true(n < TOO_MANY);
     }

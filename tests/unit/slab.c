@@ -82,7 +82,7 @@ static void put(struct model *m, unsigned i, bool remote)
 
 static void exercise(size_t stride)
 {
-    struct unit *unit = unit_take(false);
+    struct unit *unit = unit_take(UNIT_SOME);
     slab_init(unit, ID, stride, 0);
     struct model m = {.slab = (struct slab *)unit};
     struct random random = {stride};
@@ -140,7 +140,7 @@ static void random_traffic(void **state)
 static void every_address_has_its_slot(void **state)
 {
     (void)state;
-    struct unit *unit = unit_take(false);
+    struct unit *unit = unit_take(UNIT_SOME);
     for (size_t stride = 16; stride <= 32768; stride += 16) {
         slab_init(unit, ID, stride, 0);
         struct slab *s = (struct slab *)unit;
@@ -154,7 +154,7 @@ static void every_address_has_its_slot(void **state)
 static void fresh_slots_come_a_page_at_a_time_from_the_low_end(void **state)
 {
     (void)state;
-    struct unit *unit = unit_take(false);
+    struct unit *unit = unit_take(UNIT_SOME);
     slab_init(unit, ID, 64, 0);
     struct slab *s = (struct slab *)unit;
     struct batch batch = slab_take_batch(s);
