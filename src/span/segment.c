@@ -126,12 +126,28 @@ static struct segment *segment_map(bool huge)
 
 /* -- units -- */
 
+/* Makes a segment the frontier, a purged one rather than a new one; not while many units lie free elsewhere. */
+static void open_frontier(void)
+{
+    struct segment *s = by_free[UNITS - 1];
+    if (frontier || !huge_page_fits()) {
+        return;
+    }
+    if (s && !s->dirty) {
+        unlist(s);
+        frontier = s;
+    } else if (count * (UNITS - 1) - used_units < UNITS + used_units / 8) {
+        segment_map(true);
+    }
+}
+
 /* A segment with a free unit. */
 static struct segment *choose(enum unit_use use, bool few_dirty)
 {
     struct segment *s = fullest();
-    if (use == UNIT_ALL && few_dirty && !(s && s->dirty) && (frontier || huge_page_fits())) {
-        s = frontier ? frontier : segment_map(true);
+    if (use == UNIT_ALL && few_dirty && !(s && s->dirty)) {
+        open_frontier();
+        s = frontier;
     }
     s = s ? s : fullest();
     s = s ? s : segment_map(false);

@@ -97,8 +97,42 @@ static void for_units_that_are_filled_once_there_are_many(void **state)
     }
     give_all();
     assert_int_equal(resident_unasked(), 0);
+}
+
+/* A program that swings uses what it gave back, and no new address space each time. */
+static void what_was_purged_is_taken_first(void **state)
+{
+    (void)state;
     take_all(UNIT_ALL);
     give_all();
+    size_t before = segments_count();
+    for (int swing = 0; swing < 5; swing++) {
+        take_all(UNIT_ALL);
+        give_all();
+    }
+    assert_int_equal(segments_count(), before);
+    /* Nor when a unit of each segment stays. */
+    for (int swing = 0; swing < 5; swing++) {
+        struct unit *stay[MANY];
+        int stays = 0;
+        take_all(UNIT_ALL);
+        for (int i = 0; i < MANY; i++) {
+            bool last = i == 0 || segment_of(unit[i]) != segment_of(unit[i - 1]);
+            stay[stays] = last ? unit[i] : NULL;
+            stays += last;
+            if (!last) {
+                unit_give(unit[i]);
+            }
+        }
+        segments_trim();
+        take_all(UNIT_ALL);
+        give_all();
+        while (stays > 0) {
+            unit_give(stay[--stays]);
+        }
+        segments_trim();
+    }
+    assert_true(segments_count() <= before + 6);
 }
 
 static void a_refusal_is_no_failure(void **state)
@@ -187,8 +221,9 @@ int main(void)
     os_memory_init();
     find_out();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(not_for_units_that_may_stay_empty),
         cmocka_unit_test(for_units_that_are_filled_once_there_are_many),
+        cmocka_unit_test(not_for_units_that_may_stay_empty),
+        cmocka_unit_test(what_was_purged_is_taken_first),
         cmocka_unit_test(a_refusal_is_no_failure),
         cmocka_unit_test(for_large_blocks_where_they_are_written_throughout),
         cmocka_unit_test(for_a_large_block_that_was_full_when_it_grew),
