@@ -40,8 +40,10 @@ static struct os_lock lock;
 static struct large *all, *unused;
 static size_t total_bytes, total_blocks;
 
+/* How many blocks in a row were resident wherever one looked, FULL_ENOUGH at most; and the longest of them, in bytes. */
 enum { FULL_ENOUGH = 2 };
-static unsigned full_lately; /* so many blocks in a row were resident wherever one looked, FULL_ENOUGH at most */
+static unsigned full_lately;
+static size_t full_longest;
 
 /* Whole pages, perhaps resident, of one area of the kernel's. */
 static struct kept {
@@ -84,9 +86,11 @@ static void learn(const struct large *l)
         full = os_resident((char *)l->at + align_down(l->length / LOOKS * i - os_page, os_page), os_page) != 0;
     }
     full_lately = full ? (unsigned)size_min(full_lately + 1, FULL_ENOUGH) : 0;
+    full_longest = full ? size_max(full_longest, l->length) : 0;
 }
 
-static bool full_enough(void) { return full_lately == FULL_ENOUGH; }
+/* Whether so long a block is likely to be written throughout: what was seen says nothing about much longer ones. */
+static bool likely_full(size_t length) { return full_lately == FULL_ENOUGH && length / 4 <= full_longest; }
 
 /* Whether a mapping is in huge pages from now on, so far as it is not touched yet. */
 static bool advise(bool wanted, void *at, size_t length)
@@ -327,7 +331,7 @@ static struct kept take_kept(size_t length)
 static void *take(size_t *length, size_t align, bool *zeroed, bool *huge)
 {
     os_lock(&lock);
-    bool wanted = *huge = full_enough();
+    bool wanted = *huge = likely_full(*length);
     struct kept k = unlikely(in_haste) ? take_whole(*length, align) : take_kept(*length);
     os_unlock(&lock);
     *length = unlikely(in_haste) && k.at ? k.length : *length;
@@ -449,7 +453,7 @@ bool large_resize(void *p, size_t bytes)
     } else {
         learn(l);
     }
-    bool huge = full_enough();
+    bool huge = likely_full(length);
     os_unlock(&lock);
     if (!os_resize(p, old, length)) {
         return false;
@@ -486,7 +490,6 @@ void *large_move(void *p, size_t bytes)
         return NULL;
     }
     map_set(p, NULL);
-    learn(l);
     if (!os_move(p, l->length, at, length)) {
         map_set(p, l);
         map_set(at, NULL);
@@ -495,7 +498,7 @@ void *large_move(void *p, size_t bytes)
         return NULL;
     }
     l->at = at;
-    l->huge = l->huge || advise(full_enough(), at, length);
+    l->huge = l->huge || advise(likely_full(length), at, length);
     set_length(l, length);
     os_unlock(&lock);
     return at;
