@@ -8,8 +8,10 @@
 #include <stdint.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "base/bits.h"
+#include "os/process.h"
 
 size_t os_page = 4096;
 
@@ -162,18 +164,61 @@ size_t os_purge(void *at, size_t length)
 
 void os_small_pages(void *at, size_t length) { advise(at, length, MADV_NOHUGEPAGE); }
 
-bool os_prefer_huge_pages(void *at, size_t length) { return advise(at, align_up(length, os_page), MADV_HUGEPAGE); }
+int64_t os_huge_page_worth = 1000000; /* 512 small pages take 100 to 900 us, and a huge one a quarter of that */
+
+enum { PAUSE_LEAST = 100, PAUSE_MOST = 10000 }; /* milliseconds */
+static _Atomic uint64_t paused_until;
+static atomic_uint next_pause = PAUSE_LEAST;
+
+bool os_huge_pages_worth_it(void)
+{
+    return os_milliseconds() >= atomic_load_explicit(&paused_until, memory_order_relaxed);
+}
+
+/* The thread's own time: to be interrupted says nothing. */
+static int64_t nanoseconds(void)
+{
+    struct timespec now;
+    return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0 ? now.tv_sec * INT64_C(1000000000) + now.tv_nsec : 0;
+}
+
+/* The first touch of what has been advised. False when it came to a small page. */
+static bool touch_huge_page(char *at)
+{
+    int64_t began = nanoseconds();
+    *(volatile char *)at = 0;
+    bool worth_it = nanoseconds() - began < os_huge_page_worth;
+    unsigned pause = atomic_load_explicit(&next_pause, memory_order_relaxed);
+    if (!worth_it) {
+        atomic_store_explicit(&paused_until, os_milliseconds() + pause, memory_order_relaxed);
+    }
+    pause = worth_it ? PAUSE_LEAST : pause < PAUSE_MOST ? 2 * pause : pause;
+    atomic_store_explicit(&next_pause, pause, memory_order_relaxed);
+    return os_resident(at + OS_HUGE_PAGE / 2, os_page) != 0;
+}
 
 /* The advice stands only while the first touch makes the page: neighbours stay one area of the kernel's, and its daemon does
- * not fill with huge pages again what was purged. */
+ * not fill with huge pages again what was purged. Purging all at once lets go the kernel's table of small pages, if there was
+ * one (since Linux 6.14; before, it stays and they do). */
 bool os_huge_page(void *at)
 {
     if (!advise(at, OS_HUGE_PAGE, MADV_HUGEPAGE)) {
         return false;
     }
-    *(volatile char *)at = 0;
-    advise(at, OS_HUGE_PAGE, MADV_NOHUGEPAGE);
-    return os_resident((char *)at + OS_HUGE_PAGE / 2, os_page) != 0;
+    os_purge(at, OS_HUGE_PAGE);
+    bool done = touch_huge_page(at);
+    os_small_pages(at, OS_HUGE_PAGE);
+    return done;
+}
+
+bool os_huge_pages(void *at, size_t from, size_t length)
+{
+    length = align_up(length, os_page);
+    if (advise(at, length, MADV_HUGEPAGE) && touch_huge_page((char *)at + from) && os_huge_pages_worth_it()) {
+        return true;
+    }
+    os_small_pages(at, length);
+    return false;
 }
 
 bool os_resize(void *at, size_t old, size_t now)

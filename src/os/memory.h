@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Bytes of a page; known after os_memory_init, which may be called more than once. */
 extern size_t os_page;
@@ -31,12 +32,20 @@ size_t os_purge(void *at, size_t length);
 /* No huge pages in [at, at + length), whatever the system does elsewhere, but by os_huge_page. */
 void os_small_pages(void *at, size_t length);
 
-/* Asks for huge pages in what is still to be touched of a mapping. False where there are none to be had. */
-bool os_prefer_huge_pages(void *at, size_t length);
+/* The time in nanoseconds that a huge page is worth. */
+extern int64_t os_huge_page_worth;
 
-/* Makes OS_HUGE_PAGE bytes, of which nothing is resident, one huge page, zero and resident. False when the system has none;
- * then a small page of them is resident. */
+/* Whether a huge page is worth asking for: not for a while after the system took longer for one than for small pages (it had to
+ * move others together, or its host to find memory); for longer each time. */
+bool os_huge_pages_worth_it(void);
+
+/* Makes OS_HUGE_PAGE bytes, which nobody uses, one huge page, zero and resident. False when the system has none; then a small
+ * page of them is resident. */
 bool os_huge_page(void *at);
+
+/* Asks for huge pages in a mapping, and touches the one at `from` (a multiple of their size), of which nothing is resident.
+ * False when that was not worth it; then all is left to small pages. */
+bool os_huge_pages(void *at, size_t from, size_t length);
 
 /* Makes a mapping `now` bytes long in place; false when what follows it is taken. Shrinking always succeeds. */
 bool os_resize(void *at, size_t old, size_t now);

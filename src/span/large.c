@@ -24,11 +24,14 @@
 #include "span/run.h"
 #include "span/segment.h"
 
+/* How a mapping was advised as a whole. What is advised differently are two areas of the kernel's. */
+enum pages { PAGES_AS_EVERYWHERE, PAGES_HUGE, PAGES_SMALL };
+
 struct large {
     void *at;
     size_t length; /* bytes, whole pages */
     uint32_t heap;
-    bool huge;                 /* in huge pages, as far as they fit in */
+    enum pages pages;
     struct large *next, *prev; /* on the list of all; or of unused records, by next */
 };
 
@@ -49,7 +52,7 @@ static size_t full_longest;
 static struct kept {
     char *at;
     size_t length;
-    bool huge;
+    enum pages pages;
 } kept[KEPT_BLOCKS]; /* oldest first */
 static size_t kept_count, largest_freed;
 static struct reserve reserve; /* of `kept`, in bytes */
@@ -92,10 +95,14 @@ static void learn(const struct large *l)
 /* Whether so long a block is likely to be written throughout: what was seen says nothing about much longer ones. */
 static bool likely_full(size_t length) { return full_lately == FULL_ENOUGH && length / 4 <= full_longest; }
 
-/* Whether a mapping is in huge pages from now on, so far as it is not touched yet. */
-static bool advise(bool wanted, void *at, size_t length)
+/* Advises a mapping of which nothing is touched beyond `old`, and where that was left as everywhere. */
+static enum pages advise(bool huge, char *at, size_t old, size_t length)
 {
-    return wanted && length >= OS_HUGE_PAGE && os_prefer_huge_pages(at, length);
+    size_t from = align_up(old, OS_HUGE_PAGE);
+    if (!huge || from + OS_HUGE_PAGE > length || !os_huge_pages_worth_it()) {
+        return PAGES_AS_EVERYWHERE;
+    }
+    return os_huge_pages(at, from, length) ? PAGES_HUGE : PAGES_SMALL;
 }
 
 /* -- kept mappings, with the lock held -- */
@@ -134,14 +141,14 @@ struct outgoing {
 static struct deferred {
     struct deferred *next;
     size_t length;
-    bool huge;
+    enum pages pages;
 } * deferred;
 static size_t deferred_bytes;
 
 static void defer(struct kept k)
 {
     struct deferred *d = (struct deferred *)k.at;
-    *d = (struct deferred){.next = deferred, .length = k.length, .huge = k.huge};
+    *d = (struct deferred){.next = deferred, .length = k.length, .pages = k.pages};
     deferred = d;
     deferred_bytes += k.length;
 }
@@ -152,7 +159,7 @@ static struct kept deferred_remove(struct deferred **link)
     struct deferred *d = *link;
     *link = d->next;
     deferred_bytes -= d->length;
-    return (struct kept){(char *)d, d->length, d->huge};
+    return (struct kept){(char *)d, d->length, d->pages};
 }
 
 /* Sends mappings back, without the lock, or leaves that to another thread. */
@@ -194,7 +201,8 @@ static bool kept_join(struct kept *k)
 {
     for (size_t i = 0; i < kept_count; i++) {
         bool before = kept[i].at + kept[i].length == k->at, after = k->at + k->length == kept[i].at;
-        if ((before || after) && k->huge == kept[i].huge && k->length + kept[i].length <= kept_bound() + reserve.kept) {
+        if ((before || after) && k->pages == kept[i].pages &&
+            k->length + kept[i].length <= kept_bound() + reserve.kept) {
             struct kept other = kept_remove(i);
             k->at = before ? other.at : k->at;
             k->length += other.length;
@@ -261,44 +269,45 @@ size_t large_trim(void)
 /* -- blocks -- */
 
 /* Keeps an end of a mapping. */
-static void keep_rest(char *from, char *to, bool huge)
+static void keep_rest(char *from, char *to, enum pages pages)
 {
     struct outgoing out = {.count = 0};
     if (from < to) {
         os_lock(&lock);
-        keep((struct kept){from, (size_t)(to - from), huge}, &out);
+        keep((struct kept){from, (size_t)(to - from), pages}, &out);
         os_unlock(&lock);
         send_back(&out);
     }
 }
 
-/* Makes a block of a mapping that was kept; NULL when that does not go, and then it is gone. *huge: whether what is fresh of it
- * should be in huge pages, and whether it is. */
-static void *reshape(struct kept k, size_t length, size_t align, bool *huge)
+/* Makes a block of a mapping that was kept; NULL when that does not go, and then it is gone. `huge`: what is fresh of it should
+ * be in huge pages. */
+static void *reshape(struct kept k, size_t length, size_t align, bool huge, enum pages *pages)
 {
-    bool wanted = *huge;
-    *huge = k.huge;
     char *end = k.at + k.length, *at = (char *)align_up((uintptr_t)k.at, align);
+    *pages = k.pages;
     if (at + length <= end) {
-        keep_rest(k.at, at, k.huge);
-        keep_rest(at + length, end, k.huge);
+        keep_rest(k.at, at, k.pages);
+        keep_rest(at + length, end, k.pages);
         return at;
     }
     if (k.length > length) {
-        keep_rest(k.at + length, end, k.huge);
+        keep_rest(k.at + length, end, k.pages);
         k.length = length;
     }
-    if (at == k.at && os_resize(k.at, k.length, length)) {
-        *huge = k.huge || advise(wanted, at, length);
-        return at;
+    bool done = at == k.at && os_resize(k.at, k.length, length);
+    if (!done) {
+        at = os_map_aligned(length, align);
+        done = at && os_move(k.at, k.length, at, length);
     }
-    at = os_map_aligned(length, align);
-    if (at && os_move(k.at, k.length, at, length)) {
-        *huge = k.huge || advise(wanted, at, length);
-        return at;
+    if (!done) {
+        send_back(&(struct outgoing){.mapping = {k}, .count = 1});
+        return NULL;
     }
-    send_back(&(struct outgoing){.mapping = {k}, .count = 1});
-    return NULL;
+    if (k.pages == PAGES_AS_EVERYWHERE) {
+        *pages = advise(huge, at, k.length, length);
+    }
+    return at;
 }
 
 /* For a thread in haste: a mapping that is long enough, and not twice as long, as it is; so nothing is cut off, and what such
@@ -317,25 +326,25 @@ static struct kept take_whole(size_t length, size_t align)
             return deferred_remove(link);
         }
     }
-    return (struct kept){NULL, 0, false};
+    return (struct kept){NULL, 0, PAGES_AS_EVERYWHERE};
 }
 
 static struct kept take_kept(size_t length)
 {
     size_t best = kept_best(length);
-    struct kept k = best < kept_count ? kept_remove(best) : (struct kept){NULL, 0, false};
+    struct kept k = best < kept_count ? kept_remove(best) : (struct kept){NULL, 0, PAGES_AS_EVERYWHERE};
     reserve_take(&reserve, k.length, length - size_min(k.length, length));
     return k;
 }
 
-static void *take(size_t *length, size_t align, bool *zeroed, bool *huge)
+static void *take(size_t *length, size_t align, bool *zeroed, enum pages *pages)
 {
     os_lock(&lock);
-    bool wanted = *huge = likely_full(*length);
+    bool huge = likely_full(*length);
     struct kept k = unlikely(in_haste) ? take_whole(*length, align) : take_kept(*length);
     os_unlock(&lock);
     *length = unlikely(in_haste) && k.at ? k.length : *length;
-    void *at = k.at ? reshape(k, *length, align, huge) : NULL;
+    void *at = k.at ? reshape(k, *length, align, huge, pages) : NULL;
     *zeroed = !at;
     if (at) {
         return at;
@@ -344,7 +353,7 @@ static void *take(size_t *length, size_t align, bool *zeroed, bool *huge)
     if (!at && large_trim() > 0) {
         at = os_map_aligned(*length, align);
     }
-    *huge = at && advise(wanted, at, *length);
+    *pages = at ? advise(huge, at, 0, *length) : PAGES_AS_EVERYWHERE;
     return at;
 }
 
@@ -355,8 +364,8 @@ void *large_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
-    bool huge;
-    void *at = take(&length, size_max(align, SEGMENT_SIZE), zeroed, &huge);
+    enum pages pages;
+    void *at = take(&length, size_max(align, SEGMENT_SIZE), zeroed, &pages);
     if (!at) {
         errno = ENOMEM;
         return NULL;
@@ -373,7 +382,7 @@ void *large_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
-    *l = (struct large){.at = at, .length = length, .heap = heap, .huge = huge};
+    *l = (struct large){.at = at, .length = length, .heap = heap, .pages = pages};
     list_push(&all, l);
     total_bytes += length;
     total_blocks++;
@@ -404,13 +413,13 @@ size_t large_free(void *p)
     }
     struct outgoing out = {.count = 0};
     learn(l);
-    bool huge = l->huge;
+    enum pages pages = l->pages;
     size_t length = forget(l);
     largest_freed = size_max(largest_freed, size_min(length, KEPT_ONE_MOST));
     if (length > RUN_MAX) {
-        keep((struct kept){p, length, huge}, &out);
+        keep((struct kept){p, length, pages}, &out);
     } else { /* it was made for its alignment, or because memory was short */
-        out.mapping[out.count++] = (struct kept){p, length, huge};
+        out.mapping[out.count++] = (struct kept){p, length, pages};
     }
     os_unlock(&lock);
     send_back(&out);
@@ -459,10 +468,10 @@ bool large_resize(void *p, size_t bytes)
         return false;
     }
     if (length > old) {
-        huge = l->huge || advise(huge, p, length);
+        enum pages pages = l->pages ? l->pages : advise(huge, p, old, length);
         os_lock(&lock);
         set_length(l, length);
-        l->huge = huge;
+        l->pages = pages;
         os_unlock(&lock);
     }
     return true;
@@ -498,7 +507,7 @@ void *large_move(void *p, size_t bytes)
         return NULL;
     }
     l->at = at;
-    l->huge = l->huge || advise(likely_full(length), at, length);
+    l->pages = l->pages ? l->pages : advise(likely_full(length), at, l->length, length);
     set_length(l, length);
     os_unlock(&lock);
     return at;

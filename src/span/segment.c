@@ -75,28 +75,8 @@ static struct segment *fullest(void) { return by_free_map ? by_free[lowest_bit(b
 
 _Static_assert(SEGMENT_SIZE == 2 * OS_HUGE_PAGE, "a segment is two huge pages");
 
-enum { NOT_ASKED = 64 };
-static atomic_uint not_asked; /* huge pages not to ask for, since the system had none when it was asked */
-
 /* Whether another is little beside the units that are in use and filled: a quarter, and less from then on. */
-static bool huge_page_fits(void)
-{
-    if (in_haste || dense_units < 4 * HALF_UNITS) {
-        return false;
-    }
-    unsigned left = atomic_load_explicit(&not_asked, memory_order_relaxed);
-    atomic_store_explicit(&not_asked, left - (left != 0), memory_order_relaxed);
-    return left == 0;
-}
-
-static bool huge_page(void *at)
-{
-    bool done = os_huge_page(at);
-    if (unlikely(!done)) {
-        atomic_store_explicit(&not_asked, NOT_ASKED, memory_order_relaxed);
-    }
-    return done;
-}
+static bool huge_page_fits(void) { return !in_haste && dense_units >= 4 * HALF_UNITS && os_huge_pages_worth_it(); }
 
 static struct segment *segment_map(bool huge)
 {
@@ -109,7 +89,7 @@ static struct segment *segment_map(bool huge)
         return NULL;
     }
     os_small_pages(s, SEGMENT_SIZE);
-    huge = huge && huge_page(s);
+    huge = huge && os_huge_page(s);
     for (unsigned i = 0; i < UNITS; i++) {
         atomic_store_explicit(&segment_unit(s, i)->owner, OWNER_FREE, memory_order_relaxed);
     }
@@ -178,10 +158,9 @@ struct unit *unit_take(enum unit_use use)
     reserve_take(&reserve, (s->dirty & bit) != 0, !(resident & bit) && !clean);
     s->dirty &= ~bit;
     s->ready &= ~bit;
-    /* Of the upper half nothing is resident or taken, and this is the first. */
-    bool huge =
-        s == frontier && i == HALF_UNITS && (s->free & ~resident & UPPER_HALF) == UPPER_HALF && huge_page_fits();
-    if (huge) {
+    /* The first of the upper half, where nothing is taken or resident. */
+    bool first = i == HALF_UNITS && (s->free & ~resident & UPPER_HALF) == UPPER_HALF;
+    if (first && s == frontier && huge_page_fits() && os_huge_page((char *)s + OS_HUGE_PAGE)) {
         s->ready |= UPPER_HALF & ~bit;
         reserve_take(&reserve, 0, HALF_UNITS - 1);
     }
@@ -190,9 +169,6 @@ struct unit *unit_take(enum unit_use use)
     unit->dense = use == UNIT_ALL;
     dense_units += unit->dense;
     os_unlock(&lock);
-    if (huge) {
-        huge_page((char *)s + OS_HUGE_PAGE);
-    }
     return unit;
 }
 

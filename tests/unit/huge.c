@@ -219,9 +219,29 @@ static void for_a_large_block_that_was_full_when_it_grew(void **state)
     large_check();
 }
 
+static void not_while_they_take_too_long(void **state)
+{
+    (void)state;
+    if (unasked) {
+        skip();
+    }
+    os_huge_page_worth = 0; /* one is had, and was not worth it */
+    free_large(9 * MIB, 9 * MIB);
+    free_large(9 * MIB, 9 * MIB);
+    resident_when_touched(9 * MIB);
+    os_huge_page_worth = INT64_MAX;
+    assert_false(os_huge_pages_worth_it());
+    free_large(9 * MIB, 9 * MIB);
+    free_large(9 * MIB, 9 * MIB);
+    assert_int_equal(resident_when_touched(9 * MIB), os_page);
+    take_all(UNIT_ALL);
+    give_all();
+}
+
 int main(void)
 {
     os_memory_init();
+    os_huge_page_worth = INT64_MAX;
     find_out();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(for_units_that_are_filled_once_there_are_many),
@@ -230,6 +250,7 @@ int main(void)
         cmocka_unit_test(a_refusal_is_no_failure),
         cmocka_unit_test(for_large_blocks_where_they_are_written_throughout),
         cmocka_unit_test(for_a_large_block_that_was_full_when_it_grew),
+        cmocka_unit_test(not_while_they_take_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
