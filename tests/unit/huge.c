@@ -181,7 +181,7 @@ static void for_large_blocks_where_they_are_written_throughout(void **state)
     (void)state;
     const size_t bytes = 9 * MIB, one = available ? OS_HUGE_PAGE : os_page;
     if (unasked) {
-        skip();
+        skip(); /* the system gives huge pages to every mapping: nothing to tell apart */
     }
     assert_int_equal(resident_when_touched(bytes), os_page);
     free_large(bytes, bytes);
@@ -223,7 +223,7 @@ static void not_while_they_take_too_long(void **state)
 {
     (void)state;
     if (unasked) {
-        skip();
+        skip(); /* the system gives huge pages to every mapping: nothing to tell apart */
     }
     os_huge_page_worth = 0; /* one is had, and was not worth it */
     free_large(9 * MIB, 9 * MIB);
