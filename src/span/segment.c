@@ -235,6 +235,7 @@ void unit_give(struct unit *unit)
     atomic_store_explicit(&unit->owner, OWNER_FREE, memory_order_relaxed);
     used_units--;
     dense_units -= unit->dense;
+    unit->dense = false;
     s->dirty |= bit;
     reserve_add(&reserve, 1);
     set_free(s, s->free | bit);
@@ -301,7 +302,7 @@ size_t segments_count(void) { return count; }
 
 bool segments_check(void)
 {
-    size_t dirty = 0, used = 0, segments = 0;
+    size_t dirty = 0, used = 0, dense = 0, segments = 0;
     segments_lock();
     for (struct segment *s = newest; s; s = s->older) {
         segments++;
@@ -310,6 +311,9 @@ bool segments_check(void)
         CHECK(map_get(s) == MAP_SEGMENT, "segment", s);
         dirty += count_bits(s->dirty);
         used += UNITS - 1 - count_bits(s->free);
+        for (unsigned i = 1; i < UNITS; i++) {
+            dense += segment_unit(s, i)->dense;
+        }
     }
     for (unsigned n = 1; n < UNITS; n++) {
         CHECK((by_free[n] != NULL) == (by_free_map >> n & 1), "segment list", &by_free[n]);
@@ -319,7 +323,8 @@ bool segments_check(void)
         }
     }
     CHECK(!frontier || frontier->free, "segment", frontier);
-    CHECK(segments == count && dirty == reserve.dirty && used == used_units, "segment pool", &count);
+    CHECK(segments == count && dirty == reserve.dirty && used == used_units && dense == dense_units, "segment pool",
+          &count);
     segments_unlock();
     return true;
 }
