@@ -91,7 +91,7 @@ ROWS = [
     bound("zeroed", "churn by calloc", "zeroed", 2_000_000, 2000, 16_384),
     crew("sharing", "threads that write blocks made side by side (cache-thrash)", "sharing", 80_000, "active", THREADS, 16),
     crew("sharing-passive", "the same with blocks handed over (cache-scratch)", "sharing", 80_000, "passive", THREADS, 16),
-    crew("threads", "1, 2, 4, ... 64 threads that share nothing, the same work by each number", "threads", 7_500_000, 2000, 1024),
+    crew("threads", "1, 2, 4, ... 64 threads that share nothing, the same work by each number", "threads", 5_000_000, 2000, 1024),
     own("startup", "real", "start and end of `true`, 500 times", "startup", 500, find("true")),
     own("mapstr", "real", "maps and strings in C++", "mapstr", 20),
     Row("redisbench", "real", "redis under redis-benchmark", redisbench, alone=False),

@@ -18,7 +18,11 @@ static inline void *fast_malloc(size_t size)
     if (unlikely(!b)) {
         return slow_malloc(size);
     }
+#ifdef __x86_64__
+    __asm__("" : "+a"(b)); /* where it is returned, which saves a move */
+#endif
     *list = b->next;
+    __builtin_prefetch(b->next); /* the next one of this size will be read for its link, and written */
     return b;
 }
 

@@ -46,9 +46,9 @@ extern __thread struct front front;
 
 struct heap_class {
     struct slab *current; /* what refills come from; on no list */
-    struct slab *list[LEVELS + 1];
-    uint32_t occupied; /* bit l: list[l] is not empty */
+    uint32_t occupied;    /* bit l: list[l] is not empty; beside `current`, as each refill reads both */
     uint32_t slabs;
+    struct slab *list[LEVELS + 1];
 };
 
 enum heap_state {

@@ -57,6 +57,8 @@ static unsigned wake_at(const struct slab *s) { return slab_nslots(s) < 16 ? 1 :
 
 static unsigned occupancy(const struct slab *s) { return s->used * LEVELS / slab_nslots(s); }
 
+static bool occupied_as_listed(const struct slab *s) { return s->used * LEVELS >= s->level * slab_nslots(s); }
+
 static void release(struct slab *s)
 {
     slab_done(s);
@@ -100,7 +102,7 @@ static struct slab *fullest_with_room(struct heap *h, struct heap_class *class)
         struct slab *s = class->list[log2_floor(class->occupied & ((1u << LEVELS) - 1))];
         unlist(class, s);
         heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
-        if (occupancy(s) >= s->level || (in_haste && steps == HASTE_STEPS)) {
+        if (occupied_as_listed(s) || (in_haste && steps == HASTE_STEPS)) {
             return s;
         }
         enlist(class, s, occupancy(s));
