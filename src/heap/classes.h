@@ -38,15 +38,9 @@ static inline size_t class_size(unsigned c)
     return (size_t)(9 + (c - SMALL_CLASSES) % 8) << (doubling - 3);
 }
 
-/* The smallest class of at least `size` whose blocks are aligned to `align` (a power of two of at most SLAB_MAX),
- * because units are and its size is a multiple; size is at most SLAB_MAX. */
-static inline unsigned class_of_aligned(size_t size, size_t align)
-{
-    unsigned c = class_of_size(size_max(size, align));
-    while ((class_size(c) & (align - 1)) != 0) {
-        c++;
-    }
-    return c;
-}
+/* The size to ask for, so that blocks of its class are aligned to `align`: units are, and the class's size is a multiple.
+ * Of all classes of at least `size` with such blocks, it is in the smallest. `align` is a power of two; both are at most
+ * SLAB_MAX. */
+static inline size_t size_when_aligned(size_t size, size_t align) { return align_up(size_max(size, 1), align); }
 
 #endif

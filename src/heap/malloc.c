@@ -112,6 +112,10 @@ static void *take_aligned(size_t align, size_t size)
     if (align <= 16) {
         return fast_malloc(size);
     }
+    if (likely(size <= SLAB_MAX && align <= SLAB_MAX &&
+               front.heap != NULL)) { /* a copy that forwards never has a heap */
+        return fast_malloc(size_when_aligned(size, align));
+    }
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX) {
         errno = ENOMEM;
         return NULL;
@@ -121,7 +125,7 @@ static void *take_aligned(size_t align, size_t size)
         return first->memalign(align, size);
     }
     if (size <= SLAB_MAX && align <= SLAB_MAX) {
-        return fast_malloc(class_size(class_of_aligned(size, align)));
+        return fast_malloc(size_when_aligned(size, align));
     }
     bool zeroed;
     return big_alloc(size, align, 0, &zeroed);

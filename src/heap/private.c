@@ -41,7 +41,7 @@ static void *alloc(struct heap *h, size_t align, size_t size)
         h->big += p != NULL;
         return p;
     }
-    return heap_alloc(h, h->front, align <= 16 ? size : class_size(class_of_aligned(size, align)), &zeroed);
+    return heap_alloc(h, h->front, align <= 16 ? size : size_when_aligned(size, align), &zeroed);
 }
 
 /* The STL's first level: malloc, and again as long as the handler says that it has freed something. */

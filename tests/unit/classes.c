@@ -32,10 +32,12 @@ static void every_alignment(void **state)
     (void)state;
     for (size_t align = 1; align <= SLAB_MAX; align *= 2) {
         for (size_t size = 1; size <= SLAB_MAX; size += size < 2048 ? 1 : 61) {
-            size_t got = class_size(class_of_aligned(size, align));
-            assert_true(got >= size);
-            assert_int_equal(got % align, 0);
-            assert_true(got <= align_up(size, align) || got <= size + size / 8 + 16);
+            unsigned c = class_of_size(size_when_aligned(size, align)), least = class_of_size(size);
+            assert_true(c >= least);
+            assert_int_equal(class_size(c) % align, 0);
+            for (unsigned smaller = least; smaller < c; smaller++) {
+                assert_true(class_size(smaller) % align != 0);
+            }
         }
     }
 }
