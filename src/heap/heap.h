@@ -183,6 +183,15 @@ void *heap_alloc_more(struct heap *h, struct front *f, size_t size) __attribute_
 /* A block of at most SLAB_MAX bytes. `zeroed`: all but its first 8 bytes is zero. NULL with ENOMEM. */
 static inline void *heap_alloc(struct heap *h, struct front *f, size_t size, bool *zeroed)
 {
+    /* Of the larger ones that freed last: it is in the cache yet, and a refill brings but a slot or two. */
+    if (unlikely(size > SMALL_MAX)) {
+        struct slab *s = h->classes[class_of_size(size)].current;
+        struct block *last = s ? slab_take_back(s) : NULL;
+        if (last) {
+            *zeroed = false;
+            return last;
+        }
+    }
     struct at_hand at = heap_list(h, f, size);
     struct block *b = *at.list;
     if (likely(b != NULL)) {

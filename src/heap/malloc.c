@@ -112,8 +112,8 @@ static void *take_aligned(size_t align, size_t size)
     if (align <= 16) {
         return fast_malloc(size);
     }
-    if (likely(size <= SLAB_MAX && align <= SLAB_MAX &&
-               front.heap != NULL)) { /* a copy that forwards never has a heap */
+    bool slot = size <= SLAB_MAX && align <= SLAB_MAX;
+    if (likely(slot && front.heap != NULL)) { /* a copy that forwards never has a heap */
         return fast_malloc(size_when_aligned(size, align));
     }
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX) {
@@ -124,7 +124,7 @@ static void *take_aligned(size_t align, size_t size)
     if (unlikely(first)) {
         return first->memalign(align, size);
     }
-    if (size <= SLAB_MAX && align <= SLAB_MAX) {
+    if (slot) {
         return fast_malloc(size_when_aligned(size, align));
     }
     bool zeroed;

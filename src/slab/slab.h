@@ -100,6 +100,18 @@ static inline bool slab_free_local(struct slab *s, void *p)
     return --s->trip < 0;
 }
 
+/* The slot that the owner has freed last, out again, as if it had not been; NULL when none was since slab_sync. */
+static inline struct block *slab_take_back(struct slab *s)
+{
+    struct block *b = s->local_free;
+    if (!b || s->trip == s->trip_set) {
+        return NULL;
+    }
+    s->local_free = b->next;
+    s->trip++;
+    return b;
+}
+
 /* How many slots are out. */
 static inline unsigned slab_out(const struct slab *s) { return s->used - (unsigned)(uint16_t)(s->trip_set - s->trip); }
 

@@ -29,6 +29,17 @@ static void compare(struct model *m)
     }
 }
 
+static void handed_out(struct model *m, struct block *b)
+{
+    unsigned i = slab_index(m->slab, b);
+    assert_true(slab_is_slot(m->slab, b) && slab_slot(m->slab, i) == b);
+    assert_false(slab_is_slot(m->slab, (char *)b + 1));
+    assert_false(m->out[i]);
+    m->out[i] = true;
+    m->live++;
+    memset(b, 0xee, slab_stride(m->slab));
+}
+
 static bool get(struct model *m)
 {
     if (!m->at_hand) {
@@ -49,13 +60,7 @@ static bool get(struct model *m)
     }
     struct block *b = m->at_hand;
     m->at_hand = b->next;
-    unsigned i = slab_index(m->slab, b);
-    assert_true(slab_is_slot(m->slab, b) && slab_slot(m->slab, i) == b);
-    assert_false(slab_is_slot(m->slab, (char *)b + 1));
-    assert_false(m->out[i]);
-    m->out[i] = true;
-    m->live++;
-    memset(b, 0xee, slab_stride(m->slab));
+    handed_out(m, b);
     return true;
 }
 
@@ -101,6 +106,10 @@ static void exercise(size_t stride)
                 put(&m, i, random_below(&random, 2));
             }
         }
+        struct block *last = random_below(&random, 8) == 0 ? slab_take_back(m.slab) : NULL;
+        if (last) {
+            handed_out(&m, last);
+        }
         if (random_below(&random, 50) == 0) {
             collect(&m);
         }
@@ -135,6 +144,28 @@ static void random_traffic(void **state)
     for (unsigned i = 0; i < sizeof strides / sizeof strides[0]; i++) {
         exercise(strides[i]);
     }
+}
+
+static void what_was_freed_last_is_taken_back_first(void **state)
+{
+    (void)state;
+    struct unit *unit = unit_take(UNIT_SOME);
+    slab_init(unit, ID, 512, 0);
+    struct slab *s = (struct slab *)unit;
+    assert_null(slab_take_back(s));
+    struct block *a = slab_take_batch(s).first, *b = a->next;
+    slab_arm(s, 5);
+    slab_free_local(s, a);
+    slab_free_local(s, b);
+    assert_ptr_equal(slab_take_back(s), b);
+    assert_ptr_equal(slab_take_back(s), a);
+    assert_null(slab_take_back(s));
+    slab_free_local(s, a);
+    slab_sync(s); /* now it counts as free */
+    assert_null(slab_take_back(s));
+    slab_arm(s, 5);
+    slab_check(s);
+    unit_give(unit);
 }
 
 static void every_address_has_its_slot(void **state)
@@ -177,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_traffic),
+        cmocka_unit_test(what_was_freed_last_is_taken_back_first),
         cmocka_unit_test(every_address_has_its_slot),
         cmocka_unit_test(fresh_slots_come_a_page_at_a_time_from_the_low_end),
     };
