@@ -35,12 +35,13 @@ examples:
   bench/bench.py                                     everything, five rounds: half an hour or more
   bench/bench.py --rows churn-one,large --rounds 9   two rows, more rounds
   bench/bench.py --rows bound --peers system         one kind of rows, one peer
+  bench/bench.py --rows footprint --rounds 1         what is held when little lives: runs only when it is named
   bench/bench.py --markdown > table.md
   PEERS=mimalloc3=/opt/mimalloc/libmimalloc.so bench/bench.py
   PEERS=google=/opt/libtcmalloc.so+GLIBC_TUNABLES=glibc.pthread.rseq=0 bench/bench.py
   bench/bench.py --command cfrac='/opt/bench/cfrac 17545186520507317056371138836327483792789528' --rows given
 
-kinds, to give in place of rows: {", ".join([*KINDS, "latency"])}
+kinds, to give in place of rows: {", ".join([*KINDS, "latency", "footprint"])}
 
 exit status: 0 when every row ran on every malloc as on the system's, 1 when one failed or nothing ran, 2 for bad usage.
 """)
@@ -77,9 +78,9 @@ exit status: 0 when every row ran on every malloc as on the system's, 1 when one
 
 
 def chosen(text, things, names_of, what):
-    """Those of the things that the text, names with commas between, picks; all when there is no text."""
+    """Those of the things that the text, names with commas between, picks; all but those of footprint when there is none."""
     if text is None:
-        return things
+        return [thing for thing in things if "footprint" not in names_of(thing)]
     wanted = set(filter(None, text.split(",")))
     known = set().union(*map(names_of, things))
     if wanted - known:

@@ -14,8 +14,6 @@ import subprocess
 import threading
 import time
 
-LONGEST = 120  # seconds that a run may take before it is ended as hung
-
 
 class Failure(Exception):
     """A run that cannot be counted; the text says which, what and why."""
@@ -92,7 +90,7 @@ def run(program, malloc, measure, folder):
         began = time.monotonic()
         process = subprocess.Popen(program.command, cwd=folder, stdin=stdin, stdout=stdout, stderr=stderr,
                                    env=environment(program, malloc, measure, record))
-        patience = threading.Timer(LONGEST, os.kill, (process.pid, signal.SIGKILL))
+        patience = threading.Timer(program.longest, os.kill, (process.pid, signal.SIGKILL))
         patience.start()
         try:
             if program.converse:

@@ -23,7 +23,8 @@ class Absent(Exception):
 
 
 class Program:
-    def __init__(self, name, command, env=None, stdin=os.devnull, outputs=(), converse=None, repeatable=True):
+    def __init__(self, name, command, env=None, stdin=os.devnull, outputs=(), converse=None, repeatable=True,
+                 longest=120):
         self.name = name
         self.command = command  # with an absolute path: no shell, no wrapper
         self.env = env or {}  # what makes it repeatable, and send its allocations to malloc
@@ -31,6 +32,7 @@ class Program:
         self.outputs = outputs  # files of its folder that belong to its output, beside stdout
         self.converse = converse  # converse(folder, stdout): what somebody says to it while it runs; may raise OSError
         self.repeatable = repeatable  # whether it prints the same on every run
+        self.longest = longest  # seconds after which it is taken to hang
 
 
 def find(*commands):

@@ -3,8 +3,9 @@
 Each row says in a line what it stands for. Of its own programs, in rows/, the first argument is the amount of work, which
 --quick divides; the others make the row what it is and stay. All are chosen for about a second on the system's malloc.
 
-Kinds: `bound`, where nearly all of the time is the malloc's; `real`, programs that do something; `latency`, whose figures
-are those that it prints itself. Geometric means are taken within a kind.
+Kinds: `bound`, where nearly all of the time is the malloc's; `real`, programs that do something; `latency` and `footprint`,
+whose figures are those that they print themselves. Geometric means are taken within a kind. Those of `footprint`, in
+footprint/, wait for what comes back in idle time, and run only when they are named.
 """
 import os
 import subprocess
@@ -23,11 +24,16 @@ class Row:
         self.alone = alone  # one thread and no partner: its wall time is its CPU time on an idle machine
 
 
-def own(name, kind, about, program, count, *parameters, alone=True):
+def own(name, kind, about, program, count, *parameters, alone=True, folder="rows", longest=120):
     def prepare(_, build, less):
-        return Program(name, [str(build / "bin/rows" / program), str(max(1, count // less)), *map(str, parameters)])
+        words = [str(build / "bin" / folder / program), str(max(1, count // less)), *map(str, parameters)]
+        return Program(name, words, longest=longest)
 
     return Row(name, kind, about, prepare, alone)
+
+
+def footprint(name, about, program, count, *parameters, longest=120):
+    return own(name, "footprint", about, program, count, *parameters, folder="footprint", longest=longest)
 
 
 def bound(name, about, program, count, *parameters, alone=True):
@@ -97,4 +103,14 @@ ROWS = [
     Row("redisbench", "real", "redis under redis-benchmark", redisbench, alone=False),
     *map(common, programs.PROGRAMS),
     own("latency", "latency", "cycles of single calls, the clock's own among them", "latency", 2_000_000),
+    footprint("survivors", "a spike of 300 000 blocks of which one in 20 stays, then 10 idle seconds", "survivors", 100, 10),
+    footprint("survivors-mixed", "a million blocks of many sizes, nine in ten freed, 5 idle seconds, 50 MB of them again",
+              "survivors-mixed", 1_000_000, 5),
+    footprint("spike", "2 GiB made and freed by one thread, then 10 idle seconds", "spike", 2048, 1, 10),
+    footprint("spike-threads", "the same by four threads, which then wait", "spike", 2048, 4, 10),
+    footprint("phases", "at most 128 MiB live, 1 GiB of churn of one size after the other", "phases", 1024, longest=300),
+    footprint("consumer", "two threads only allocate, one only frees, 370 MiB live, 10 minutes", "consumer", 600, 370, 2, longest=900),
+    footprint("births", "100 000 threads born and dead, each leaving ten blocks for a while", "births", 100_000, 4, longest=300),
+    footprint("sleepers", "10 000 threads that allocate 1 KiB in odd sizes and sleep", "sleepers", 10_000),
+    footprint("skew", "256 MiB of which one odd size is 60 %", "skew", 256, 1096),
 ]
