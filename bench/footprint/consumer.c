@@ -84,7 +84,8 @@ int main(int argc, char **argv)
             fail("no thread to be had");
     double most = 0, held = 0;
     for (int look = 0; look < LOOKS; look++) {
-        struct timespec tenth = {.tv_sec = (time_t)(seconds / LOOKS), .tv_nsec = (long)(seconds % LOOKS * (1000000000 / LOOKS))};
+        struct timespec tenth = {.tv_sec = (time_t)(seconds / LOOKS),
+                                 .tv_nsec = (long)(seconds % LOOKS * (1000000000 / LOOKS))};
         nanosleep(&tenth, NULL);
         pthread_mutex_lock(&lock);
         held = footprint() / (double)live;
