@@ -34,7 +34,7 @@ static inline void fast_free(void *p)
         return;
     }
     if (unlikely(slab_free_local(s, p))) {
-        heap_settle(front.heap, s);
+        heap_trip(front.heap, s);
     }
 }
 

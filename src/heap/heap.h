@@ -44,11 +44,20 @@ extern __thread struct front front;
 #define LEVELS     8
 #define LEVEL_FULL LEVELS
 
+/* What the last sweep of a class gave back (heap/sweep.c). */
+struct sweep_record {
+    uint32_t punched, filled;  /* pages; and how many of such had to be made again since */
+    uint32_t pause;            /* milliseconds for which there is none after one that came too early */
+    uint64_t at, paused_until; /* in milliseconds */
+};
+
 struct heap_class {
     struct slab *current; /* what refills come from; on no list */
     uint32_t occupied;    /* bit l: list[l] is not empty; beside `current`, as each refill reads both */
     uint32_t slabs;
+    uint32_t out, most; /* slots that are out, and the most that have been since the last sweep (heap/sweep.c) */
     struct slab *list[LEVELS + 1];
+    struct sweep_record swept;
 };
 
 enum heap_state {
@@ -73,6 +82,7 @@ struct heap {
     struct slab *undrained;       /* such as were taken from there and have not been looked at yet, likewise */
     ptrdiff_t out, published;     /* sum of used * stride of its slabs; and what of it is in the process's total */
     uint64_t mid_zeroed;          /* as front.zeroed, for mid */
+    size_t slabs;                 /* of all classes */
     struct heap *older;           /* the chain of all heaps */
     struct heap *next_idle;
     size_t big;                   /* a private heap's runs and large blocks ever made; 0: none to look for */
@@ -125,6 +135,29 @@ struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool 
  * gives it back, and sets the next trip. The owner. */
 void heap_settle(struct heap *h, struct slab *s) __attribute__((noinline));
 
+/* Sets a slab's next trip: for when a quarter of it and at least a page has come back, or all. Only right after slab_sync. */
+void heap_arm(struct slab *s);
+
+/* A slab's trip has come due in a free of the owner's. */
+void heap_trip(struct heap *h, struct slab *s) __attribute__((noinline));
+
+/* -- sweep.c: pages within slabs go back -- */
+
+/* From when on it is worth looking: so much less of a class is out than was, and the heap has so many slabs. Smaller ones that
+ * are filled and emptied over and over would have the same pages back at once. */
+struct sweep_least {
+    size_t bytes, slabs;
+};
+extern struct sweep_least sweep_least;
+
+/* Less of a class is out than was, by an eighth and by so much that it is worth looking. */
+static inline bool sweep_is_due(const struct heap *h, const struct heap_class *class, size_t stride)
+{
+    uint32_t less = class->most - class->out;
+    return less > class->most / 8 && less * stride >= sweep_least.bytes && h->slabs >= sweep_least.slabs;
+}
+void heap_sweep(struct heap *h, struct heap_class *class) __attribute__((cold));
+
 /* Hands out from no slab any more, so that every one of which nothing is out goes back; for a heap at rest. */
 void heap_retire_current(struct heap *h);
 
@@ -135,18 +168,21 @@ void heap_release_all(struct heap *h);
 void bytes_count(ptrdiff_t bytes);
 size_t bytes_peak(void);
 
-/* Counts slots that went out, or came back when negative, in bytes. The total hears of it when it amounts to something.
- */
+/* Counts slots of a slab that went out, or came back when negative. The total hears of it when it amounts to something. */
 #define PUBLISH_BYTES ((ptrdiff_t)64 * 1024)
-static inline void heap_count(struct heap *h, ptrdiff_t bytes)
+static inline void heap_count(struct heap *h, const struct slab *s, int slots)
 {
-    h->out += bytes;
+    h->classes[s->klass].out += (uint32_t)slots;
+    h->out += slots * (ptrdiff_t)slab_stride(s);
     ptrdiff_t since = h->out - h->published;
     if (unlikely(since > PUBLISH_BYTES || since < -PUBLISH_BYTES)) {
         h->published = h->out;
         bytes_count(since);
     }
 }
+
+/* Folds the frees since the last call into the counters. */
+static inline void heap_sync(struct heap *h, struct slab *s) { heap_count(h, s, -(int)slab_sync(s)); }
 
 /* -- remote.c: blocks freed by others -- */
 

@@ -5,9 +5,9 @@
  * hardly touched while free slots lie elsewhere; with none, a new one.
  *
  * A slab leaves the full list once a sixteenth of it is free: a refill is then worth its cost. From there on its owner's
- * frees are counted only when it is looked at, or when the last of its blocks comes back: `trip` counts down to that. So the
- * list that a slab is on says how full it was, and picking moves it down first when it is not so any more. (The lists by
- * occupancy: tcmalloc's central free list; the countdown: snmalloc's `needed`.)
+ * frees are counted when it is looked at, when a quarter of what was out and at least a page has come back, or the last of its
+ * blocks: `trip` counts down to that. So the list that a slab is on says how full it was, and picking moves it down first when
+ * it is not so any more. (The lists by occupancy: tcmalloc's central free list; the countdown: snmalloc's `needed`.)
  */
 #include <errno.h>
 
@@ -68,7 +68,7 @@ static void release(struct slab *s)
 void heap_settle(struct heap *h, struct slab *s)
 {
     struct heap_class *class = &h->classes[s->klass];
-    heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
+    heap_sync(h, s);
     if (s == class->current) {
         slab_arm(s, TRIP_NEVER);
         return;
@@ -76,6 +76,7 @@ void heap_settle(struct heap *h, struct slab *s)
     if (s->used == 0) {
         unlist(class, s);
         class->slabs--;
+        h->slabs--;
         release(s);
         return;
     }
@@ -88,7 +89,24 @@ void heap_settle(struct heap *h, struct slab *s)
         unlist(class, s);
         enlist(class, s, occupancy(s));
     }
-    slab_arm(s, s->used);
+    heap_arm(s);
+}
+
+void heap_arm(struct slab *s)
+{
+    enum { PAGE = 4096 };
+    size_t page = PAGE / slab_stride(s) + 1;
+    slab_arm(s, (unsigned)size_min(size_max(s->used / 4u, page), s->used));
+}
+
+void heap_trip(struct heap *h, struct slab *s)
+{
+    struct heap_class *class = &h->classes[s->klass];
+    size_t stride = slab_stride(s);
+    heap_settle(h, s);
+    if (unlikely(sweep_is_due(h, class, stride))) {
+        heap_sweep(h, class);
+    }
 }
 
 /* -- refill -- */
@@ -101,12 +119,12 @@ static struct slab *fullest_with_room(struct heap *h, struct heap_class *class)
     for (size_t steps = 1; any_with_room(class); steps++) {
         struct slab *s = class->list[log2_floor(class->occupied & ((1u << LEVELS) - 1))];
         unlist(class, s);
-        heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
+        heap_sync(h, s);
         if (occupied_as_listed(s) || (in_haste && steps == HASTE_STEPS)) {
             return s;
         }
         enlist(class, s, occupancy(s));
-        slab_arm(s, s->used);
+        heap_arm(s);
     }
     return NULL;
 }
@@ -150,6 +168,7 @@ static bool replace_current(struct heap *h, unsigned c)
             return false;
         }
         class->slabs++;
+        h->slabs++;
         s = (struct slab *)unit;
         slab_init(unit, h->id, class_size(c), c);
     }
@@ -172,15 +191,20 @@ static bool should_replace(struct heap *h, const struct heap_class *class)
 struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool *zeroed)
 {
     struct heap_class *class = &h->classes[c];
+    if (unlikely(sweep_is_due(h, class, class_size(c)))) {
+        heap_sweep(h, class);
+    }
     for (bool looked = false;; looked = true) {
         struct slab *s = class->current;
         if (s) {
-            heap_count(h, -(ptrdiff_t)(slab_sync(s) * slab_stride(s)));
+            heap_sync(h, s);
             if (looked || !should_replace(h, class)) {
                 struct batch batch = slab_take_batch(s);
                 slab_arm(s, TRIP_NEVER);
                 if (likely(batch.count)) {
-                    heap_count(h, (ptrdiff_t)(batch.count * slab_stride(s)));
+                    heap_count(h, s, (int)batch.count);
+                    class->most = class->out > class->most ? class->out : class->most;
+                    class->swept.filled += batch.filled;
                     *list = batch.first->next;
                     *zeroed = batch.zeroed;
                     return batch.first;
@@ -234,4 +258,5 @@ void heap_release_all(struct heap *h)
     }
     bytes_count(-h->published);
     h->published = h->out = 0;
+    h->slabs = 0;
 }

@@ -47,7 +47,7 @@ static bool free_as_user(struct heap *h, struct slab *s, void *p)
         return false;
     }
     if (slab_free_local(s, p)) {
-        heap_settle(h, s);
+        heap_trip(h, s);
     }
     return true;
 }
@@ -106,7 +106,7 @@ void remote_drain(struct heap *h, size_t most)
             pass_on(s);
             continue;
         }
-        heap_count(h, -(ptrdiff_t)(slab_collect(s) * slab_stride(s)));
+        heap_count(h, s, -(int)slab_collect(s));
         heap_settle(h, s);
     }
 }

@@ -134,6 +134,7 @@ size_t heap_check(const struct heap *h)
     for (unsigned c = 0; c < CLASSES; c++) {
         const struct heap_class *class = &h->classes[c];
         size_t before = sum.slabs;
+        ptrdiff_t out_before = sum.out;
         if (class->current) {
             check_slab(h, c, class->current, &sum);
         }
@@ -141,9 +142,10 @@ size_t heap_check(const struct heap *h)
             CHECK((class->list[l] != NULL) == (class->occupied >> l & 1), "lists of class", class);
             check_list(h, c, l, &sum);
         }
-        CHECK(sum.slabs - before == class->slabs, "slabs of class", class);
+        CHECK(sum.slabs - before == class->slabs && class->out <= class->most, "slabs of class", class);
+        CHECK(sum.out - out_before == (ptrdiff_t)(class->out * class_size(c)), "slots of class", class);
     }
-    CHECK(sum.out == h->out, "heap", h);
+    CHECK(sum.out == h->out && sum.slabs == h->slabs, "heap", h);
     return sum.slabs;
 }
 

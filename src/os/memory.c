@@ -8,7 +8,9 @@
 #include <stdint.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/bits.h"
 #include "os/process.h"
@@ -160,6 +162,47 @@ size_t os_purge(void *at, size_t length)
         return 0;
     }
     return advise((void *)from, to - from, MADV_DONTNEED) ? to - from : 0;
+}
+
+/* The calling process, where a descriptor of a process is wanted (Linux 6.14). */
+#define SELF (-10001)
+
+static atomic_bool one_call_is_unknown;
+
+/* A filter of system calls may end the process for one that it does not know. It may be set at any time, and looking takes longer
+ * than a few calls: so it is done once in a second. */
+static bool may_be_one_call(void)
+{
+    enum { VALID = 1000 };
+    static __thread uint64_t looked_until;
+    if (atomic_load_explicit(&one_call_is_unknown, memory_order_relaxed)) {
+        return false;
+    }
+    uint64_t now = os_milliseconds();
+    if (now >= looked_until) {
+        looked_until = os_calls_are_filtered() ? 0 : now + VALID;
+    }
+    return looked_until != 0;
+}
+
+size_t os_purge_many(const struct iovec *ranges, size_t count)
+{
+    size_t done = 0;
+    int saved = errno;
+    if (count > 2 && may_be_one_call()) {
+        long bytes = syscall(SYS_process_madvise, SELF, ranges, count, MADV_DONTNEED, 0);
+        if (bytes < 0 && (errno == EBADF || errno == ENOSYS || errno == EPERM)) {
+            atomic_store_explicit(&one_call_is_unknown, true, memory_order_relaxed);
+        }
+        for (; done < count && bytes >= (long)ranges[done].iov_len; done++) {
+            bytes -= (long)ranges[done].iov_len;
+        }
+    }
+    while (done < count && madvise(ranges[done].iov_base, ranges[done].iov_len, MADV_DONTNEED) == 0) {
+        done++;
+    }
+    errno = saved;
+    return done;
 }
 
 void os_small_pages(void *at, size_t length) { advise(at, length, MADV_NOHUGEPAGE); }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 /* Bytes of a page; known after os_memory_init, which may be called more than once. */
 extern size_t os_page;
@@ -25,6 +26,12 @@ void os_unmap(void *at, size_t length);
 
 /* Makes whole pages inside [at, at + length) zero and not resident. Returns the bytes covered. */
 size_t os_purge(void *at, size_t length);
+
+/* Makes many ranges of whole pages zero and not resident; in one system call where the system has one (Linux 6.14) and does
+ * not filter the thread's calls. For each call all cores that run a thread of the process are interrupted. Returns how many,
+ * from the first on, it could. */
+#define OS_PURGE_MANY 64
+size_t os_purge_many(const struct iovec *ranges, size_t count);
 
 /* Huge pages: 2 MiB, aligned to as much. */
 #define OS_HUGE_PAGE ((size_t)2 << 20)

@@ -23,6 +23,9 @@ void os_watch_thread(void);
 /* Time that only goes forward, in milliseconds, a few of them late; costs next to nothing. */
 uint64_t os_milliseconds(void);
 
+/* Whether a filter of system calls (seccomp) is set for the calling thread, or nothing can be known about it. */
+bool os_calls_are_filtered(void);
+
 /* The kernel's id of the calling thread. */
 int os_thread_id(void);
 

@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "os/fault.h"
+#include "os/memory.h"
 
 /* Fresh slots are linked a page at a time, so that memory is not touched before it is wanted. */
 #define FRESH_BYTES 4096
@@ -19,6 +20,8 @@ void slab_init(struct unit *unit, uint32_t owner, size_t stride, unsigned klass)
     s->recip = (uint32_t)((((uint64_t)1 << 32) + stride - 1) / stride);
     s->klass = (uint8_t)klass;
     s->level = 0;
+    s->unit.holes = 0;
+    s->unswept = 0;
     s->next = s->prev = NULL;
     /* unit.touched tells of the pages, and a late notice may still hold the header in an inbox: they stay. */
     atomic_store_explicit(&unit->owner, owner, memory_order_relaxed);
@@ -31,16 +34,58 @@ void slab_done(struct slab *s)
     }
 }
 
-static struct batch take_marked(struct slab *s)
+/* The pages of the unit that `count` slots from one on lie on, a bit each. */
+static unsigned pages_of(const struct slab *s, unsigned from, unsigned count)
+{
+    size_t first = from * slab_stride(s) / os_page, last = ((from + count) * slab_stride(s) - 1) / os_page;
+    return (2u << last) - (1u << first);
+}
+
+/* Of the marked slots of a word, those that lie on none of `pages`. */
+static uint64_t marked_off(const struct slab *s, unsigned w, unsigned pages)
+{
+    uint64_t mask = unit_free_bits(&s->unit)[w];
+    unsigned all = pages_of(s, w * 64, (unsigned)size_min(64, slab_nslots(s) - w * 64));
+    if (!(all & pages)) {
+        return mask;
+    }
+    for (uint64_t left = (all & ~pages) ? mask : 0; left; left &= left - 1) {
+        unsigned i = lowest_bit(left);
+        mask &= ~((uint64_t)((pages_of(s, w * 64 + i, 1) & pages) != 0) << i);
+    }
+    return (all & ~pages) ? mask : 0;
+}
+
+/* Takes slots that are marked off the bitmap, of one word: such as no page has to be made for, else those of one page. */
+static uint64_t choose_marked(struct slab *s, unsigned *word)
 {
     uint64_t *bits = unit_free_bits(&s->unit);
-    unsigned w = 0;
-    while (!bits[w]) {
+    unsigned words = slab_words(s), w = 0;
+    uint64_t mask = 0;
+    while (w < words && !(mask = marked_off(s, w, s->unit.holes))) {
         w++;
     }
-    uint64_t mask = bits[w];
-    bits[w] = 0;
-    struct batch batch = {.count = count_bits(mask)};
+    if (!mask) {
+        for (w = 0; !bits[w];) {
+            w++;
+        }
+        unsigned pages = pages_of(s, w * 64 + lowest_bit(bits[w]), 1);
+        mask = bits[w] & ~marked_off(s, w, pages);
+    }
+    bits[w] &= ~mask;
+    *word = w;
+    return mask;
+}
+
+static struct batch take_marked(struct slab *s)
+{
+    unsigned w, pages = 0;
+    uint64_t mask = choose_marked(s, &w);
+    for (uint64_t left = s->unit.holes ? mask : 0; left; left &= left - 1) {
+        pages |= pages_of(s, w * 64 + lowest_bit(left), 1);
+    }
+    struct batch batch = {.count = count_bits(mask), .filled = count_bits(pages & s->unit.holes)};
+    s->unit.holes &= (uint16_t)~pages;
     struct block **link = &batch.first;
     for (; mask; mask &= mask - 1) {
         *link = slab_slot(s, w * 64 + lowest_bit(mask));
@@ -68,6 +113,11 @@ static struct batch take_fresh(struct slab *s)
     }
     ((struct block *)at)->next = NULL;
     s->fresh += (uint16_t)count;
+    if (unlikely(s->unit.holes)) {
+        unsigned pages = pages_of(s, from, count);
+        batch.filled = count_bits(s->unit.holes & pages);
+        s->unit.holes &= (uint16_t)~pages;
+    }
     s->unit.touched = (uint16_t)size_max(s->unit.touched, touched16);
     return batch;
 }
@@ -105,8 +155,56 @@ unsigned slab_collect(struct slab *s)
         allot_fault("double free", "slab", slab_data(s));
     }
     s->nmarked += (uint16_t)collected;
+    s->unswept = (uint8_t)size_min(s->unswept + collected, UINT8_MAX);
     s->used -= (uint16_t)collected;
     return frees + collected;
+}
+
+void slab_fold(struct slab *const *slabs, size_t count)
+{
+    const struct block *at[FOLD_MOST];
+    unsigned left[FOLD_MOST], most = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct slab *s = slabs[i];
+        at[i] = s->local_free;
+        left[i] = s->nlocal;
+        most = left[i] > most ? left[i] : most;
+        s->nmarked += s->nlocal;
+        s->nlocal = 0;
+        s->local_free = NULL;
+    }
+    for (unsigned step = 0; step < most; step++) {
+        for (size_t i = 0; i < count; i++) {
+            if (step < left[i]) {
+                uint64_t *bits = unit_free_bits(&slabs[i]->unit);
+                unsigned slot = slab_index(slabs[i], at[i]);
+                if (bitmap_test(bits, slot)) {
+                    allot_fault("double free", "small block", at[i]);
+                }
+                bitmap_set(bits, slot);
+                at[i] = at[i]->next;
+                __builtin_prefetch(at[i]);
+            }
+        }
+    }
+}
+
+/* No slot on the page is listed or out. */
+static bool page_is_free(const struct slab *s, unsigned page)
+{
+    size_t from = slab_index(s, slab_data(s) + page * os_page),
+           to = slab_index(s, slab_data(s) + (page + 1) * os_page - 1) + 1;
+    to = size_min(to, s->fresh);
+    return from >= to || bitmap_all(unit_free_bits(&s->unit), from, to);
+}
+
+unsigned slab_free_pages(const struct slab *s)
+{
+    unsigned written = (unsigned)((s->unit.touched * (size_t)16 + os_page - 1) / os_page), pages = 0;
+    for (unsigned p = 0; p < written; p++) {
+        pages |= (unsigned)(!(s->unit.holes >> p & 1) && page_is_free(s, p)) << p;
+    }
+    return pages;
 }
 
 void slab_free_remote(struct slab *s, unsigned index)
@@ -158,6 +256,9 @@ bool slab_check(const struct slab *s)
         CHECK((bits[w] & seen[w]) == 0, "bitmap of slab", s);
         CHECK((bits[w] & ~bitmap_word_mask(w, 0, s->fresh)) == 0, "bitmap of slab", s);
         marked += count_bits(bits[w]);
+    }
+    for (unsigned p = 0; p < UNIT_SIZE / os_page; p++) {
+        CHECK(!(s->unit.holes >> p & 1) || page_is_free(s, p), "holes of slab", s);
     }
     CHECK(listed == s->nlocal + (unsigned)(uint16_t)(s->trip_set - s->trip), "free list of slab", s);
     CHECK(marked == s->nmarked, "bitmap of slab", s);

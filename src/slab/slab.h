@@ -6,7 +6,7 @@
  * A slot is in exactly one of these states:
  *   fresh    never handed out since the slab began: slots [fresh, nslots), lowest first
  *   listed   on `local_free`: freed by the owner, linked through the slots themselves
- *   marked   its bit in the free bitmap is set: freed by another thread and collected, its bytes untouched
+ *   marked   its bit in the free bitmap is set: freed by another thread and collected, its bytes untouched; or folded
  *   out      handed out: live, or at hand in a thread's list, or freed by another thread and not yet collected (its bit
  * in the remote bitmap is set)
  *
@@ -14,6 +14,10 @@
  *   listed = nlocal + (trip_set - trip)
  *   out    = used   - (trip_set - trip)
  *   nslots = (nslots - fresh) + listed + nmarked + out
+ *
+ * Whatever is on the list is linked through its own bytes, so the pages under it have to stay. A slab of which little is
+ * in use is folded, its list made bits, and punched: pages on which nothing is listed or out go back to the system, and
+ * are `holes` until a slot on them goes out again.
  *
  * `trip` is the owner's only bookkeeping in free: how many more may come before the one that is due, which makes it
  * negative. slab_sync folds it into the counters.
@@ -37,7 +41,7 @@ struct block {
 };
 
 struct slab {
-    struct unit unit; /* owner, touched */
+    struct unit unit; /* owner, touched, holes */
     struct block *local_free;
     int32_t trip;
     int16_t trip_set;
@@ -47,7 +51,7 @@ struct slab {
     uint32_t recip;    /* ceil(2^32 / stride): offset * recip >> 32 is offset / stride for offsets of up to 2^16 */
     uint8_t klass;     /* the owner's: size class, */
     uint8_t level;     /* and which of its lists the slab is on */
-    uint8_t reserved;
+    uint8_t unswept;   /* marked since the slab was last folded, or 255 */
     _Atomic uint8_t pending; /* 1: in exactly one inbox */
     struct slab *next, *prev;
     struct slab *inbox_next;
@@ -140,11 +144,12 @@ static inline void slab_arm(struct slab *s, unsigned frees) { s->trip = s->trip_
 /* More frees than a slab has slots: it stays where it is, whatever comes back. */
 #define TRIP_NEVER INT16_MAX
 
-/* A list of free slots, now out: all that are listed, else up to 64 that are marked, else fresh ones of at most a page.
- * None when there is none. Only right after slab_sync; the caller arms. `zeroed`: all but the link is zero. */
+/* A list of free slots, now out: all that are listed, else up to 64 that are marked, those in holes last, else fresh ones of
+ * at most a page. None when there is none. Only right after slab_sync; the caller arms. `zeroed`: all but the link is zero.
+ * `filled`: so many holes are none any more. */
 struct batch {
     struct block *first;
-    unsigned count;
+    unsigned count, filled;
     bool zeroed;
 };
 struct batch slab_take_unlisted(struct slab *s);
@@ -164,6 +169,16 @@ static inline struct batch slab_take_batch(struct slab *s)
 /* Folds the owner's frees in, as slab_sync does, and moves what other threads have freed from the remote bitmap to the free
  * one. Returns how many slots came back in all. The caller arms. */
 unsigned slab_collect(struct slab *s);
+
+/* Marks what is listed, of a few slabs side by side: each slot is visited, and hardly one is in the cache. Only right after
+ * slab_sync; the caller arms. */
+#define FOLD_MOST 8
+void slab_fold(struct slab *const *slabs, size_t count);
+
+/* The pages on which nothing is listed or out and that are no holes yet, a bit each; and makes some of them holes, which the
+ * caller has purged. */
+unsigned slab_free_pages(const struct slab *s);
+static inline void slab_punch(struct slab *s, unsigned pages) { s->unit.holes |= (uint16_t)pages; }
 
 /* Another thread than the owner frees a slot. One freed twice, and not collected in between, faults. */
 void slab_free_remote(struct slab *s, unsigned index);

@@ -195,6 +195,7 @@ static size_t purge(struct segment *s, bool all, size_t *bytes)
         size_t covered = i > from ? os_purge((char *)s + from * UNIT_SIZE, (i - from) * UNIT_SIZE) : 0;
         for (unsigned u = from; covered != 0 && u < i; u++) {
             segment_unit(s, u)->touched = 0;
+            segment_unit(s, u)->holes = 0;
             left &= ~((uint64_t)1 << u);
         }
         *bytes += covered;
@@ -266,6 +267,7 @@ void segment_give(struct segment *s, uint64_t dirty)
         struct unit *unit = segment_unit(s, i);
         atomic_store_explicit(&unit->owner, OWNER_FREE, memory_order_relaxed);
         unit->touched = dirty >> i & 1 ? UNIT_SIZE / 16 : 0;
+        unit->holes = 0;
     }
     used_units -= UNITS - 1;
     s->dirty = dirty;

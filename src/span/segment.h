@@ -40,8 +40,9 @@
 /* How every unit header begins. */
 struct unit {
     _Atomic uint32_t owner;
-    uint16_t touched; /* in 16 bytes: how far from its start the unit has been written since it was last purged */
-    bool dense;       /* taken with UNIT_ALL */
+    uint16_t touched : 15; /* in 16 bytes: how far from its start the unit has been written since it was last purged */
+    uint16_t dense : 1;    /* taken with UNIT_ALL */
+    uint16_t holes;        /* the pages that were purged one by one since they were last written, a bit each */
 };
 
 enum segment_kind { SEGMENT_UNITS, SEGMENT_RUNS };

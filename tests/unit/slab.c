@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/random.h"
+#include "os/memory.h"
 #include "slab/slab.h"
 
 enum { ID = 77, MOST = BITMAP_WORDS * 64 };
@@ -26,7 +27,31 @@ static void compare(struct model *m)
     }
     for (unsigned i = 0; i < slab_nslots(m->slab); i++) {
         assert_int_equal(bitmap_test(out, i), m->out[i]);
+        const unsigned char *bytes = (const unsigned char *)slab_slot(m->slab, i);
+        size_t same = 0;
+        while (m->out[i] && same < slab_stride(m->slab) && bytes[same] == 0xee) {
+            same++;
+        }
+        assert_int_equal(same, m->out[i] ? slab_stride(m->slab) : 0);
     }
+}
+
+/* Pages without a block in use go back, as in a sweep. */
+static void sweep(struct model *m)
+{
+    slab_sync(m->slab);
+    slab_fold(&m->slab, 1);
+    assert_int_equal(m->slab->nlocal, 0);
+    unsigned pages = slab_free_pages(m->slab);
+    for (unsigned p = 0; p < UNIT_SIZE / os_page; p++) {
+        if (pages >> p & 1) {
+            assert_int_equal(os_purge(slab_data(m->slab) + p * os_page, os_page), os_page);
+        }
+    }
+    slab_punch(m->slab, pages);
+    assert_int_equal(slab_free_pages(m->slab), 0);
+    slab_arm(m->slab, m->slab->used ? m->slab->used : 1);
+    slab_check(m->slab);
 }
 
 static void handed_out(struct model *m, struct block *b)
@@ -112,6 +137,9 @@ static void exercise(size_t stride)
         }
         if (random_below(&random, 50) == 0) {
             collect(&m);
+        }
+        if (random_below(&random, 100) == 0) {
+            sweep(&m);
         }
         if (step % 500 == 0) {
             compare(&m);
