@@ -56,7 +56,7 @@ static inline void idle(uint64_t seconds)
 
 static inline double seconds_of(struct timeval t) { return (double)t.tv_sec + (double)t.tv_usec * 1e-6; }
 
-/* CPU time of the process so far; of the system alone. */
+/* CPU time of the process so far: the system's part, and all of it. */
 static inline double cpu_system(void)
 {
     struct rusage usage;

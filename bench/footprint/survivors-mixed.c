@@ -1,5 +1,5 @@
 /* survivors-mixed COUNT IDLE - COUNT blocks of many sizes (70 % of 16 to 128 bytes, 25 % to 1 KiB, 5 % to 16 KiB), of which a
- * random 90 % are freed; nothing for IDLE seconds; then a twentieth of COUNT MiB over 1000 of the same mix again. */
+ * random 90 % are freed; nothing for IDLE seconds; then 50 bytes for each of COUNT of the same mix again. */
 #include "footprint.h"
 
 static size_t mixed_size(uint64_t *state)

@@ -175,14 +175,16 @@ static bool may_be_one_call(void)
 {
     enum { VALID = 1000 };
     static __thread uint64_t looked_until;
+    static __thread bool filtered;
     if (atomic_load_explicit(&one_call_is_unknown, memory_order_relaxed)) {
         return false;
     }
     uint64_t now = os_milliseconds();
     if (now >= looked_until) {
-        looked_until = os_calls_are_filtered() ? 0 : now + VALID;
+        filtered = os_calls_are_filtered();
+        looked_until = now + VALID;
     }
-    return looked_until != 0;
+    return !filtered;
 }
 
 size_t os_purge_many(const struct iovec *ranges, size_t count)
