@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "supervise.h"
@@ -123,6 +124,10 @@ int supervise(int (*start)(void *arg), void *arg, struct supervised *out)
     }
     close(report[0]);
     out->status = wait_for(child);
+    /* What still waits here came for the child and after its end: ^Z just before it ended would stop this process now. */
+    while (sigtimedwait(&all, NULL, &(struct timespec){0}) > 0) {
+        ;
+    }
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     sigprocmask(SIG_SETMASK, &mask, NULL);
     return 0;
