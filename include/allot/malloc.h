@@ -107,7 +107,7 @@ struct allot_stats {
     size_t large_blocks;
     size_t metadata; /* of `mapped`, the heap's own records */
     size_t segments; /* 4 MiB pieces of address space cut into slabs and page runs */
-    size_t threads;  /* live threads with a heap of their own */
+    size_t threads;  /* live threads that have allocated */
 };
 
 /* One size class of small blocks. */
@@ -118,10 +118,11 @@ struct allot_class_stats {
     size_t slabs;
 };
 
-/* One heap: a thread's, a first-class heap's (allot/heap.h), or that of threads past their end. */
+/* One heap: a thread's, which it gets with its first few KiB (the first thread at once); a first-class heap's (allot/heap.h); or
+ * one of the few that all threads share for what they want little of. */
 struct allot_heap_stats {
     uint32_t id;
-    int tid;      /* the owning thread's kernel id; 0 when none lives, or for a first-class heap */
+    int tid;      /* the owning thread's kernel id; 0 when none lives, or for a heap of the other kinds */
     size_t live;  /* bytes in small blocks cut for this heap */
     size_t held;  /* bytes of slabs it owns */
     size_t slabs; /* how many */

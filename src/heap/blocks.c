@@ -11,11 +11,24 @@
 #include "span/large.h"
 #include "span/run.h"
 
+/* The first so many blocks of a class come from the commons: a slab for a few would be a page or more for each class and
+ * thread. Not of larger ones, which fill pages of their own; nor in a process of one thread, which has nobody to share with. */
+static bool wants_little(const struct heap *h, unsigned c)
+{
+    enum { BYTES = 2048, BLOCKS = 8, LARGEST = 4096 };
+    const struct heap_class *class = &h->classes[c];
+    size_t stride = class_size(c);
+    return !class->current && !any_with_room(class) && stride <= LARGEST && threaded() && !(h->id & ID_PRIVATE) &&
+           h->common[c] < size_max(BYTES / stride, BLOCKS);
+}
+
 void *heap_alloc_more(struct heap *h, struct front *f, size_t size)
 {
     struct at_hand at = heap_list(h, f, size);
+    unsigned c = class_of_size(size_max(size, 1));
     bool zeroed = false;
-    struct block *b = heap_refill(h, class_of_size(size_max(size, 1)), at.list, &zeroed);
+    struct block *b = !h || wants_little(h, c) ? commons_alloc(size, at.list, &zeroed)
+                                               : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
     *at.zeroed = zeroed ? *at.zeroed | at.bit : *at.zeroed & ~at.bit;
     return b;
 }

@@ -3,13 +3,14 @@
  * A heap's record is never unmapped, since a late free may still look at its inbox. When a thread ends, its heap waits
  * idle, with all it owns, for the next thread, that takes it over as it is. Ids are never given to another heap.
  *
- * Threads that have no heap - memory was out when they asked for one, or they are past their end - share one, under a
- * lock.
+ * Threads that have no heap - they have not wanted much yet, or memory was out when they asked for one, or they are past
+ * their end - live on the commons (heap/commons.c).
  */
 #include "heap/heap.h"
 
 #include <string.h>
 
+#include "base/list.h"
 #include "heap/options.h"
 #include "os/fault.h"
 #include "os/memory.h"
@@ -31,9 +32,8 @@ static struct heap *idle, *unused_private;
 static uint32_t ids;
 static uint32_t epoch;
 
-static struct os_lock shared_lock;
-static struct front shared_front;
-static struct heap shared;
+_Atomic uint64_t threads_so_far;
+static struct front *fronts; /* the stats lock's */
 
 struct heap *heap_by_id(uint32_t id)
 {
@@ -83,12 +83,40 @@ static struct heap *make(uint32_t flags)
     return h && enlist(h, flags) ? h : NULL;
 }
 
+/* A thread's own number for ever. */
+static uint64_t number_of_thread(void)
+{
+    if (front.number == 0) {
+        front.number = atomic_fetch_add_explicit(&threads_so_far, 1, memory_order_relaxed) + 1;
+    }
+    return front.number;
+}
+
+/* The calling thread wants memory for the first time. */
+static void make_known(void)
+{
+    heap_init();
+    number_of_thread();
+    front.known = true;
+    stats_lock();
+    list_push(&fronts, &front);
+    stats_unlock();
+    os_watch_thread();
+}
+
+const struct front *fronts_first(void) { return fronts; }
+
 struct heap *heap_attach(void)
 {
     if (front.heap || front.ended) {
         return front.heap;
     }
-    heap_init();
+    if (!front.known) {
+        make_known();
+    }
+    if (front.number != 1 && front.common < MODEST_BYTES) {
+        return NULL;
+    }
     os_lock(&heaps_lock);
     struct heap *h = idle;
     if (h) {
@@ -100,34 +128,45 @@ struct heap *heap_attach(void)
         h->epoch = epoch;
         h->tid = os_thread_id();
         h->front = &front;
+        memset(h->common, 0, sizeof h->common);
         set_state(h, HEAP_ACTIVE);
     }
     os_unlock(&heaps_lock);
     if (h) {
         front.heap = h;
         front.heap_id = h->id;
-        os_watch_thread();
     }
     return h;
 }
 
-void heap_flush_front(struct heap *h)
+static void flush(struct block **list)
 {
-    for (unsigned i = 0; i < LISTS + MID_CLASSES; i++) {
-        struct block **list = i < LISTS ? &h->front->list[i] : &h->mid[i - LISTS];
-        struct block *b = *list;
-        *list = NULL;
-        while (b) {
-            struct block *next = b->next;
-            struct slab *s = slab_of(b);
-            if (slab_free_local(s, b)) {
-                heap_settle(h, s);
-            }
-            b = next;
+    struct block *b = *list;
+    *list = NULL;
+    while (b) {
+        struct block *next = b->next;
+        struct slab *s = slab_of(b);
+        if (slab_owner(s) != front.heap_id) {
+            commons_free(b, s);
+        } else if (slab_free_local(s, b)) {
+            heap_settle(front.heap, s);
         }
+        b = next;
     }
-    h->front->zeroed[0] = h->front->zeroed[1] = 0;
-    h->mid_zeroed = 0;
+}
+
+void heap_flush_front(void)
+{
+    for (unsigned i = 0; i < LISTS; i++) {
+        flush(&front.list[i]);
+    }
+    front.zeroed[0] = front.zeroed[1] = 0;
+    if (front.heap) {
+        for (unsigned i = 0; i < MID_CLASSES; i++) {
+            flush(&front.heap->mid[i]);
+        }
+        front.heap->mid_zeroed = 0;
+    }
 }
 
 /* The calling thread is past its end: its heap goes to whoever comes next. */
@@ -135,16 +174,18 @@ static void thread_ends(void)
 {
     struct heap *h = front.heap;
     front.ended = true;
+    in_haste = false;
+    heap_flush_front();
+    stats_lock(); /* a survey may be looking at what this thread has at hand */
+    list_remove(&fronts, &front);
+    stats_unlock();
     if (!h) {
         return;
     }
-    heap_flush_front(h);
     remote_drain(h, SIZE_MAX);
     heap_retire_current(h);
     front.heap = NULL;
     front.heap_id = 0;
-    in_haste = false;
-    stats_lock(); /* a survey may be looking at what this thread has at hand */
     os_lock(&heaps_lock);
     h->front = NULL;
     h->tid = 0;
@@ -154,19 +195,9 @@ static void thread_ends(void)
     /* Who published a free before it could see the heap idle has left it for us to take in. */
     remote_drain(h, SIZE_MAX);
     os_unlock(&heaps_lock);
-    stats_unlock();
 }
 
 /* -- heaps without a thread -- */
-
-struct heap *shared_heap_lock(void)
-{
-    heap_init();
-    os_lock(&shared_lock);
-    return shared.id ? &shared : NULL;
-}
-
-void shared_heap_unlock(void) { os_unlock(&shared_lock); }
 
 struct heap *heap_make_private(size_t bytes)
 {
@@ -203,25 +234,19 @@ void heap_free_private(struct heap *h)
 
 void heap_make_mine(struct heap *h)
 {
-    static _Atomic uint64_t numbers;
-    if (front.number == 0) {
-        front.number = atomic_fetch_add_explicit(&numbers, 1, memory_order_relaxed) + 1;
-    }
-    atomic_store_explicit(&h->user, front.number, memory_order_relaxed);
+    atomic_store_explicit(&h->user, number_of_thread(), memory_order_relaxed);
 }
 
 void heap_collect_ownerless(struct heap *h)
 {
-    uint32_t state = atomic_load_explicit(&h->state, memory_order_seq_cst);
-    if (likely(state == HEAP_ACTIVE || state == HEAP_PRIVATE)) {
+    if (likely(atomic_load_explicit(&h->state, memory_order_seq_cst) != HEAP_IDLE)) {
         return;
     }
-    struct os_lock *lock = state == HEAP_SHARED ? &shared_lock : &heaps_lock;
-    os_lock(lock);
-    if (atomic_load_explicit(&h->state, memory_order_relaxed) == state) {
+    os_lock(&heaps_lock);
+    if (atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_IDLE) {
         remote_drain(h, drain_steps());
     }
-    os_unlock(lock);
+    os_unlock(&heaps_lock);
 }
 
 /* -- the process -- */
@@ -229,7 +254,7 @@ void heap_collect_ownerless(struct heap *h)
 static void before_fork(void)
 {
     stats_lock();
-    os_lock(&shared_lock);
+    commons_lock();
     os_lock(&heaps_lock);
     runs_lock();
     large_lock();
@@ -244,7 +269,7 @@ static void after_fork_in_parent(void)
     large_unlock();
     runs_unlock();
     os_unlock(&heaps_lock);
-    os_unlock(&shared_lock);
+    commons_unlock();
     stats_unlock();
 }
 
@@ -257,12 +282,16 @@ static void after_fork_in_child(void)
         front.heap->epoch = epoch;
         front.heap->tid = os_thread_id();
     }
+    fronts = NULL;
+    if (front.known) {
+        list_push(&fronts, &front);
+    }
     record_lock_reset();
     segments_lock_reset();
     large_lock_reset();
     runs_lock_reset();
     os_lock_reset(&heaps_lock);
-    os_lock_reset(&shared_lock);
+    commons_lock_reset();
     stats_lock_reset();
 }
 
@@ -277,10 +306,11 @@ void heap_init(void)
     if (!atomic_load_explicit(&done, memory_order_relaxed)) {
         os_memory_init();
         options_init();
-        shared.front = &shared_front;
-        set_state(&shared, HEAP_SHARED);
         os_lock(&heaps_lock);
-        enlist(&shared, 0);
+        for (unsigned i = 0; i < COMMONS; i++) {
+            set_state(commons_heap(i), HEAP_SHARED);
+            enlist(commons_heap(i), 0);
+        }
         os_unlock(&heaps_lock);
         os_on_thread_exit(thread_ends);
         /* Registering may allocate; that finds the work above done. */

@@ -13,6 +13,9 @@
  * comes due, heap_settle moves a full slab to the list of its occupancy, or gives an empty one back.
  *
  * A block freed by a thread that does not own its slab is a bit in the slab's remote bitmap (heap/remote.c).
+ *
+ * A thread that wants little has no heap, and of what it wants little it has no slab: both come from slabs that all threads
+ * share (heap/commons.c).
  */
 #ifndef HEAP_HEAP_H
 #define HEAP_HEAP_H
@@ -32,9 +35,12 @@ struct front {
     struct block *list[LISTS]; /* list[i]: blocks for sizes of 16 i - 15 to 16 i; all of one slab */
     uint64_t zeroed[2];        /* bit i: every block of list[i] is zero but for its link */
     struct heap *heap;
-    uint32_t heap_id; /* 0: no heap; never the owner of a slab */
-    bool ended;       /* its heap is gone for good: the shared one serves what it still asks for */
-    uint64_t number;  /* the thread's own for ever; 0 until it is asked for */
+    uint32_t heap_id;          /* 0: no heap; never the owner of a slab */
+    uint32_t common;           /* bytes had from the commons while without a heap */
+    bool known;                /* its thread's end is watched, and it is on the chain */
+    bool ended;                /* its heap is gone for good: the commons serve what it still asks for */
+    uint64_t number;           /* the thread's own for ever, from 1; 0 until it is asked for */
+    struct front *next, *prev; /* the chain of all threads' fronts: the stats lock's */
 };
 
 extern __thread struct front front;
@@ -63,7 +69,7 @@ struct heap_class {
 enum heap_state {
     HEAP_ACTIVE,  /* a thread's */
     HEAP_IDLE,    /* its thread has ended; the heaps lock guards it until a new thread takes it over */
-    HEAP_SHARED,  /* the one for threads without a heap; its lock guards it */
+    HEAP_SHARED,  /* one of the commons: its lock guards it */
     HEAP_PRIVATE, /* a first-class heap: its owner's */
 };
 
@@ -76,7 +82,7 @@ struct heap {
     uint32_t
         epoch; /* forks of this process's line when the heap was taken; less than the present: its thread is lost */
     int tid;
-    struct front *front;          /* its blocks at hand; NULL while idle */
+    struct front *front;          /* its blocks at hand; NULL while idle, and in the commons */
     _Atomic uint64_t user;        /* a private heap's: the number of the thread that may use it */
     _Atomic(struct slab *) inbox; /* slabs with remote frees, by inbox_next */
     struct slab *undrained;       /* such as were taken from there and have not been looked at yet, likewise */
@@ -88,14 +94,16 @@ struct heap {
     size_t big;                   /* a private heap's runs and large blocks ever made; 0: none to look for */
     size_t seen_live, seen_slabs; /* what the last survey found (heap/stats.c) */
     struct block *mid[MID_CLASSES];
+    uint8_t common[CLASSES]; /* blocks of each class that its present thread has had from the commons */
     struct heap_class classes[CLASSES];
 };
 
 /* -- heap.c: heaps and their ids -- */
 
-/* The calling thread's heap, taken over or made when it has none; NULL when it has ended or memory is out. */
+/* The calling thread's heap, taken over or made when it has none and is due one: the first thread at once, others when they
+ * have had so many bytes from the commons. NULL when it has none: not yet, or it has ended, or memory is out. */
+#define MODEST_BYTES 4096
 struct heap *heap_attach(void) __attribute__((cold));
-static inline struct heap *heap_of_thread(void) { return likely(front.heap != NULL) ? front.heap : heap_attach(); }
 struct heap *heap_by_id(uint32_t id);
 struct heap *heaps_newest(void);
 /* The thread that used the heap did not come along when this process was forked: what it owns is nobody's to touch. */
@@ -113,23 +121,26 @@ static inline bool heap_is_mine(const struct heap *h)
     return front.number != 0 && atomic_load_explicit(&h->user, memory_order_relaxed) == front.number;
 }
 
-/* The heap for those without one. Lock, use, unlock. */
-struct heap *shared_heap_lock(void);
-void shared_heap_unlock(void);
+/* More than one thread has wanted memory so far. */
+extern _Atomic uint64_t threads_so_far;
+static inline bool threaded(void) { return atomic_load_explicit(&threads_so_far, memory_order_relaxed) > 1; }
+
+/* The chain of the fronts of live threads, with the stats lock held. */
+const struct front *fronts_first(void);
 
 /* Prepares the process on the first allocation of any kind: options, handlers. */
 void heap_init(void);
 
-/* Moves what a thread has at hand back into its slabs. */
-void heap_flush_front(struct heap *h);
+/* Moves what the calling thread has at hand back into the slabs. */
+void heap_flush_front(void);
 
 /* Takes in the remote frees of a heap that no thread owns; nothing for the others. */
 void heap_collect_ownerless(struct heap *h);
 
 /* -- refill.c: slabs come and go -- */
 
-/* A block of class c; the rest of its batch is left in *list, which was empty. NULL with ENOMEM. */
-struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool *zeroed);
+/* A block of class c; the rest of its batch, as slab_take_batch has it, is left in *list, which was empty. NULL with ENOMEM. */
+struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct block **list, bool *zeroed);
 
 /* A slab's trip has come due, or its counters have changed: folds the frees in, moves it off the list of the full ones or
  * gives it back, and sets the next trip. The owner. */
@@ -137,6 +148,12 @@ void heap_settle(struct heap *h, struct slab *s) __attribute__((noinline));
 
 /* Sets a slab's next trip: for when a quarter of it and at least a page has come back, or all. Only right after slab_sync. */
 void heap_arm(struct slab *s);
+
+/* Slabs other than the current one may have something to hand out. */
+static inline bool any_with_room(const struct heap_class *class)
+{
+    return (class->occupied & ((1u << LEVELS) - 1)) != 0;
+}
 
 /* A slab's trip has come due in a free of the owner's. */
 void heap_trip(struct heap *h, struct slab *s) __attribute__((noinline));
@@ -195,6 +212,25 @@ static inline size_t drain_steps(void) { return likely(!in_haste) ? SIZE_MAX : H
 /* Forgets the notices, for a heap about to release everything. */
 void remote_forget(struct heap *h);
 
+/* -- commons.c: slabs that all threads share -- */
+
+/* The heaps that own them have the first ids. */
+#define COMMONS 4
+struct heap *commons_heap(unsigned index);
+static inline bool is_common(const struct slab *s) { return slab_owner(s) <= COMMONS; }
+
+/* A block of at most SLAB_MAX bytes, and a few more of its size for *list, which was empty, unless that is NULL. NULL with
+ * ENOMEM. */
+struct block *commons_alloc(size_t size, struct block **list, bool *zeroed);
+void commons_free(void *p, struct slab *s);
+
+/* Slabs of which nothing is out go back. */
+void commons_trim(void);
+
+void commons_lock(void);
+void commons_unlock(void);
+void commons_lock_reset(void);
+
 /* -- blocks.c: blocks of any size, for a heap given -- */
 
 /* Where a heap keeps the blocks at hand for a size of at most SLAB_MAX, and the bit that says they are zero but for
@@ -213,10 +249,11 @@ static inline struct at_hand heap_list(struct heap *h, struct front *f, size_t s
     return (struct at_hand){&h->mid[i], &h->mid_zeroed, (uint64_t)1 << i};
 }
 
-/* A block of at most SLAB_MAX bytes whose list is empty, which it fills. NULL with ENOMEM. */
+/* A block of at most SLAB_MAX bytes whose list is empty, which it fills; of at most SMALL_MAX when h is NULL, for a thread
+ * without a heap. NULL with ENOMEM. */
 void *heap_alloc_more(struct heap *h, struct front *f, size_t size) __attribute__((noinline));
 
-/* A block of at most SLAB_MAX bytes. `zeroed`: all but its first 8 bytes is zero. NULL with ENOMEM. */
+/* A block, as above. `zeroed`: all but its first 8 bytes is zero. NULL with ENOMEM. */
 static inline void *heap_alloc(struct heap *h, struct front *f, size_t size, bool *zeroed)
 {
     /* Of the larger ones that freed last: it is in the cache yet, and a refill brings but a slot or two. */
@@ -275,9 +312,6 @@ void stats_lock_reset(void);
 /* Sets a bit in `map` (BITMAP_WORDS) for each slot of a slab that is live: out, and not at hand in a thread's list.
  * Exact while the threads that own those are still. */
 void heap_mark_live(const struct slab *s, uint64_t *map);
-
-/* How many blocks a heap has at hand, in bytes, and of each class in by_class. */
-size_t heap_at_hand(const struct heap *h, size_t *by_class);
 
 /* Proves a heap's equations; returns how many slabs it has. */
 size_t heap_check(const struct heap *h);

@@ -1,7 +1,6 @@
 /* heap/malloc.c - the family: allot_malloc, allot_free and their kin over the calling thread's heap.
  *
- * A thread without a heap (its record could not be had, or the thread is past its end) takes from the shared one; what
- * it frees goes the way of any foreign block.
+ * A thread without a heap takes from the commons; what it frees goes the way of any foreign block.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,15 +14,11 @@
 #include "span/large.h"
 #include "span/run.h"
 
-static void *shared_alloc(size_t size, bool *zeroed)
+/* Past its end a thread has nobody to give back what it has at hand. */
+static void *alloc_without_heap(size_t size, bool *zeroed)
 {
-    struct heap *h = shared_heap_lock();
-    void *p = h ? heap_alloc(h, h->front, size, zeroed) : NULL;
-    shared_heap_unlock();
-    if (!h) {
-        errno = ENOMEM;
-    }
-    return p;
+    return size > SMALL_MAX || front.ended ? commons_alloc(size, NULL, zeroed)
+                                           : heap_alloc(NULL, &front, size, zeroed);
 }
 
 /* A block of any size for the calling thread. */
@@ -32,8 +27,8 @@ static inline void *take(size_t size, bool *zeroed)
     if (unlikely(size > SLAB_MAX)) {
         return big_alloc(size, 1, 0, zeroed);
     }
-    struct heap *h = heap_of_thread();
-    return likely(h != NULL) ? heap_alloc(h, &front, size, zeroed) : shared_alloc(size, zeroed);
+    struct heap *h = likely(front.heap != NULL) ? front.heap : heap_attach();
+    return likely(h != NULL) ? heap_alloc(h, &front, size, zeroed) : alloc_without_heap(size, zeroed);
 }
 
 void *slow_malloc(size_t size)
@@ -290,12 +285,13 @@ size_t allot_trim(void)
     if (unlikely(first)) {
         return first->trim();
     }
-    struct heap *h = heap_of_thread();
-    if (h) {
-        heap_flush_front(h);
-        remote_drain(h, SIZE_MAX);
-        heap_retire_current(h);
+    heap_init();
+    heap_flush_front();
+    if (front.heap) {
+        remote_drain(front.heap, SIZE_MAX);
+        heap_retire_current(front.heap);
     }
+    commons_trim();
     size_t bytes = big_give_up();
     return bytes + segments_trim();
 }

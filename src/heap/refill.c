@@ -111,8 +111,6 @@ void heap_trip(struct heap *h, struct slab *s)
 
 /* -- refill -- */
 
-static bool any_with_room(const struct heap_class *class) { return (class->occupied & ((1u << LEVELS) - 1)) != 0; }
-
 /* The fullest slab with room, off its list; in haste, one of the fullest. NULL when there is none. */
 static struct slab *fullest_with_room(struct heap *h, struct heap_class *class)
 {
@@ -188,7 +186,7 @@ static bool should_replace(struct heap *h, const struct heap_class *class)
     return s->nlocal + s->nmarked < wake_at(s) && any_with_room(class);
 }
 
-struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool *zeroed)
+struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct block **list, bool *zeroed)
 {
     struct heap_class *class = &h->classes[c];
     if (unlikely(sweep_is_due(h, class, class_size(c)))) {
@@ -199,7 +197,7 @@ struct block *heap_refill(struct heap *h, unsigned c, struct block **list, bool 
         if (s) {
             heap_sync(h, s);
             if (looked || !should_replace(h, class)) {
-                struct batch batch = slab_take_batch(s);
+                struct batch batch = slab_take_batch(s, group);
                 slab_arm(s, TRIP_NEVER);
                 if (likely(batch.count)) {
                     heap_count(h, s, (int)batch.count);

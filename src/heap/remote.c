@@ -59,6 +59,10 @@ void remote_free(void *p, struct slab *s)
     if (unlikely(!h || !slab_is_slot(s, p))) {
         allot_fault("free of what is no live block", "address", p);
     }
+    if (is_common(s)) {
+        commons_free(p, s);
+        return;
+    }
     if ((owner & ID_PRIVATE) && free_as_user(h, s, p)) {
         return;
     }

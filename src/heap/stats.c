@@ -59,16 +59,36 @@ static void survey_segments(struct survey *survey)
 }
 
 /* Takes off what is out but not live: at hand. */
-static void survey_heap(struct survey *survey, struct heap *h)
+static void survey_list(struct survey *survey, const struct block *b)
 {
-    size_t at_hand[CLASSES] = {0};
-    heap_at_hand(h, at_hand);
-    for (unsigned c = 0; c < CLASSES; c++) {
-        size_t n = size_min(at_hand[c], survey->class[c].out);
-        survey->class[c].out -= n;
-        h->seen_live -= size_min(n * class_size(c), h->seen_live);
+    if (!b) {
+        return;
     }
-    survey->threads += atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_ACTIVE;
+    const struct slab *s = slab_of(b);
+    unsigned c = s->klass % CLASSES;
+    struct heap *owner = heap_by_id(slab_owner(s));
+    size_t n = size_min(slab_follow(s, b, NULL), survey->class[c].out);
+    survey->class[c].out -= n;
+    if (owner) {
+        owner->seen_live -= size_min(n * class_size(c), owner->seen_live);
+    }
+}
+
+static void survey_front(struct survey *survey, const struct front *f)
+{
+    for (unsigned i = 0; i < LISTS; i++) {
+        survey_list(survey, f->list[i]);
+    }
+}
+
+static void survey_heap(struct survey *survey, const struct heap *h)
+{
+    for (unsigned i = 0; i < MID_CLASSES; i++) {
+        survey_list(survey, h->mid[i]);
+    }
+    if (atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_PRIVATE) {
+        survey_front(survey, h->front);
+    }
 }
 
 /* With the lock held. */
@@ -79,6 +99,10 @@ static void survey_all(struct survey *survey)
         h->seen_live = h->seen_slabs = 0;
     }
     survey_segments(survey);
+    for (const struct front *f = fronts_first(); f; f = f->next) {
+        survey_front(survey, f);
+        survey->threads++;
+    }
     for (struct heap *h = heaps_newest(); h; h = h->older) {
         if (!heap_is_lost(h)) {
             survey_heap(survey, h);

@@ -12,18 +12,28 @@
 #include "span/run.h"
 
 /* List i + 1 of a front holds blocks of class i, and list 0 is for malloc(0), which class 0 serves. */
+static void unmark_front(const struct front *f, const struct slab *s, uint64_t *map)
+{
+    unsigned c = s->klass;
+    slab_follow(s, f->list[c + 1], map);
+    if (c == 0) {
+        slab_follow(s, f->list[0], map);
+    }
+}
+
 static void unmark_at_hand(const struct heap *h, const struct slab *s, uint64_t *map)
 {
     unsigned c = s->klass;
     if (c >= SMALL_CLASSES) {
         slab_follow(s, h->mid[c - SMALL_CLASSES], map);
-        return;
-    }
-    if (h->front) {
-        slab_follow(s, h->front->list[c + 1], map);
-        if (c == 0) {
-            slab_follow(s, h->front->list[0], map);
+    } else if (is_common(s)) {
+        stats_lock();
+        for (const struct front *f = fronts_first(); f; f = f->next) {
+            unmark_front(f, s, map);
         }
+        stats_unlock();
+    } else if (h->front) {
+        unmark_front(h->front, s, map);
     }
 }
 
@@ -34,22 +44,6 @@ void heap_mark_live(const struct slab *s, uint64_t *map)
     if (h && !heap_is_lost(h)) {
         unmark_at_hand(h, s, map);
     }
-}
-
-size_t heap_at_hand(const struct heap *h, size_t *by_class)
-{
-    size_t bytes = 0;
-    for (unsigned i = 0; i < LISTS + MID_CLASSES; i++) {
-        const struct block *b = i >= LISTS ? h->mid[i - LISTS] : h->front ? h->front->list[i] : NULL;
-        if (!b) {
-            continue;
-        }
-        const struct slab *s = slab_of(b);
-        size_t count = slab_follow(s, b, NULL);
-        by_class[s->klass] += count;
-        bytes += count * slab_stride(s);
-    }
-    return bytes;
 }
 
 static int walk_slab(const struct slab *s, int (*visit)(void *, size_t, void *), void *arg)

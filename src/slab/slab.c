@@ -56,8 +56,14 @@ static uint64_t marked_off(const struct slab *s, unsigned w, unsigned pages)
     return (all & ~pages) ? mask : 0;
 }
 
+/* Of a mask of slots, those in the group of the first; a group of 64 or more holds them all. */
+static uint64_t first_group(uint64_t mask, unsigned group)
+{
+    return group < 64 ? mask & (((uint64_t)1 << group) - 1) << (lowest_bit(mask) & ~(group - 1)) : mask;
+}
+
 /* Takes slots that are marked off the bitmap, of one word: such as no page has to be made for, else those of one page. */
-static uint64_t choose_marked(struct slab *s, unsigned *word)
+static uint64_t choose_marked(struct slab *s, unsigned group, unsigned *word)
 {
     uint64_t *bits = unit_free_bits(&s->unit);
     unsigned words = slab_words(s), w = 0;
@@ -72,15 +78,16 @@ static uint64_t choose_marked(struct slab *s, unsigned *word)
         unsigned pages = pages_of(s, w * 64 + lowest_bit(bits[w]), 1);
         mask = bits[w] & ~marked_off(s, w, pages);
     }
+    mask = first_group(mask, group);
     bits[w] &= ~mask;
     *word = w;
     return mask;
 }
 
-static struct batch take_marked(struct slab *s)
+static struct batch take_marked(struct slab *s, unsigned group)
 {
     unsigned w, pages = 0;
-    uint64_t mask = choose_marked(s, &w);
+    uint64_t mask = choose_marked(s, group, &w);
     for (uint64_t left = s->unit.holes ? mask : 0; left; left &= left - 1) {
         pages |= pages_of(s, w * 64 + lowest_bit(left), 1);
     }
@@ -96,11 +103,12 @@ static struct batch take_marked(struct slab *s)
     return batch;
 }
 
-static struct batch take_fresh(struct slab *s)
+static struct batch take_fresh(struct slab *s, unsigned group)
 {
     size_t stride = slab_stride(s);
     unsigned from = s->fresh;
     unsigned count = (unsigned)size_min(size_max(FRESH_BYTES / stride, 1), slab_nslots(s) - from);
+    count = (unsigned)size_min(count, group - from % group);
     size_t touched16 = (from + count) * (size_t)s->stride16;
     struct batch batch = {
         .first = slab_slot(s, from),
@@ -122,16 +130,29 @@ static struct batch take_fresh(struct slab *s)
     return batch;
 }
 
-struct batch slab_take_unlisted(struct slab *s)
+struct batch slab_take_unlisted(struct slab *s, unsigned group)
 {
     struct batch batch = {0};
     if (s->nmarked) {
-        batch = take_marked(s);
+        batch = take_marked(s, group);
     } else if (s->fresh < slab_nslots(s)) {
-        batch = take_fresh(s);
+        batch = take_fresh(s, group);
     }
     s->used += (uint16_t)batch.count;
     return batch;
+}
+
+void slab_mark_free(struct slab *s, const void *p)
+{
+    uint64_t *bits = unit_free_bits(&s->unit);
+    unsigned i = slab_index(s, p);
+    if (bitmap_test(bits, i) || s->used == 0) {
+        allot_fault("double free", "small block", p);
+    }
+    bitmap_set(bits, i);
+    s->nmarked++;
+    s->used--;
+    s->unswept = (uint8_t)size_min(s->unswept + 1u, UINT8_MAX);
 }
 
 unsigned slab_collect(struct slab *s)

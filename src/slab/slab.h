@@ -145,26 +145,30 @@ static inline void slab_arm(struct slab *s, unsigned frees) { s->trip = s->trip_
 #define TRIP_NEVER INT16_MAX
 
 /* A list of free slots, now out: all that are listed, else up to 64 that are marked, those in holes last, else fresh ones of
- * at most a page. None when there is none. Only right after slab_sync; the caller arms. `zeroed`: all but the link is zero.
- * `filled`: so many holes are none any more. */
+ * at most a page; such as are not listed out of one aligned group of `group` slots, a power of two. None when there is none.
+ * Only right after slab_sync; the caller arms. `zeroed`: all but the link is zero. `filled`: so many holes are none any more. */
 struct batch {
     struct block *first;
     unsigned count, filled;
     bool zeroed;
 };
-struct batch slab_take_unlisted(struct slab *s);
+#define GROUP_ANY 4096
+struct batch slab_take_unlisted(struct slab *s, unsigned group);
 
-static inline struct batch slab_take_batch(struct slab *s)
+static inline struct batch slab_take_batch(struct slab *s, unsigned group)
 {
     struct batch batch = {.first = s->local_free, .count = s->nlocal};
     if (!batch.first) {
-        return slab_take_unlisted(s);
+        return slab_take_unlisted(s, group);
     }
     s->local_free = NULL;
     s->nlocal = 0;
     s->used += (uint16_t)batch.count;
     return batch;
 }
+
+/* The owner frees a slot whose bytes it leaves as they are. Only right after slab_sync; the caller arms. */
+void slab_mark_free(struct slab *s, const void *p);
 
 /* Folds the owner's frees in, as slab_sync does, and moves what other threads have freed from the remote bitmap to the free
  * one. Returns how many slots came back in all. The caller arms. */

@@ -69,7 +69,7 @@ static bool get(struct model *m)
 {
     if (!m->at_hand) {
         slab_sync(m->slab);
-        struct batch batch = slab_take_batch(m->slab);
+        struct batch batch = slab_take_batch(m->slab, GROUP_ANY);
         slab_arm(m->slab, m->slab->used ? m->slab->used : 1);
         m->at_hand = batch.first;
         if (!batch.first) {
@@ -181,7 +181,7 @@ static void what_was_freed_last_is_taken_back_first(void **state)
     slab_init(unit, ID, 512, 0);
     struct slab *s = (struct slab *)unit;
     assert_null(slab_take_back(s));
-    struct block *a = slab_take_batch(s).first, *b = a->next;
+    struct block *a = slab_take_batch(s, GROUP_ANY).first, *b = a->next;
     slab_arm(s, 5);
     slab_free_local(s, a);
     slab_free_local(s, b);
@@ -216,7 +216,7 @@ static void fresh_slots_come_a_page_at_a_time_from_the_low_end(void **state)
     struct unit *unit = unit_take(UNIT_SOME);
     slab_init(unit, ID, 64, 0);
     struct slab *s = (struct slab *)unit;
-    struct batch batch = slab_take_batch(s);
+    struct batch batch = slab_take_batch(s, GROUP_ANY);
     assert_int_equal(batch.count, 4096 / 64);
     unsigned i = 0;
     for (struct block *b = batch.first; b; b = b->next) {
