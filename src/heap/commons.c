@@ -34,7 +34,8 @@ static unsigned group_of(size_t stride)
 
 struct block *commons_alloc(size_t size, struct block **list, bool *zeroed)
 {
-    unsigned wanted = class_of_size(size_max(size, 1)), c = size > SINGLY ? class_of_size(align_up(size, LINE)) : wanted;
+    unsigned wanted = class_of_size(size_max(size, 1)),
+             c = size > SINGLY ? class_of_size(align_up(size, LINE)) : wanted;
     unsigned group = list ? group_of(class_size(c)) : 1;
     struct block *rest = NULL, *b = NULL;
     struct commons *one = &all[(c ^ c >> 2) % COMMONS];

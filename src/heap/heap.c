@@ -28,7 +28,7 @@ static _Atomic(struct heap *) *_Atomic table[TABLE_ROOT];
 
 static struct os_lock heaps_lock; /* the table, the chain, the idle ones */
 static _Atomic(struct heap *) newest;
-static struct heap *idle, *unused_private;
+static struct heap *_Atomic idle, *unused_private;
 static uint32_t ids;
 static uint32_t epoch;
 
@@ -199,6 +199,27 @@ static void thread_ends(void)
 
 /* -- heaps without a thread -- */
 
+/* Looks at a few, and does not wait: there are fresh units. */
+struct slab *heap_inherit(struct heap *h, unsigned c)
+{
+    enum { FEW = 4 };
+    if (h != front.heap || !atomic_load_explicit(&idle, memory_order_relaxed) || !os_try_lock(&heaps_lock)) {
+        return NULL;
+    }
+    struct slab *s = NULL;
+    struct heap *of = idle;
+    for (unsigned looked = 0; of && !s && looked < FEW; looked++) {
+        struct heap_class *class = &of->classes[c];
+        s = any_with_room(class) ? heap_pick(of, class) : NULL;
+        if (s) {
+            heap_hand_over(of, h, s);
+        }
+        of = of->next_idle;
+    }
+    os_unlock(&heaps_lock);
+    return s;
+}
+
 struct heap *heap_make_private(size_t bytes)
 {
     heap_init();
@@ -232,10 +253,7 @@ void heap_free_private(struct heap *h)
     os_unlock(&heaps_lock);
 }
 
-void heap_make_mine(struct heap *h)
-{
-    atomic_store_explicit(&h->user, number_of_thread(), memory_order_relaxed);
-}
+void heap_make_mine(struct heap *h) { atomic_store_explicit(&h->user, number_of_thread(), memory_order_relaxed); }
 
 void heap_collect_ownerless(struct heap *h)
 {

@@ -155,6 +155,16 @@ static inline bool any_with_room(const struct heap_class *class)
     return (class->occupied & ((1u << LEVELS) - 1)) != 0;
 }
 
+/* The fullest slab with room, off its list; in haste, one of the fullest. NULL when there is none. The owner, or who holds the
+ * heap's lock. */
+struct slab *heap_pick(struct heap *h, struct heap_class *class);
+
+/* A slab that is on no list passes to another heap, which hands it out: `to` is the calling thread's. */
+void heap_hand_over(struct heap *from, struct heap *to, struct slab *s);
+
+/* A slab with room of a thread that has ended, now h's when that is the calling thread's; NULL when none is found. */
+struct slab *heap_inherit(struct heap *h, unsigned c);
+
 /* A slab's trip has come due in a free of the owner's. */
 void heap_trip(struct heap *h, struct slab *s) __attribute__((noinline));
 

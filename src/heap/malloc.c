@@ -17,8 +17,7 @@
 /* Past its end a thread has nobody to give back what it has at hand. */
 static void *alloc_without_heap(size_t size, bool *zeroed)
 {
-    return size > SMALL_MAX || front.ended ? commons_alloc(size, NULL, zeroed)
-                                           : heap_alloc(NULL, &front, size, zeroed);
+    return size > SMALL_MAX || front.ended ? commons_alloc(size, NULL, zeroed) : heap_alloc(NULL, &front, size, zeroed);
 }
 
 /* A block of any size for the calling thread. */

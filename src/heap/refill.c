@@ -111,8 +111,7 @@ void heap_trip(struct heap *h, struct slab *s)
 
 /* -- refill -- */
 
-/* The fullest slab with room, off its list; in haste, one of the fullest. NULL when there is none. */
-static struct slab *fullest_with_room(struct heap *h, struct heap_class *class)
+struct slab *heap_pick(struct heap *h, struct heap_class *class)
 {
     for (size_t steps = 1; any_with_room(class); steps++) {
         struct slab *s = class->list[log2_floor(class->occupied & ((1u << LEVELS) - 1))];
@@ -125,6 +124,19 @@ static struct slab *fullest_with_room(struct heap *h, struct heap_class *class)
         heap_arm(s);
     }
     return NULL;
+}
+
+void heap_hand_over(struct heap *from, struct heap *to, struct slab *s)
+{
+    struct heap_class *old = &from->classes[s->klass], *new = &to->classes[s->klass];
+    heap_count(from, s, -(int)s->used);
+    old->slabs--;
+    from->slabs--;
+    atomic_store_explicit(&s->unit.owner, to->id, memory_order_relaxed);
+    heap_count(to, s, (int)s->used);
+    new->most = new->out > new->most ? new->out : new->most;
+    new->slabs++;
+    to->slabs++;
 }
 
 /* Puts the current slab of a class on a list, or gives it back when nothing of it is out. */
@@ -155,7 +167,8 @@ static bool replace_current(struct heap *h, unsigned c)
     } else { /* with a current slab, should_replace has done so */
         remote_drain(h, drain_steps());
     }
-    struct slab *s = fullest_with_room(h, class);
+    struct slab *s = heap_pick(h, class);
+    s = s ? s : heap_inherit(h, c);
     if (!s) {
         catch_up();
         struct unit *unit = unit_take(expected_use(class, c));
