@@ -112,7 +112,7 @@ struct allot_stats {
 
 /* One size class of small blocks. */
 struct allot_class_stats {
-    size_t size;   /* bytes of a block */
+    size_t size;   /* bytes of a block; above 1 KiB up to an eighth less in slabs that are tuned to what is asked for */
     size_t blocks; /* live */
     size_t free;   /* blocks that the class could hand out without a new slab */
     size_t slabs;

@@ -17,19 +17,36 @@ static bool wants_little(const struct heap *h, unsigned c)
 {
     enum { BYTES = 2048, BLOCKS = 8, LARGEST = 4096 };
     const struct heap_class *class = &h->classes[c];
-    size_t stride = class_size(c);
+    unsigned base = class_untuned(c);
+    size_t stride = class_size(base);
     return !class->current && !any_with_room(class) && stride <= LARGEST && threaded() && !(h->id & ID_PRIVATE) &&
-           h->common[c] < size_max(BYTES / stride, BLOCKS);
+           h->common[base] < size_max(BYTES / stride, BLOCKS);
 }
 
-void *heap_alloc_more(struct heap *h, struct front *f, size_t size)
+static void note_zeroed(struct at_hand at, bool zeroed)
 {
-    struct at_hand at = heap_list(h, f, size);
+    *at.zeroed = zeroed ? *at.zeroed | at.bit : *at.zeroed & ~at.bit;
+}
+
+void *heap_alloc_more_small(struct heap *h, struct front *f, size_t size)
+{
+    struct at_hand at = at_hand_small(f, size);
     unsigned c = class_of_size(size_max(size, 1));
     bool zeroed = false;
     struct block *b = !h || wants_little(h, c) ? commons_alloc(size, at.list, &zeroed)
                                                : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
-    *at.zeroed = zeroed ? *at.zeroed | at.bit : *at.zeroed & ~at.bit;
+    note_zeroed(at, zeroed);
+    return b;
+}
+
+void *heap_alloc_more_mid(struct heap *h, size_t size, unsigned c)
+{
+    struct at_hand at = at_hand_mid(h, c);
+    bool zeroed = false;
+    heap_tune(h, c, size);
+    struct block *b =
+        wants_little(h, c) ? commons_alloc(size, NULL, &zeroed) : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
+    note_zeroed(at, zeroed);
     return b;
 }
 

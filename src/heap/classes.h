@@ -4,6 +4,9 @@
  *   class     0 .. 63     64 .. 71       72 .. 79    ...      96 .. 103
  *   bytes    16 .. 1024   1152 .. 2048   2304 .. 4096  ...   18432 .. 32768
  *   step        16          128            256       ...        2048
+ *
+ * A middle class of which a heap has much gets a tuned one beside it, with MID_CLASSES added: smaller slots, for the size that
+ * most blocks have, or else for the lower half of its sizes (heap/tune.c).
  */
 #ifndef HEAP_CLASSES_H
 #define HEAP_CLASSES_H
@@ -18,6 +21,7 @@
 #define SMALL_CLASSES 64
 #define MID_CLASSES   40
 #define CLASSES       (SMALL_CLASSES + MID_CLASSES)
+#define ALL_CLASSES   (CLASSES + MID_CLASSES)
 
 /* The class of a size of 1 to SLAB_MAX bytes. */
 static inline unsigned class_of_size(size_t size)
@@ -37,6 +41,9 @@ static inline size_t class_size(unsigned c)
     unsigned doubling = 10 + (c - SMALL_CLASSES) / 8;
     return (size_t)(9 + (c - SMALL_CLASSES) % 8) << (doubling - 3);
 }
+
+/* The class of which this is the tuned one, or itself. */
+static inline unsigned class_untuned(unsigned c) { return c < CLASSES ? c : c - MID_CLASSES; }
 
 /* The size to ask for, so that blocks of its class are aligned to `align`: units are, and the class's size is a multiple.
  * Of all classes of at least `size` with such blocks, it is in the smallest. `align` is a power of two; both are at most

@@ -162,10 +162,10 @@ void heap_flush_front(void)
     }
     front.zeroed[0] = front.zeroed[1] = 0;
     if (front.heap) {
-        for (unsigned i = 0; i < MID_CLASSES; i++) {
+        for (unsigned i = 0; i < 2 * MID_CLASSES; i++) {
             flush(&front.heap->mid[i]);
         }
-        front.heap->mid_zeroed = 0;
+        front.heap->mid_zeroed[0] = front.heap->mid_zeroed[1] = 0;
     }
 }
 
@@ -210,7 +210,8 @@ struct slab *heap_inherit(struct heap *h, unsigned c)
     struct heap *of = idle;
     for (unsigned looked = 0; of && !s && looked < FEW; looked++) {
         struct heap_class *class = &of->classes[c];
-        s = any_with_room(class) ? heap_pick(of, class) : NULL;
+        bool fits = c < CLASSES || class->stride == h->classes[c].stride;
+        s = fits && any_with_room(class) ? heap_pick(of, class) : NULL;
         if (s) {
             heap_hand_over(of, h, s);
         }

@@ -3,7 +3,7 @@
  *   front (thread-local)            heap (a record, immortal)                      slabs (span/segment.h)
  *   +---------------------+         +-----------------------------------+
  *   | heap_id, heap ------|-------->| id, state, inbox <----------------|------- slabs with remote frees
- *   | list[0..64] --------|--+      | class[104]:                       |
+ *   | list[0..64] --------|--+      | class[144]:                       |
  *   +---------------------+  |      |   current ------------------------|------> slab being handed out
  *                            |      |   list[0..7] by occupancy, full --|------> slabs with room; without
  *      blocks at hand <------+      +-----------------------------------+
@@ -61,6 +61,7 @@ struct heap_class {
     struct slab *current; /* what refills come from; on no list */
     uint32_t occupied;    /* bit l: list[l] is not empty; beside `current`, as each refill reads both */
     uint32_t slabs;
+    uint32_t stride;    /* of its slabs; 0 before the first */
     uint32_t out, most; /* slots that are out, and the most that have been since the last sweep (heap/sweep.c) */
     struct slab *list[LEVELS + 1];
     struct sweep_record swept;
@@ -71,6 +72,13 @@ enum heap_state {
     HEAP_IDLE,    /* its thread has ended; the heaps lock guards it until a new thread takes it over */
     HEAP_SHARED,  /* one of the commons: its lock guards it */
     HEAP_PRIVATE, /* a first-class heap: its owner's */
+};
+
+/* What a middle class is asked for, by its refills, and what its tuned class has been made for (heap/tune.c). */
+struct tuning {
+    uint16_t stride;    /* of the tuned class; 0: there is none */
+    uint16_t candidate; /* a size that most may have, in 16 bytes */
+    uint16_t votes, seen;
 };
 
 /* Ids of private heaps have this bit. */
@@ -87,15 +95,16 @@ struct heap {
     _Atomic(struct slab *) inbox; /* slabs with remote frees, by inbox_next */
     struct slab *undrained;       /* such as were taken from there and have not been looked at yet, likewise */
     ptrdiff_t out, published;     /* sum of used * stride of its slabs; and what of it is in the process's total */
-    uint64_t mid_zeroed;          /* as front.zeroed, for mid */
+    uint64_t mid_zeroed[2];       /* as front.zeroed, for mid */
     size_t slabs;                 /* of all classes */
     struct heap *older;           /* the chain of all heaps */
     struct heap *next_idle;
     size_t big;                   /* a private heap's runs and large blocks ever made; 0: none to look for */
     size_t seen_live, seen_slabs; /* what the last survey found (heap/stats.c) */
-    struct block *mid[MID_CLASSES];
-    uint8_t common[CLASSES]; /* blocks of each class that its present thread has had from the commons */
-    struct heap_class classes[CLASSES];
+    struct tuning tuning[MID_CLASSES];
+    struct block *mid[2 * MID_CLASSES]; /* blocks at hand of the middle classes, then of their tuned ones */
+    uint8_t common[CLASSES]; /* blocks of each class, tuned or not, that its present thread has had from the commons */
+    struct heap_class classes[ALL_CLASSES];
 };
 
 /* -- heap.c: heaps and their ids -- */
@@ -178,10 +187,10 @@ struct sweep_least {
 extern struct sweep_least sweep_least;
 
 /* Less of a class is out than was, by an eighth and by so much that it is worth looking. */
-static inline bool sweep_is_due(const struct heap *h, const struct heap_class *class, size_t stride)
+static inline bool sweep_is_due(const struct heap *h, const struct heap_class *class)
 {
     uint32_t less = class->most - class->out;
-    return less > class->most / 8 && less * stride >= sweep_least.bytes && h->slabs >= sweep_least.slabs;
+    return less > class->most / 8 && (size_t)less * class->stride >= sweep_least.bytes && h->slabs >= sweep_least.slabs;
 }
 void heap_sweep(struct heap *h, struct heap_class *class) __attribute__((cold));
 
@@ -243,48 +252,79 @@ void commons_lock_reset(void);
 
 /* -- blocks.c: blocks of any size, for a heap given -- */
 
-/* Where a heap keeps the blocks at hand for a size of at most SLAB_MAX, and the bit that says they are zero but for
- * their link. */
+/* Blocks at hand, and the bit that says they are zero but for their link. */
 struct at_hand {
     struct block **list;
     uint64_t *zeroed, bit;
 };
-static inline struct at_hand heap_list(struct heap *h, struct front *f, size_t size)
+static inline struct at_hand at_hand_small(struct front *f, size_t size)
 {
-    if (likely(size <= SMALL_MAX)) {
-        unsigned i = (unsigned)((size + 15) / 16);
-        return (struct at_hand){&f->list[i], &f->zeroed[i / 64], (uint64_t)1 << (i % 64)};
-    }
-    unsigned i = class_of_size(size) - SMALL_CLASSES;
-    return (struct at_hand){&h->mid[i], &h->mid_zeroed, (uint64_t)1 << i};
+    unsigned i = (unsigned)((size + 15) / 16);
+    return (struct at_hand){&f->list[i], &f->zeroed[i / 64], (uint64_t)1 << (i % 64)};
+}
+static inline struct at_hand at_hand_mid(struct heap *h, unsigned c)
+{
+    unsigned i = c - SMALL_CLASSES;
+    return (struct at_hand){&h->mid[i], &h->mid_zeroed[i / 64], (uint64_t)1 << (i % 64)};
 }
 
-/* A block of at most SLAB_MAX bytes whose list is empty, which it fills; of at most SMALL_MAX when h is NULL, for a thread
- * without a heap. NULL with ENOMEM. */
-void *heap_alloc_more(struct heap *h, struct front *f, size_t size) __attribute__((noinline));
-
-/* A block, as above. `zeroed`: all but its first 8 bytes is zero. NULL with ENOMEM. */
-static inline void *heap_alloc(struct heap *h, struct front *f, size_t size, bool *zeroed)
+/* Where a heap has its blocks of a middle size. Those of a tuned class have no other alignment than to 16. */
+static inline unsigned heap_class_of_mid(const struct heap *h, size_t size, bool aligned)
 {
-    /* Of the larger ones that freed last: it is in the cache yet, and a refill brings but a slot or two. */
-    if (unlikely(size > SMALL_MAX)) {
-        struct slab *s = h->classes[class_of_size(size)].current;
-        struct block *last = s ? slab_take_back(s) : NULL;
-        if (last) {
-            *zeroed = false;
-            return last;
-        }
-    }
-    struct at_hand at = heap_list(h, f, size);
+    unsigned c = class_of_size(size);
+    return !aligned && size <= h->tuning[c - SMALL_CLASSES].stride ? c + MID_CLASSES : c;
+}
+
+/* A block of at most SMALL_MAX bytes whose list is empty, which it fills; h may be NULL, for a thread without a heap. And one
+ * of a middle class, likewise. NULL with ENOMEM. */
+void *heap_alloc_more_small(struct heap *h, struct front *f, size_t size) __attribute__((noinline));
+void *heap_alloc_more_mid(struct heap *h, size_t size, unsigned c) __attribute__((noinline));
+
+static inline void *heap_alloc_small(struct heap *h, struct front *f, size_t size, bool *zeroed)
+{
+    struct at_hand at = at_hand_small(f, size);
     struct block *b = *at.list;
     if (likely(b != NULL)) {
         *at.list = b->next;
     } else {
-        b = heap_alloc_more(h, f, size);
+        b = heap_alloc_more_small(h, f, size);
     }
     *zeroed = *at.zeroed & at.bit;
     return b;
 }
+
+static inline void *heap_alloc_mid(struct heap *h, size_t size, bool aligned, bool *zeroed)
+{
+    unsigned c = heap_class_of_mid(h, size, aligned);
+    /* Rather what was freed last: it is in the cache yet, and a refill brings but a slot or two. */
+    struct slab *s = h->classes[c].current;
+    struct block *b = s ? slab_take_back(s) : NULL;
+    if (b) {
+        *zeroed = false;
+        return b;
+    }
+    struct at_hand at = at_hand_mid(h, c);
+    b = *at.list;
+    if (b) {
+        *at.list = b->next;
+    } else {
+        b = heap_alloc_more_mid(h, size, c);
+    }
+    *zeroed = *at.zeroed & at.bit;
+    return b;
+}
+
+/* A block of at most SLAB_MAX bytes. `aligned`: its size is as size_when_aligned has it. `zeroed`: all but its first 8 bytes is
+ * zero. NULL with ENOMEM. */
+static inline void *heap_alloc(struct heap *h, struct front *f, size_t size, bool aligned, bool *zeroed)
+{
+    return likely(size <= SMALL_MAX) ? heap_alloc_small(h, f, size, zeroed) : heap_alloc_mid(h, size, aligned, zeroed);
+}
+
+/* -- tune.c: slots of the size that is wanted -- */
+
+/* A middle class of the heap is about to be refilled for a block of so many bytes. */
+void heap_tune(struct heap *h, unsigned c, size_t size);
 
 /* A block of more than SLAB_MAX bytes, or aligned to more. */
 void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed);

@@ -17,17 +17,18 @@
 /* Past its end a thread has nobody to give back what it has at hand. */
 static void *alloc_without_heap(size_t size, bool *zeroed)
 {
-    return size > SMALL_MAX || front.ended ? commons_alloc(size, NULL, zeroed) : heap_alloc(NULL, &front, size, zeroed);
+    return size > SMALL_MAX || front.ended ? commons_alloc(size, NULL, zeroed)
+                                           : heap_alloc_small(NULL, &front, size, zeroed);
 }
 
 /* A block of any size for the calling thread. */
-static inline void *take(size_t size, bool *zeroed)
+static inline void *take(size_t size, bool aligned, bool *zeroed)
 {
     if (unlikely(size > SLAB_MAX)) {
         return big_alloc(size, 1, 0, zeroed);
     }
     struct heap *h = likely(front.heap != NULL) ? front.heap : heap_attach();
-    return likely(h != NULL) ? heap_alloc(h, &front, size, zeroed) : alloc_without_heap(size, zeroed);
+    return likely(h != NULL) ? heap_alloc(h, &front, size, aligned, zeroed) : alloc_without_heap(size, zeroed);
 }
 
 void *slow_malloc(size_t size)
@@ -35,10 +36,10 @@ void *slow_malloc(size_t size)
     bool zeroed;
     struct heap *h = front.heap;
     if (likely(h != NULL && size <= SLAB_MAX)) { /* a copy that forwards never has a heap */
-        return heap_alloc(h, &front, size, &zeroed);
+        return heap_alloc(h, &front, size, false, &zeroed);
     }
     const struct instance *first = instance_in_use();
-    return unlikely(first != NULL) ? first->malloc(size) : take(size, &zeroed);
+    return unlikely(first != NULL) ? first->malloc(size) : take(size, false, &zeroed);
 }
 
 void slow_free(void *p)
@@ -74,7 +75,7 @@ void *allot_calloc(size_t n, size_t size)
         return first->calloc(n, size);
     }
     bool zeroed;
-    void *p = take(total, &zeroed);
+    void *p = take(total, false, &zeroed);
     if (unlikely(!p)) {
         return NULL;
     }
@@ -106,9 +107,9 @@ static void *take_aligned(size_t align, size_t size)
     if (align <= 16) {
         return fast_malloc(size);
     }
-    bool slot = size <= SLAB_MAX && align <= SLAB_MAX;
+    bool zeroed, slot = size <= SLAB_MAX && align <= SLAB_MAX;
     if (likely(slot && front.heap != NULL)) { /* a copy that forwards never has a heap */
-        return fast_malloc(size_when_aligned(size, align));
+        return heap_alloc(front.heap, &front, size_when_aligned(size, align), true, &zeroed);
     }
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX) {
         errno = ENOMEM;
@@ -119,9 +120,8 @@ static void *take_aligned(size_t align, size_t size)
         return first->memalign(align, size);
     }
     if (slot) {
-        return fast_malloc(size_when_aligned(size, align));
+        return take(size_when_aligned(size, align), true, &zeroed);
     }
-    bool zeroed;
     return big_alloc(size, align, 0, &zeroed);
 }
 

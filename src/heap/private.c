@@ -41,7 +41,8 @@ static void *alloc(struct heap *h, size_t align, size_t size)
         h->big += p != NULL;
         return p;
     }
-    return heap_alloc(h, h->front, align <= 16 ? size : size_when_aligned(size, align), &zeroed);
+    bool aligned = align > 16;
+    return heap_alloc(h, h->front, aligned ? size_when_aligned(size, align) : size, aligned, &zeroed);
 }
 
 /* The STL's first level: malloc, and again as long as the handler says that it has freed something. */
@@ -193,7 +194,7 @@ static void release_everything(struct heap *h)
     remote_forget(h);
     memset(h->front, 0, sizeof *h->front);
     memset(h->mid, 0, sizeof h->mid);
-    h->mid_zeroed = 0;
+    h->mid_zeroed[0] = h->mid_zeroed[1] = 0;
     heap_release_all(h);
     if (h->big) {
         bytes_count(-(ptrdiff_t)(runs_free_all(h->id) + large_free_all(h->id)));
@@ -270,7 +271,7 @@ void allot_heap_stats(struct allot_heap *heap, struct allot_stats *out)
     expect_mine(heap);
     const struct heap *h = of(heap)->heap;
     *out = (struct allot_stats){0};
-    for (unsigned c = 0; c < CLASSES; c++) {
+    for (unsigned c = 0; c < ALL_CLASSES; c++) {
         const struct heap_class *class = &h->classes[c];
         if (class->current) {
             add_slab(class->current, out);

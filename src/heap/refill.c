@@ -10,6 +10,7 @@
  * it is not so any more. (The lists by occupancy: tcmalloc's central free list; the countdown: snmalloc's `needed`.)
  */
 #include <errno.h>
+#include <string.h>
 
 #include "base/list.h"
 #include "heap/heap.h"
@@ -102,9 +103,8 @@ void heap_arm(struct slab *s)
 void heap_trip(struct heap *h, struct slab *s)
 {
     struct heap_class *class = &h->classes[s->klass];
-    size_t stride = slab_stride(s);
     heap_settle(h, s);
-    if (unlikely(sweep_is_due(h, class, stride))) {
+    if (unlikely(sweep_is_due(h, class))) {
         heap_sweep(h, class);
     }
 }
@@ -135,6 +135,7 @@ void heap_hand_over(struct heap *from, struct heap *to, struct slab *s)
     atomic_store_explicit(&s->unit.owner, to->id, memory_order_relaxed);
     heap_count(to, s, (int)s->used);
     new->most = new->out > new->most ? new->out : new->most;
+    new->stride = old->stride;
     new->slabs++;
     to->slabs++;
 }
@@ -151,10 +152,10 @@ static void retire_current(struct heap *h, unsigned c)
 
 /* How much of another slab will be used. The first of a class: perhaps a few blocks are all that is wanted. After a few that
  * are full: as much as fits. */
-static enum unit_use expected_use(const struct heap_class *class, unsigned c)
+static enum unit_use expected_use(const struct heap_class *class)
 {
     enum { FEW_SLABS = 4, PAGE = 4096 };
-    bool fills = UNIT_SIZE % class_size(c) <= PAGE;
+    bool fills = UNIT_SIZE % class->stride <= PAGE;
     return class->slabs == 0 ? UNIT_FEW : class->slabs >= FEW_SLABS && fills ? UNIT_ALL : UNIT_SOME;
 }
 
@@ -171,9 +172,10 @@ static bool replace_current(struct heap *h, unsigned c)
     s = s ? s : heap_inherit(h, c);
     if (!s) {
         catch_up();
-        struct unit *unit = unit_take(expected_use(class, c));
+        class->stride = c < CLASSES ? (uint32_t)class_size(c) : class->stride;
+        struct unit *unit = unit_take(expected_use(class));
         if (!unit && big_give_up() > 0) {
-            unit = unit_take(expected_use(class, c));
+            unit = unit_take(expected_use(class));
         }
         if (!unit) {
             return false;
@@ -181,7 +183,7 @@ static bool replace_current(struct heap *h, unsigned c)
         class->slabs++;
         h->slabs++;
         s = (struct slab *)unit;
-        slab_init(unit, h->id, class_size(c), c);
+        slab_init(unit, h->id, class->stride, c);
     }
     class->current = s;
     return true;
@@ -202,7 +204,7 @@ static bool should_replace(struct heap *h, const struct heap_class *class)
 struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct block **list, bool *zeroed)
 {
     struct heap_class *class = &h->classes[c];
-    if (unlikely(sweep_is_due(h, class, class_size(c)))) {
+    if (unlikely(sweep_is_due(h, class))) {
         heap_sweep(h, class);
     }
     for (bool looked = false;; looked = true) {
@@ -233,7 +235,7 @@ struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct blo
 
 void heap_retire_current(struct heap *h)
 {
-    for (unsigned c = 0; c < CLASSES; c++) {
+    for (unsigned c = 0; c < ALL_CLASSES; c++) {
         struct slab *s = h->classes[c].current;
         if (s) {
             retire_current(h, c);
@@ -254,7 +256,7 @@ static void release_with_all(struct slab *s)
 
 void heap_release_all(struct heap *h)
 {
-    for (unsigned c = 0; c < CLASSES; c++) {
+    for (unsigned c = 0; c < ALL_CLASSES; c++) {
         struct heap_class *class = &h->classes[c];
         if (class->current) {
             release_with_all(class->current);
@@ -270,4 +272,5 @@ void heap_release_all(struct heap *h)
     bytes_count(-h->published);
     h->published = h->out = 0;
     h->slabs = 0;
+    memset(h->tuning, 0, sizeof h->tuning);
 }

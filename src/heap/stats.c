@@ -16,7 +16,7 @@
 
 struct survey {
     struct {
-        size_t out, slabs, slots;
+        size_t out, bytes, slabs, slots; /* bytes: of what is out */
     } class[CLASSES];
     size_t blocks, bytes; /* live, in slots */
     size_t slabs, threads;
@@ -34,8 +34,9 @@ static void survey_slab(struct survey *survey, const struct slab *s)
             out -= size_min(freed, out);
         }
     }
-    unsigned c = s->klass % CLASSES;
+    unsigned c = class_untuned(s->klass % ALL_CLASSES);
     survey->class[c].out += out;
+    survey->class[c].bytes += out * slab_stride(s);
     survey->class[c].slots += slab_nslots(s);
     survey->class[c].slabs++;
     survey->slabs++;
@@ -65,12 +66,13 @@ static void survey_list(struct survey *survey, const struct block *b)
         return;
     }
     const struct slab *s = slab_of(b);
-    unsigned c = s->klass % CLASSES;
+    unsigned c = class_untuned(s->klass % ALL_CLASSES);
     struct heap *owner = heap_by_id(slab_owner(s));
     size_t n = size_min(slab_follow(s, b, NULL), survey->class[c].out);
     survey->class[c].out -= n;
+    survey->class[c].bytes -= size_min(n * slab_stride(s), survey->class[c].bytes);
     if (owner) {
-        owner->seen_live -= size_min(n * class_size(c), owner->seen_live);
+        owner->seen_live -= size_min(n * slab_stride(s), owner->seen_live);
     }
 }
 
@@ -83,7 +85,7 @@ static void survey_front(struct survey *survey, const struct front *f)
 
 static void survey_heap(struct survey *survey, const struct heap *h)
 {
-    for (unsigned i = 0; i < MID_CLASSES; i++) {
+    for (unsigned i = 0; i < 2 * MID_CLASSES; i++) {
         survey_list(survey, h->mid[i]);
     }
     if (atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_PRIVATE) {
@@ -110,7 +112,7 @@ static void survey_all(struct survey *survey)
     }
     for (unsigned c = 0; c < CLASSES; c++) {
         survey->blocks += survey->class[c].out;
-        survey->bytes += survey->class[c].out * class_size(c);
+        survey->bytes += survey->class[c].bytes;
     }
 }
 

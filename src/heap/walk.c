@@ -125,7 +125,7 @@ size_t heap_check(const struct heap *h)
 {
     struct sum sum = {0};
     CHECK(heap_by_id(h->id) == h, "heap", h);
-    for (unsigned c = 0; c < CLASSES; c++) {
+    for (unsigned c = 0; c < ALL_CLASSES; c++) {
         const struct heap_class *class = &h->classes[c];
         size_t before = sum.slabs;
         ptrdiff_t out_before = sum.out;
@@ -137,7 +137,7 @@ size_t heap_check(const struct heap *h)
             check_list(h, c, l, &sum);
         }
         CHECK(sum.slabs - before == class->slabs && class->out <= class->most, "slabs of class", class);
-        CHECK(sum.out - out_before == (ptrdiff_t)(class->out * class_size(c)), "slots of class", class);
+        CHECK(sum.out - out_before == (ptrdiff_t)((size_t) class->out * class->stride), "slots of class", class);
     }
     CHECK(sum.out == h->out && sum.slabs == h->slabs, "heap", h);
     return sum.slabs;
