@@ -272,6 +272,7 @@ void heap_collect_ownerless(struct heap *h)
 
 static void before_fork(void)
 {
+    adrift_lock();
     stats_lock();
     commons_lock();
     os_lock(&heaps_lock);
@@ -290,6 +291,7 @@ static void after_fork_in_parent(void)
     os_unlock(&heaps_lock);
     commons_unlock();
     stats_unlock();
+    adrift_unlock();
 }
 
 /* Constant work, however many threads and blocks there were: the heaps of the threads that stayed behind are left
@@ -312,6 +314,7 @@ static void after_fork_in_child(void)
     os_lock_reset(&heaps_lock);
     commons_lock_reset();
     stats_lock_reset();
+    adrift_lock_reset();
 }
 
 void heap_init(void)

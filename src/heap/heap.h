@@ -93,11 +93,13 @@ struct heap {
     struct front *front;          /* its blocks at hand; NULL while idle, and in the commons */
     _Atomic uint64_t user;        /* a private heap's: the number of the thread that may use it */
     _Atomic(struct slab *) inbox; /* slabs with remote frees, by inbox_next */
-    struct slab *undrained;       /* such as were taken from there and have not been looked at yet, likewise */
-    ptrdiff_t out, published;     /* sum of used * stride of its slabs; and what of it is in the process's total */
-    uint64_t mid_zeroed[2];       /* as front.zeroed, for mid */
-    size_t slabs;                 /* of all classes */
-    struct heap *older;           /* the chain of all heaps */
+    _Atomic size_t adrift,
+        gone; /* bytes in there, about; and how many they were when pages last went back (heap/adrift.c) */
+    struct slab *undrained;   /* such as were taken from there and have not been looked at yet, likewise */
+    ptrdiff_t out, published; /* sum of used * stride of its slabs; and what of it is in the process's total */
+    uint64_t mid_zeroed[2];   /* as front.zeroed, for mid */
+    size_t slabs;             /* of all classes */
+    struct heap *older;       /* the chain of all heaps */
     struct heap *next_idle;
     size_t big;                   /* a private heap's runs and large blocks ever made; 0: none to look for */
     size_t seen_live, seen_slabs; /* what the last survey found (heap/stats.c) */
@@ -230,6 +232,25 @@ void remote_drain(struct heap *h, size_t most);
 static inline size_t drain_steps(void) { return likely(!in_haste) ? SIZE_MAX : HASTE_STEPS; }
 /* Forgets the notices, for a heap about to release everything. */
 void remote_forget(struct heap *h);
+
+/* -- adrift.c: blocks freed by others while their owner does not look -- */
+
+/* From how many bytes on it is worth looking. */
+extern size_t adrift_least;
+
+/* Some more bytes of a heap have been freed by others. */
+void adrift_note(struct heap *h, size_t bytes);
+/* The owner looks. */
+static inline void adrift_none(struct heap *h)
+{
+    if (atomic_load_explicit(&h->adrift, memory_order_relaxed) != 0) {
+        atomic_store_explicit(&h->adrift, 0, memory_order_relaxed);
+        atomic_store_explicit(&h->gone, 0, memory_order_relaxed);
+    }
+}
+void adrift_lock(void);
+void adrift_unlock(void);
+void adrift_lock_reset(void);
 
 /* -- commons.c: slabs that all threads share -- */
 

@@ -66,9 +66,12 @@ void remote_free(void *p, struct slab *s)
     if ((owner & ID_PRIVATE) && free_as_user(h, s, p)) {
         return;
     }
-    slab_free_remote(s, slab_index(s, p));
+    size_t bytes = slab_free_remote(s, slab_index(s, p));
     if (give_notice(h, s)) {
         heap_collect_ownerless(h);
+    }
+    if (bytes) {
+        adrift_note(h, bytes);
     }
 }
 
@@ -92,6 +95,7 @@ static struct slab *next_noticed(struct heap *h, bool *emptied)
 {
     if (!h->undrained && !*emptied && atomic_load_explicit(&h->inbox, memory_order_seq_cst)) {
         h->undrained = atomic_exchange_explicit(&h->inbox, NULL, memory_order_seq_cst);
+        adrift_none(h);
         *emptied = true;
     }
     struct slab *s = h->undrained;

@@ -228,12 +228,97 @@ unsigned slab_free_pages(const struct slab *s)
     return pages;
 }
 
-void slab_free_remote(struct slab *s, unsigned index)
+size_t slab_free_remote(struct slab *s, unsigned index)
 {
+    enum { NEIGHBOURS = 16, PAGE = 4096 };
+    size_t stride = slab_stride(s);
     uint64_t bit = (uint64_t)1 << (index % 64);
     _Atomic uint64_t *word = &unit_remote_bits(&s->unit)[index / 64];
-    if (unlikely(atomic_fetch_or_explicit(word, bit, memory_order_seq_cst) & bit)) {
+    uint64_t before = atomic_fetch_or_explicit(word, bit, memory_order_seq_cst);
+    if (unlikely(before & bit)) {
         allot_fault("double free", "small block", slab_slot(s, index));
+    }
+    return stride >= PAGE ? stride : count_bits(before | bit) % NEIGHBOURS == 0 ? NEIGHBOURS * stride : 0;
+}
+
+/* Slots [from, to), of a slab that is known by its `recip` only. */
+struct slots {
+    size_t from, to;
+};
+
+/* Those that lie on pages [first, end), wholly or in part. */
+static struct slots slots_on(uint32_t recip, size_t first, size_t end)
+{
+    size_t from = first * os_page * recip >> 32, to = ((end * os_page - 1) * recip >> 32) + 1;
+    return (struct slots){from, size_min(to, size_min(recip >> (32 - UNIT_SHIFT), BITMAP_WORDS * 64))};
+}
+
+static bool all_remote(const _Atomic uint64_t *remote, struct slots slots)
+{
+    for (size_t w = slots.from / 64; w * 64 < slots.to; w++) {
+        uint64_t wanted = bitmap_word_mask(w, slots.from, slots.to);
+        if (wanted & ~atomic_load_explicit(&remote[w], memory_order_relaxed)) {
+            return false;
+        }
+    }
+    return slots.from < slots.to;
+}
+
+static void put_back(_Atomic uint64_t *remote, struct slots slots)
+{
+    for (size_t w = slots.from / 64; w * 64 < slots.to; w++) {
+        uint64_t mask = bitmap_word_mask(w, slots.from, slots.to);
+        if (atomic_fetch_or_explicit(&remote[w], mask, memory_order_seq_cst) & mask) {
+            allot_fault("double free", "bitmap", (const void *)remote);
+        }
+    }
+}
+
+/* All or none: what the owner has collected meanwhile is his. */
+static bool claim(_Atomic uint64_t *remote, struct slots slots)
+{
+    for (size_t w = slots.from / 64; w * 64 < slots.to; w++) {
+        uint64_t mask = bitmap_word_mask(w, slots.from, slots.to);
+        uint64_t got = atomic_fetch_and_explicit(&remote[w], ~mask, memory_order_seq_cst) & mask;
+        if (got != mask) {
+            atomic_fetch_or_explicit(&remote[w], got, memory_order_seq_cst);
+            put_back(remote, (struct slots){slots.from, size_max(w * 64, slots.from)});
+            return false;
+        }
+    }
+    return true;
+}
+
+unsigned slab_claim_pages(struct slab *s)
+{
+    unsigned pages = 0, count = (unsigned)(UNIT_SIZE / os_page);
+    _Atomic uint64_t *remote = unit_remote_bits(&s->unit);
+    uint32_t recip = *(volatile uint32_t *)&s->recip;
+    for (unsigned first = 0, end; first < count; first = end + 1) {
+        end = first;
+        while (end < count && all_remote(remote, slots_on(recip, end, end + 1))) {
+            end++;
+        }
+        struct slots slots = slots_on(recip, first, end);
+        if (end == first || !claim(remote, slots)) {
+            continue;
+        }
+        /* With slots that are out the slab stays what it is from here on. Which may not be what it was. */
+        if (*(volatile uint32_t *)&s->recip != recip) {
+            put_back(remote, slots);
+            break;
+        }
+        pages |= (1u << end) - (1u << first);
+    }
+    return pages;
+}
+
+void slab_unclaim_pages(struct slab *s, unsigned pages)
+{
+    while (pages) {
+        unsigned first = lowest_bit(pages), end = first + lowest_bit(~((uint64_t)pages >> first));
+        put_back(unit_remote_bits(&s->unit), slots_on(s->recip, first, end));
+        pages &= ~((1u << end) - (1u << first));
     }
 }
 

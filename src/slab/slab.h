@@ -184,8 +184,15 @@ void slab_fold(struct slab *const *slabs, size_t count);
 unsigned slab_free_pages(const struct slab *s);
 static inline void slab_punch(struct slab *s, unsigned pages) { s->unit.holes |= (uint16_t)pages; }
 
-/* Another thread than the owner frees a slot. One freed twice, and not collected in between, faults. */
-void slab_free_remote(struct slab *s, unsigned index);
+/* Another thread than the owner frees a slot. One freed twice, and not collected in between, faults. Returns 0, or now and then
+ * the bytes that about as many calls as brought it here have freed: every 16th among neighbours, or each of a page or more. */
+size_t slab_free_remote(struct slab *s, unsigned index);
+
+/* Another thread than the owner takes slots out of the remote bitmap: all on pages on which there are no others. Such a page,
+ * a bit each, holds nothing then that anybody will look at, until the slots are put back. The slab may be any, but one that
+ * somebody releases with blocks in use. */
+unsigned slab_claim_pages(struct slab *s);
+void slab_unclaim_pages(struct slab *s, unsigned pages);
 
 /* Follows a list of blocks, as far as it makes sense: the list may be another thread's, who is changing it. Returns how many
  * blocks there are; clears their bits in `map`, unless that is NULL. */

@@ -1,0 +1,164 @@
+/* unit/adrift.c - what others have freed goes back though its owner sleeps, and nothing of it is lost to the owner; nor while
+ * the owner is at work, nor in a child of a fork. */
+#include "common/unit.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <allot/malloc.h>
+
+#include "common/random.h"
+#include "heap/heap.h"
+
+enum { MANY = 20000 };
+static void *block[MANY];
+
+static size_t size_of(int i) { return 16 + (size_t)i * 7919 % 3000; }
+
+static void *make(int i)
+{
+    unsigned char *p = allot_malloc(size_of(i));
+    memset(p, i, size_of(i));
+    return p;
+}
+
+static void check_and_free(void *p, int i)
+{
+    const unsigned char *bytes = p;
+    assert_true(bytes[0] == (unsigned char)i && memcmp(bytes, bytes + 1, size_of(i) - 1) == 0);
+    allot_free(p);
+}
+
+static struct allot_stats stats(void)
+{
+    struct allot_stats now;
+    allot_stats(&now);
+    return now;
+}
+
+static pthread_barrier_t step;
+
+static void *make_sleep_and_make(void *arg)
+{
+    for (int i = 0; i < MANY; i++) {
+        block[i] = make(i);
+    }
+    pthread_barrier_wait(&step);
+    pthread_barrier_wait(&step); /* asleep while the others free */
+    for (int i = 0; i < MANY; i++) {
+        block[i] = block[i] ? block[i] : make(i);
+    }
+    return arg;
+}
+
+static void an_owner_asleep(void **state)
+{
+    (void)state;
+    for (int keep = 5; keep <= 50; keep += 45) {
+        pthread_t owner;
+        allot_free(allot_malloc(1));
+        allot_trim();
+        struct allot_stats before = stats();
+        pthread_barrier_init(&step, NULL, 2);
+        assert_int_equal(pthread_create(&owner, NULL, make_sleep_and_make, NULL), 0);
+        pthread_barrier_wait(&step);
+        size_t most = stats().resident - before.resident;
+        assert_true(most > MANY * (size_t)1400);
+        for (int i = 0; i < MANY; i++) {
+            if (i % keep != 0) {
+                check_and_free(block[i], i);
+                block[i] = NULL;
+            }
+        }
+        size_t rests = stats().resident - before.resident;
+        /* All but the last few hundred KiB would be 1 / keep of it, were there one block on each page. */
+        assert_true(rests < most * 3 / 4 && (keep == 5 || rests < most / 3));
+        allot_check();
+        pthread_barrier_wait(&step);
+        pthread_join(owner, NULL);
+        for (int i = 0; i < MANY; i++) {
+            check_and_free(block[i], i);
+        }
+        allot_check();
+        assert_int_equal(stats().live, before.live);
+    }
+}
+
+/* Two owners replace blocks at random of a table that all share, and free what they find there; two more only free. */
+enum { OWNERS = 2, FREERS = 2, ROUNDS = 200000, PLACES = 4096 };
+static _Atomic(void *) place[PLACES];
+
+static void drop(void *p)
+{
+    if (p) {
+        check_and_free(p, *(unsigned char *)p);
+    }
+}
+
+static void *own(void *arg)
+{
+    struct random seed = {(uintptr_t)arg};
+    for (int i = 0; i < ROUNDS; i++) {
+        uint64_t r = random_next(&seed);
+        int what = (int)(r % 256);
+        drop(atomic_exchange(&place[r / 256 % PLACES], make(what)));
+    }
+    return NULL;
+}
+
+static void *only_free(void *arg)
+{
+    struct random seed = {(uintptr_t)arg};
+    for (int i = 0; i < ROUNDS; i++) {
+        drop(atomic_exchange(&place[random_next(&seed) % PLACES], NULL));
+    }
+    return NULL;
+}
+
+static void owners_at_work(void **state)
+{
+    (void)state;
+    size_t before = stats().live;
+    pthread_t thread[OWNERS + FREERS];
+    for (uintptr_t t = 0; t < OWNERS + FREERS; t++) {
+        assert_int_equal(pthread_create(&thread[t], NULL, t < OWNERS ? own : only_free, (void *)(t + 1)), 0);
+    }
+    for (int i = 0; i < 20; i++) { /* forks meet claims */
+        pid_t pid = fork();
+        if (pid == 0) {
+            allot_check();
+            for (int b = 0; b < MANY; b++) {
+                block[b] = make(b);
+            }
+            for (int b = 0; b < MANY; b++) {
+                check_and_free(block[b], b);
+            }
+            allot_check();
+            _exit(0);
+        }
+        int status;
+        waitpid(pid, &status, 0);
+        assert_int_equal(status, 0);
+    }
+    for (int t = 0; t < OWNERS + FREERS; t++) {
+        pthread_join(thread[t], NULL);
+    }
+    for (int i = 0; i < PLACES; i++) {
+        drop(atomic_exchange(&place[i], NULL));
+    }
+    allot_check();
+    assert_int_equal(stats().live, before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_owner_asleep),
+        cmocka_unit_test(owners_at_work),
+    };
+    adrift_least = (size_t)64 << 10;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
