@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "heap/heap.h"
+#include "heap/limit.h"
 #include "os/fault.h"
 #include "span/large.h"
 #include "span/run.h"
@@ -58,14 +59,19 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
     }
     heap_init();
     size = size_max(size, 1);
+    size_t pages = align_up(size, RUN_PAGE);
+    if (!limit_take(pages)) {
+        errno = ENOMEM;
+        return NULL;
+    }
     void *p = size <= RUN_MAX && align <= RUN_MAX_ALIGN ? run_alloc(size, align, heap, zeroed) : NULL;
     if (!p) {
         /* Also for a run that no segment has room for: its own pages may still be had where 4 MiB are not. */
         p = large_alloc(size, align, heap, zeroed);
     }
-    if (p) {
-        bytes_count((ptrdiff_t)block_size(p));
-    }
+    size_t got = p ? block_size(p) : 0;
+    bytes_count((ptrdiff_t)got);
+    limit_adjust(pages, got);
     return p;
 }
 
@@ -80,7 +86,42 @@ void big_free(void *p)
         allot_fault("free of what is no live block", "address", p);
     }
     bytes_count(-(ptrdiff_t)bytes);
+    limit_give(bytes);
     catch_up();
+}
+
+bool big_resize(void *p, size_t size)
+{
+    size_t old = block_size(p), wanted = align_up(size, RUN_PAGE), more = wanted > old ? wanted - old : 0;
+    if (more && !limit_take(more)) {
+        return false;
+    }
+    bool done = begins_large(p) ? large_resize(p, size) : run_resize(p, size);
+    size_t now = block_size(p);
+    bytes_count((ptrdiff_t)now - (ptrdiff_t)old);
+    limit_adjust(old + more, now);
+    return done;
+}
+
+void *big_move(void *p, size_t size)
+{
+    size_t old = block_size(p), wanted = align_up(size, RUN_PAGE), more = wanted > old ? wanted - old : 0;
+    if (more && !limit_take(more)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *moved = large_move(p, size);
+    size_t now = block_size(moved ? moved : p);
+    bytes_count((ptrdiff_t)now - (ptrdiff_t)old);
+    limit_adjust(old + more, now);
+    return moved;
+}
+
+void big_free_all(uint32_t heap)
+{
+    size_t bytes = runs_free_all(heap) + large_free_all(heap);
+    bytes_count(-(ptrdiff_t)bytes);
+    limit_give(bytes);
 }
 
 void heap_catch_up(void)

@@ -187,12 +187,15 @@ struct sweep_least {
     size_t bytes, slabs;
 };
 extern struct sweep_least sweep_least;
+/* Memory is short: heaps of any size are swept. */
+extern _Atomic bool sweep_any;
 
 /* Less of a class is out than was, by an eighth and by so much that it is worth looking. */
 static inline bool sweep_is_due(const struct heap *h, const struct heap_class *class)
 {
     uint32_t less = class->most - class->out;
-    return less > class->most / 8 && (size_t)less * class->stride >= sweep_least.bytes && h->slabs >= sweep_least.slabs;
+    return less > class->most / 8 && (size_t)less * class->stride >= sweep_least.bytes &&
+           (h->slabs >= sweep_least.slabs || atomic_load_explicit(&sweep_any, memory_order_relaxed));
 }
 void heap_sweep(struct heap *h, struct heap_class *class) __attribute__((cold));
 
@@ -357,6 +360,14 @@ static inline bool is_big(const void *p) { return begins_large(p) || slab_owner(
 
 /* Frees p, which is no slot. */
 void big_free(void *p);
+
+/* Makes it so many bytes long where it is; or, a large one, elsewhere, without copying. False, or NULL with ENOMEM, when that
+ * cannot be; it is then as it was. */
+bool big_resize(void *p, size_t size);
+void *big_move(void *p, size_t size);
+
+/* Frees all runs and large blocks of a first-class heap. */
+void big_free_all(uint32_t heap);
 
 /* Gives back what threads in haste have left to others. Called now and then, without a pool's lock. */
 void heap_catch_up(void) __attribute__((cold));

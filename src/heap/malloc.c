@@ -183,17 +183,6 @@ size_t allot_malloc_usable_size(const void *p)
     return unlikely(first) ? first->usable(p) : p ? block_size(p) : 0;
 }
 
-/* Changes the length of a block of pages in place. */
-static bool resize_big(void *p, size_t size)
-{
-    size_t old = block_size(p);
-    bool done = begins_large(p) ? large_resize(p, size) : run_resize(p, size);
-    if (done) {
-        bytes_count((ptrdiff_t)block_size(p) - (ptrdiff_t)old);
-    }
-    return done;
-}
-
 bool allot_try_expand(void *p, size_t size)
 {
     const struct instance *first = instance_in_use();
@@ -204,7 +193,7 @@ bool allot_try_expand(void *p, size_t size)
     if (unlikely(usable == 0)) {
         allot_fault("expansion of what is no live block", "address", p);
     }
-    return size <= usable || (is_big(p) && size <= PTRDIFF_MAX && resize_big(p, size));
+    return size <= usable || (is_big(p) && size <= PTRDIFF_MAX && big_resize(p, size));
 }
 
 static void *move(void *p, size_t old, size_t size)
@@ -222,13 +211,12 @@ static void *realloc_big(void *p, size_t old, size_t size)
 {
     bool is_large = begins_large(p);
     /* A large block stays one down to half the longest run; a run stays one down to the longest slot. */
-    if (size > (is_large ? RUN_MAX / 2 : SLAB_MAX) && resize_big(p, size)) {
+    if (size > (is_large ? RUN_MAX / 2 : SLAB_MAX) && big_resize(p, size)) {
         return p;
     }
     if (is_large && size > RUN_MAX) {
-        void *moved = large_move(p, size);
+        void *moved = big_move(p, size);
         if (moved) {
-            bytes_count((ptrdiff_t)block_size(moved) - (ptrdiff_t)old);
             return moved;
         }
     }

@@ -11,6 +11,7 @@
 #include <allot/malloc.h>
 
 #include "heap/instance.h"
+#include "heap/limit.h"
 #include "os/fault.h"
 #include "os/process.h"
 
@@ -50,6 +51,47 @@ static bool set_stats_pid(const char *value)
     return true;
 }
 
+/* A number, perhaps with K, M, G or T; or "none". False when it is neither. */
+static bool read_size(const char *value, size_t *out)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(value, &end, 10);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (strcmp(value, "none") == 0) {
+        *out = SIZE_MAX;
+        return true;
+    }
+    if (*value < '0' || *value > '9' || errno != 0 || (*end != 0 && (!unit || end[1] != 0)) || number == 0 ||
+        number > SIZE_MAX >> shift) {
+        return false;
+    }
+    *out = (size_t)number << shift;
+    return true;
+}
+
+static bool set_limit(const char *value)
+{
+    size_t bytes;
+    bool done = read_size(value, &bytes);
+    if (done) {
+        limit_set_hard(bytes);
+    }
+    return done;
+}
+
+static bool set_soft_limit(const char *value)
+{
+    size_t bytes;
+    bool done = read_size(value, &bytes);
+    if (done) {
+        limit_set_soft(bytes);
+    }
+    return done;
+}
+
 static const struct {
     const char *name;
     bool (*set)(const char *value);
@@ -58,6 +100,8 @@ static const struct {
     {"stats", set_stats, "stderr or a file's path of at most 255 bytes"},
     {"stats_format", set_stats_format, "text or json"},
     {"stats_pid", set_stats_pid, "a process id, or 0 for every process"},
+    {"limit", set_limit, "bytes, as 900M or 2G, or none"},
+    {"soft_limit", set_soft_limit, "bytes, as 900M or 2G, or none"},
 };
 
 static int set_option(const char *name, const char *value, const char *where)

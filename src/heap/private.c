@@ -197,7 +197,7 @@ static void release_everything(struct heap *h)
     h->mid_zeroed[0] = h->mid_zeroed[1] = 0;
     heap_release_all(h);
     if (h->big) {
-        bytes_count(-(ptrdiff_t)(runs_free_all(h->id) + large_free_all(h->id)));
+        big_free_all(h->id);
         h->big = 0;
     }
 }

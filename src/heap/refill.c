@@ -14,6 +14,7 @@
 
 #include "base/list.h"
 #include "heap/heap.h"
+#include "heap/limit.h"
 #include "os/fault.h"
 
 /* -- totals -- */
@@ -64,6 +65,7 @@ static void release(struct slab *s)
 {
     slab_done(s);
     unit_give(&s->unit);
+    limit_give(UNIT_SIZE);
 }
 
 void heap_settle(struct heap *h, struct slab *s)
@@ -159,6 +161,21 @@ static enum unit_use expected_use(const struct heap_class *class)
     return class->slabs == 0 ? UNIT_FEW : class->slabs >= FEW_SLABS && fills ? UNIT_ALL : UNIT_SOME;
 }
 
+static struct unit *take_unit(enum unit_use use)
+{
+    if (!limit_take(UNIT_SIZE)) {
+        return NULL;
+    }
+    struct unit *unit = unit_take(use);
+    if (!unit && big_give_up() > 0) {
+        unit = unit_take(use);
+    }
+    if (!unit) {
+        limit_give(UNIT_SIZE);
+    }
+    return unit;
+}
+
 /* Makes a slab with something to hand out current. */
 static bool replace_current(struct heap *h, unsigned c)
 {
@@ -173,10 +190,7 @@ static bool replace_current(struct heap *h, unsigned c)
     if (!s) {
         catch_up();
         class->stride = c < CLASSES ? (uint32_t)class_size(c) : class->stride;
-        struct unit *unit = unit_take(expected_use(class));
-        if (!unit && big_give_up() > 0) {
-            unit = unit_take(expected_use(class));
-        }
+        struct unit *unit = take_unit(expected_use(class));
         if (!unit) {
             return false;
         }

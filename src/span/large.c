@@ -230,7 +230,7 @@ static void evict(size_t bytes, struct outgoing *out)
 static void keep(struct kept k, struct outgoing *out)
 {
     reserve_add(&reserve, k.length);
-    size_t excess = reserve_excess(&reserve, kept_bound(), 0);
+    size_t excess = reserve_excess(&reserve, kept_bound(), 0, 1);
     if (k.length < KEPT_LEAST || (k.length > kept_bound() + reserve.kept && !in_haste)) {
         out->mapping[out->count++] = k;
         reserve_purged(&reserve, k.length);
@@ -249,7 +249,7 @@ void large_catch_up(void)
 {
     struct outgoing out = {.count = 0};
     os_lock(&lock);
-    evict(reserve_excess(&reserve, kept_bound(), 0), &out);
+    evict(reserve_excess(&reserve, kept_bound(), 0, 1), &out);
     os_unlock(&lock);
     send_back(&out);
     unmap_deferred();

@@ -8,6 +8,7 @@ enum { WINDOW = 1000, REGRET = 10000 }; /* milliseconds */
 
 __thread bool in_haste;
 _Atomic bool left_in_haste;
+atomic_size_t reserve_most = SIZE_MAX;
 
 void reserve_take(struct reserve *r, size_t dirty, size_t clean)
 {
@@ -21,8 +22,12 @@ void reserve_take(struct reserve *r, size_t dirty, size_t clean)
     }
 }
 
-size_t reserve_excess(struct reserve *r, size_t bound, size_t slack)
+size_t reserve_excess(struct reserve *r, size_t bound, size_t slack, size_t bytes)
 {
+    size_t most = atomic_load_explicit(&reserve_most, memory_order_relaxed);
+    if (unlikely(r->dirty > most / bytes) && !in_haste) {
+        return r->dirty - most / bytes;
+    }
     if (likely(r->dirty <= bound)) {
         return 0;
     }

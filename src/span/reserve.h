@@ -26,6 +26,10 @@ extern __thread bool in_haste;
 extern _Atomic bool left_in_haste;
 static inline void reserve_leave(void) { atomic_store_explicit(&left_in_haste, true, memory_order_release); }
 
+/* How many bytes each of the pools may keep at most, whatever its bound and experience: set by who knows of a limit. */
+#define RESERVES 3
+extern atomic_size_t reserve_most;
+
 struct reserve {
     size_t dirty;               /* free, perhaps resident */
     size_t kept;                /* what may stay above the pool's bound */
@@ -40,9 +44,9 @@ static inline void reserve_add(struct reserve *r, size_t count) { r->dirty += co
 /* Were taken: so many that may have been resident, and so many that were not. */
 void reserve_take(struct reserve *r, size_t dirty, size_t clean);
 
-/* How many dirty ones to purge now, given the pool's own bound: none while they are not too many, or in haste; else down to
- * `slack` below what may stay, so that the next that come free cost nothing again. */
-size_t reserve_excess(struct reserve *r, size_t bound, size_t slack);
+/* How many dirty ones, of so many bytes each, to purge now, given the pool's own bound: none while they are not too many, or in
+ * haste; else down to `slack` below what may stay, so that the next that come free cost nothing again. */
+size_t reserve_excess(struct reserve *r, size_t bound, size_t slack, size_t bytes);
 
 /* Were purged, as too many; or because all were to go, which begins experience anew. */
 void reserve_purged(struct reserve *r, size_t count);

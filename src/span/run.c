@@ -269,7 +269,7 @@ static size_t purge_pages(size_t pages, size_t *bytes)
  * an eighth of what is in use. */
 static size_t dirty_bound(void) { return 2 * RUN_MAX / RUN_PAGE + used_pages / 8; }
 
-static size_t excess(void) { return reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2); }
+static size_t excess(void) { return reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2, RUN_PAGE); }
 
 /* The lock is let go in between. Another thread that is purging sees to it, also to what comes meanwhile. */
 static void keep_bound(void)

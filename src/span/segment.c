@@ -208,7 +208,7 @@ static size_t purge(struct segment *s, bool all, size_t *bytes)
     return count_bits(dirty & ~left);
 }
 
-static size_t excess(void) { return reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2); }
+static size_t excess(void) { return reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2, UNIT_SIZE); }
 
 /* Last in what a caller does with the lock, which is let go in between. Another thread that is purging sees to it, also to
  * what comes meanwhile. */

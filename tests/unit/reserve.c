@@ -11,7 +11,7 @@ enum { BOUND = 100 };
 static size_t release(struct reserve *r, size_t count)
 {
     reserve_add(r, count);
-    size_t excess = reserve_excess(r, BOUND, BOUND / 2);
+    size_t excess = reserve_excess(r, BOUND, BOUND / 2, 1);
     if (excess) {
         reserve_purged(r, excess);
     }
