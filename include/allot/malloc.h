@@ -74,10 +74,10 @@ ALLOT_API size_t allot_malloc_usable_size(const void *p);
  * live block. */
 ALLOT_API bool allot_try_expand(void *p, size_t size);
 
-/* Gives every page that holds nothing back to the system, now. Returns the bytes of those that it had in hand, resident or
- * not. Blocks freed by this
- * thread and by threads that have ended are covered; what another live thread holds at hand is its own until it next
- * comes by. Cost: one visit per slab. */
+/* Gives every page that holds nothing back to the system, now, from any thread. Returns the bytes of those that it had in hand,
+ * resident or not. Covered are: what this thread and threads that have ended freed or left, also in between blocks in use; what
+ * anybody freed of a live thread's; and all that is kept for later. Not covered: what another live thread has freed of its own
+ * in slabs that are in use, and has at hand. Cost: one visit per slab, and per slot that has been freed in it. */
 ALLOT_API size_t allot_trim(void);
 
 /* Marks the calling thread as one that must not be kept waiting, or takes the mark away; returns whether it was marked. While

@@ -23,7 +23,7 @@ static struct os_lock lock; /* held by the one thread that has claimed something
 
 /* Pages that are claimed. */
 struct claims {
-    size_t ranges, count;
+    size_t ranges, count, bytes;
     struct iovec range[OS_PURGE_MANY];
     struct {
         struct slab *slab;
@@ -51,6 +51,7 @@ static void claim(struct claims *c, struct slab *s)
     while (pages) {
         unsigned from = lowest_bit(pages), length = lowest_bit(~((uint64_t)pages >> from));
         c->range[c->ranges++] = (struct iovec){slab_data(s) + from * os_page, length * os_page};
+        c->bytes += length * os_page;
         pages &= ~(((1u << length) - 1) << from);
     }
     if (c->ranges > OS_PURGE_MANY - UNIT_SIZE / 4096 / 2) {
@@ -68,10 +69,11 @@ static void put_back(struct heap *h, struct slab *first, struct slab *last)
         !atomic_compare_exchange_weak_explicit(&h->inbox, &next, first, memory_order_seq_cst, memory_order_relaxed));
 }
 
-static void give_back(struct heap *h)
+/* Returns the bytes. */
+static size_t give_back(struct heap *h)
 {
     struct claims c;
-    c.ranges = c.count = 0;
+    c.ranges = c.count = c.bytes = 0;
     struct slab *first = atomic_exchange_explicit(&h->inbox, NULL, memory_order_seq_cst), *last = NULL;
     for (struct slab *s = first; s; s = s->inbox_next) {
         if (slab_owner(s) == h->id) {
@@ -83,6 +85,7 @@ static void give_back(struct heap *h)
     if (first) {
         put_back(h, first, last);
     }
+    return c.bytes;
 }
 
 void adrift_note(struct heap *h, size_t bytes)
@@ -98,6 +101,15 @@ void adrift_note(struct heap *h, size_t bytes)
     os_unlock(&lock);
     /* The owner may have ended meanwhile, and found nothing. */
     heap_collect_ownerless(h);
+}
+
+size_t adrift_trim(struct heap *h)
+{
+    os_lock(&lock);
+    size_t bytes = give_back(h);
+    os_unlock(&lock);
+    heap_collect_ownerless(h);
+    return bytes;
 }
 
 void adrift_lock(void) { os_lock(&lock); }

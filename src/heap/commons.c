@@ -69,13 +69,16 @@ void commons_free(void *p, struct slab *s)
     os_unlock(&one->lock);
 }
 
-void commons_trim(void)
+size_t commons_trim(void)
 {
+    size_t bytes = 0;
     for (unsigned i = 0; i < COMMONS; i++) {
         os_lock(&all[i].lock);
         heap_retire_current(&all[i].heap);
+        bytes += heap_sweep_all(&all[i].heap);
         os_unlock(&all[i].lock);
     }
+    return bytes;
 }
 
 void commons_lock(void)

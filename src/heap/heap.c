@@ -268,6 +268,22 @@ void heap_collect_ownerless(struct heap *h)
     os_unlock(&heaps_lock);
 }
 
+size_t heaps_trim(void)
+{
+    size_t bytes = 0;
+    os_lock(&heaps_lock);
+    for (struct heap *h = idle; h; h = h->next_idle) {
+        remote_drain(h, SIZE_MAX);
+        bytes += heap_sweep_all(h);
+    }
+    os_unlock(&heaps_lock);
+    for (struct heap *h = heaps_newest(); h; h = h->older) {
+        bool active = atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_ACTIVE;
+        bytes += active && h != front.heap ? adrift_trim(h) : 0;
+    }
+    return bytes;
+}
+
 /* -- the process -- */
 
 static void before_fork(void)

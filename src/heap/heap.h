@@ -148,6 +148,9 @@ void heap_flush_front(void);
 /* Takes in the remote frees of a heap that no thread owns; nothing for the others. */
 void heap_collect_ownerless(struct heap *h);
 
+/* What the heaps without a thread, and those whose threads sleep, need not hold goes back. Returns the bytes. */
+size_t heaps_trim(void);
+
 /* -- refill.c: slabs come and go -- */
 
 /* A block of class c; the rest of its batch, as slab_take_batch has it, is left in *list, which was empty. NULL with ENOMEM. */
@@ -199,6 +202,9 @@ static inline bool sweep_is_due(const struct heap *h, const struct heap_class *c
 }
 void heap_sweep(struct heap *h, struct heap_class *class) __attribute__((cold));
 
+/* Every page of a heap that has a slab under it and nothing on it goes back. Returns the bytes. */
+size_t heap_sweep_all(struct heap *h);
+
 /* Hands out from no slab any more, so that every one of which nothing is out goes back; for a heap at rest. */
 void heap_retire_current(struct heap *h);
 
@@ -243,6 +249,8 @@ extern size_t adrift_least;
 
 /* Some more bytes of a heap have been freed by others. */
 void adrift_note(struct heap *h, size_t bytes);
+/* Gives back what it can; returns the bytes. */
+size_t adrift_trim(struct heap *h);
 /* The owner looks. */
 static inline void adrift_none(struct heap *h)
 {
@@ -267,8 +275,8 @@ static inline bool is_common(const struct slab *s) { return slab_owner(s) <= COM
 struct block *commons_alloc(size_t size, struct block **list, bool *zeroed);
 void commons_free(void *p, struct slab *s);
 
-/* Slabs of which nothing is out go back. */
-void commons_trim(void);
+/* Slabs of which nothing is out go back, and pages. Returns the bytes of these. */
+size_t commons_trim(void);
 
 void commons_lock(void);
 void commons_unlock(void);

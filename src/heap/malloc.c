@@ -274,12 +274,13 @@ size_t allot_trim(void)
     }
     heap_init();
     heap_flush_front();
+    size_t bytes = 0;
     if (front.heap) {
         remote_drain(front.heap, SIZE_MAX);
         heap_retire_current(front.heap);
+        bytes += heap_sweep_all(front.heap);
     }
-    commons_trim();
-    size_t bytes = big_give_up();
+    bytes += commons_trim() + heaps_trim() + big_give_up();
     return bytes + segments_trim();
 }
 

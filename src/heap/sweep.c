@@ -92,11 +92,9 @@ static void fold(struct sweep *w)
     w->folds = 0;
 }
 
-void heap_sweep(struct heap *h, struct heap_class *class)
+/* Returns how many pages went back. `asked`: by somebody who does not care what that costs. */
+static unsigned sweep(struct heap *h, struct heap_class *class, bool asked)
 {
-    if (in_haste || too_early(&class->swept)) {
-        return;
-    }
     struct sweep w;
     w.folds = w.purges = w.punched = 0;
     for (unsigned level = 0; level < LEVELS; level++) {
@@ -106,7 +104,7 @@ void heap_sweep(struct heap *h, struct heap_class *class)
             heap_sync(h, s);
             if (s->used == 0) {
                 heap_settle(h, s);
-            } else if (worth_it(s)) {
+            } else if (asked || worth_it(s)) {
                 w.fold[w.folds++] = s;
                 if (w.folds == FOLD_MOST) {
                     fold(&w);
@@ -118,6 +116,22 @@ void heap_sweep(struct heap *h, struct heap_class *class)
     }
     fold(&w);
     purge(&w);
-    class->swept.punched = w.punched;
     class->most = class->out;
+    return w.punched;
+}
+
+void heap_sweep(struct heap *h, struct heap_class *class)
+{
+    if (!in_haste && !too_early(&class->swept)) {
+        class->swept.punched = sweep(h, class, false);
+    }
+}
+
+size_t heap_sweep_all(struct heap *h)
+{
+    size_t pages = 0;
+    for (unsigned c = 0; c < ALL_CLASSES; c++) {
+        pages += any_with_room(&h->classes[c]) ? sweep(h, &h->classes[c], true) : 0;
+    }
+    return pages * os_page;
 }

@@ -39,6 +39,11 @@ static void the_environment(void **state)
         {"stats_format=xml",
          "allot: ALLOT_OPTIONS: stats_format=xml: not a value of this option, which takes text or json; "
          "it stays as it was\n[|0|0]"},
+        {"limit=2G,soft_limit=900M,limit=none,soft_limit=none,limit=17,limit=none,stats_pid=4", "[|0|4]"},
+        {"limit=2X", "allot: ALLOT_OPTIONS: limit=2X: not a value of this option, which takes bytes, as 900M or 2G, or "
+                     "none; it stays as it was\n[|0|0]"},
+        {"soft_limit=99999999T", "allot: ALLOT_OPTIONS: soft_limit=99999999T: not a value of this option, which takes "
+                                 "bytes, as 900M or 2G, or none; it stays as it was\n[|0|0]"},
         {"stats_pid=12x",
          "allot: ALLOT_OPTIONS: stats_pid=12x: not a value of this option, which takes a process id, or 0 "
          "for every process; it stays as it was\n[|0|0]"},
