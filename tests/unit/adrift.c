@@ -87,6 +87,48 @@ static void an_owner_asleep(void **state)
     }
 }
 
+/* Whether the owner sleeps or has ended, one call by anybody gives back what lies between the blocks in use. */
+static void trim_reaches_all(void **state)
+{
+    (void)state;
+    enum { KEEP = 50 };
+    size_t least = adrift_least;
+    adrift_least = SIZE_MAX;
+    for (int ended = 0; ended < 2; ended++) {
+        pthread_t owner;
+        allot_trim();
+        struct allot_stats before = stats();
+        pthread_barrier_init(&step, NULL, 2);
+        assert_int_equal(pthread_create(&owner, NULL, make_sleep_and_make, NULL), 0);
+        pthread_barrier_wait(&step);
+        if (ended) {
+            pthread_barrier_wait(&step);
+            pthread_join(owner, NULL);
+        }
+        for (int i = 0; i < MANY; i++) {
+            if (i % KEEP != 0) {
+                check_and_free(block[i], i);
+                block[i] = NULL;
+            }
+        }
+        size_t freed = stats().resident - before.resident;
+        size_t said = allot_trim(), rests = stats().resident - before.resident;
+        assert_true(rests < MANY * (size_t)1500 / 3 && said >= freed - rests);
+        allot_check();
+        if (!ended) {
+            pthread_barrier_wait(&step);
+            pthread_join(owner, NULL);
+        }
+        for (int i = 0; i < MANY; i++) {
+            if (block[i]) {
+                check_and_free(block[i], i);
+            }
+        }
+        assert_int_equal(stats().live, before.live);
+    }
+    adrift_least = least;
+}
+
 /* Two owners replace blocks at random of a table that all share, and free what they find there; two more only free. */
 enum { OWNERS = 2, FREERS = 2, ROUNDS = 200000, PLACES = 4096 };
 static _Atomic(void *) place[PLACES];
@@ -157,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_owner_asleep),
+        cmocka_unit_test(trim_reaches_all),
         cmocka_unit_test(owners_at_work),
     };
     adrift_least = (size_t)64 << 10;
