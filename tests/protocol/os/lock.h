@@ -1,0 +1,18 @@
+/* protocol/os/lock.h - stands before the real os/lock.h: to take a lock is one step, possible when it is free. So it is
+ * assumed that os_lock excludes and wakes; unit.lock tests that. */
+#ifndef OS_LOCK_H
+#define OS_LOCK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct os_lock {
+    atomic_int word;
+};
+
+bool os_try_lock(struct os_lock *lock);
+void os_lock(struct os_lock *lock);
+void os_unlock(struct os_lock *lock);
+void os_lock_reset(struct os_lock *lock);
+
+#endif

@@ -1,0 +1,360 @@
+/* scenarios.c - the heap's protocols between threads, each with as few threads, slabs and blocks as show all it can do.
+ *
+ * Blocks are of BIG bytes, of which a slab has three, or of HALF, of which it has two. At the end of each execution every
+ * block has been freed and every thread that still is one has drained: then no heap may have a slab or a slot left. That
+ * no slot is handed out twice, and none is used by two, is what writing to each block shows: it would be a race. */
+#include "explore.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <allot/heap.h>
+#include <allot/malloc.h>
+
+#include "heap/heap.h"
+#include "span/large.h"
+#include "span/run.h"
+#include "span/segment.h"
+#include "system.h"
+
+enum { BIG = 20000, HALF = 30000, BLOCKS = 8 };
+
+static void *block[BLOCKS];
+static _Atomic(void *) handed[2]; /* from one thread to another */
+
+#define EXPECT(condition)                                       \
+    do {                                                        \
+        if (!(condition)) {                                     \
+            explore_fault("not so at the end: " #condition);    \
+        }                                                       \
+    } while (0)
+
+static void *get(size_t size)
+{
+    uintptr_t *p = allot_malloc(size);
+    EXPECT(p != NULL);
+    p[1] = (uintptr_t)p; /* the first word is the heap's to keep links in */
+    return p;
+}
+
+static void put(void *block_or_null)
+{
+    uintptr_t *p = block_or_null;
+    if (p) {
+        EXPECT(p[1] == (uintptr_t)p);
+        p[1] = 0;
+        allot_free(p);
+    }
+}
+
+/* -- beginnings -- */
+
+/* Threads 0 to count - 1 have heaps. */
+static void threads_with_heaps(unsigned count)
+{
+    for (unsigned t = 0; t < count; t++) {
+        act_as(t);
+        EXPECT(heap_attach() != NULL);
+    }
+    act_as(0);
+}
+
+static void blocks_of(unsigned thread, unsigned from, unsigned count, size_t size)
+{
+    act_as(thread);
+    for (unsigned i = from; i < from + count; i++) {
+        block[i] = get(size);
+    }
+}
+
+/* So that who needs a unit may get one that somebody else gave back. */
+static void one_other_unit_is_free(void)
+{
+    while (count_bits(segments_newest()->free) > 1) {
+        unit_take(UNIT_SOME);
+    }
+}
+
+/* -- ends -- */
+
+static void nothing_is_left(void)
+{
+    for (struct heap *h = heaps_newest(); h; h = h->older) {
+        EXPECT(h->slabs == 0);
+        EXPECT(h->out == 0);
+    }
+}
+
+/* Those who are no more, or never had a heap, have nothing to drain. Twice, as a drain may pass on to who came before. */
+static void all_drain(void)
+{
+    for (unsigned i = 0; i < 2 * THREADS; i++) {
+        act_as(i % THREADS);
+        if (front.heap) {
+            allot_trim();
+        }
+    }
+}
+
+static void all_is_free(void)
+{
+    put(atomic_exchange(&handed[0], NULL));
+    put(atomic_exchange(&handed[1], NULL));
+    all_drain();
+    nothing_is_left();
+    allot_check();
+}
+
+/* -- frees by others, beside an owner that allocates: each takes in what it can of the other's -- */
+
+static void free_begins(void)
+{
+    threads_with_heaps(3);
+    blocks_of(0, 0, 3, BIG);
+}
+
+static void free_0(void) { put(block[0]); }
+static void free_1(void) { put(block[1]); }
+static void free_0_and_1(void)
+{
+    put(block[0]);
+    put(block[1]);
+}
+static void free_0_and_2(void)
+{
+    put(block[0]);
+    put(block[2]);
+}
+static void use(void) { put(get(BIG)); }
+
+/* -- two slabs, so that the inbox is a list -- */
+
+static void inbox_begins(void)
+{
+    threads_with_heaps(3);
+    blocks_of(0, 0, 4, HALF);
+}
+
+static void drain(void) { remote_drain(front.heap, SIZE_MAX); }
+static void free_1_and_3(void)
+{
+    put(block[1]);
+    put(block[3]);
+}
+
+/* -- a notice that comes late: its slab has been released, and is another heap's by now -- */
+
+static void late_begins(void)
+{
+    threads_with_heaps(3);
+    blocks_of(0, 0, 2, HALF);
+    blocks_of(2, 2, 2, HALF); /* no first slab, so it takes what was used before */
+    act_as(0);
+    allot_trim();
+    one_other_unit_is_free();
+}
+
+static void free_1_and_hand_out(void)
+{
+    put(block[1]);
+    put(atomic_exchange(&handed[0], get(HALF)));
+}
+
+static void drain_and_free_handed(void)
+{
+    drain();
+    put(atomic_exchange(&handed[0], NULL));
+}
+
+static void hand_out_and_end(void)
+{
+    free_1_and_hand_out();
+    put(block[2]);
+    put(block[3]);
+    system_thread_ends();
+}
+
+static void late_ends(void)
+{
+    act_as(2);
+    put(front.heap ? block[2] : NULL);
+    put(front.heap ? block[3] : NULL);
+    all_is_free();
+}
+
+/* -- a thread ends: what others free is taken in without it, or by who takes over -- */
+
+static void end(void) { system_thread_ends(); }
+
+static void end_begins(void)
+{
+    threads_with_heaps(3);
+    blocks_of(0, 0, 3, BIG);
+}
+
+static void adopt_begins(void)
+{
+    threads_with_heaps(2);
+    blocks_of(0, 0, 3, BIG);
+}
+
+static void adopt_and_free_2(void)
+{
+    void *p = get(BIG);
+    put(block[2]);
+    put(p);
+}
+
+/* -- a fork, at any moment: the child goes on, and lacks at most what was being freed -- */
+
+static bool is_child;
+
+static void fork_begins(void)
+{
+    threads_with_heaps(2);
+    blocks_of(0, 0, 3, BIG);
+    blocks_of(1, 3, 1, BIG);
+}
+
+static void fork_and_use(void)
+{
+    is_child = system_fork();
+    put(get(BIG));
+    put(block[2]);
+}
+
+static void free_and_use(void)
+{
+    put(block[0]);
+    put(get(BIG));
+    put(block[1]);
+    put(block[3]);
+}
+
+static void free_and_fork(void)
+{
+    put(block[0]);
+    is_child = system_fork();
+    put(block[1]);
+    put(get(BIG));
+    put(block[3]);
+}
+
+static void use_and_free_2(void)
+{
+    put(get(BIG));
+    put(block[2]);
+}
+
+static void fork_ends(void)
+{
+    if (!is_child) {
+        all_is_free();
+        return;
+    }
+    put(get(BIG));
+    allot_trim();
+    EXPECT(front.heap->slabs <= 1);
+    allot_check();
+}
+
+/* -- the heap of those without one, that many use under its lock and free into from outside -- */
+
+static void shared_begins(void)
+{
+    threads_with_heaps(3);
+    system_thread_ends();
+    blocks_of(0, 0, 3, BIG);
+}
+
+static void shared_ends(void)
+{
+    put(block[2]);
+    all_drain();
+    for (struct heap *h = heaps_newest(); h; h = h->older) {
+        EXPECT((size_t)h->out == heap_at_hand(h, (size_t[CLASSES]){0}));
+    }
+    allot_check();
+}
+
+/* -- one block freed by two -- */
+
+static void free_0_unlooked(void) { allot_free(block[0]); }
+
+static void double_ends(void)
+{
+    put(block[1]);
+    put(block[2]);
+    all_drain();
+}
+
+/* -- units that come and go while others are purged -- */
+
+enum { UNITS_KEPT = 3, UNITS_FREED = 16 };
+static struct unit *unit[UNITS_KEPT];
+
+static void take_unit(struct unit **taken)
+{
+    *taken = unit_take(UNIT_SOME);
+    EXPECT(*taken != NULL);
+    size_t touched = (*taken)->touched * (size_t)16;
+    uint64_t *data = (uint64_t *)unit_data(*taken);
+    EXPECT(touched >= 16 || data[0] == 0);
+    data[0] = 1;
+    (*taken)->touched = 1;
+}
+
+static void purge_begins(void)
+{
+    threads_with_heaps(1);
+    struct unit *freed[UNITS_FREED];
+    for (unsigned i = 0; i < UNITS_FREED + UNITS_KEPT; i++) {
+        take_unit(i < UNITS_FREED ? &freed[i] : &unit[i - UNITS_FREED]);
+    }
+    for (unsigned i = 0; i < UNITS_FREED; i++) {
+        unit_give(freed[i]);
+    }
+}
+
+static void give_0(void) { unit_give(unit[0]); }
+static void give_1(void) { unit_give(unit[1]); }
+static void give_2_and_take(void)
+{
+    unit_give(unit[2]);
+    take_unit(&unit[2]);
+}
+
+static void purge_ends(void)
+{
+    unit_give(unit[2]);
+    segments_check();
+}
+
+/* clang-format off */
+static const struct scenario scenarios[] = {
+    {"free", free_begins, {use, free_0_and_2, free_1}, all_is_free, 0},
+    {"inbox", inbox_begins, {drain, free_0_and_2, free_1_and_3}, all_is_free, 0},
+    {"late", late_begins, {drain_and_free_handed, free_0, free_1_and_hand_out}, late_ends, 0},
+    {"late-end", late_begins, {drain_and_free_handed, free_0, hand_out_and_end}, late_ends, 0},
+    {"end", end_begins, {end, free_0_and_2, free_1}, all_is_free, 0},
+    {"adopt", adopt_begins, {end, free_0_and_1, adopt_and_free_2}, all_is_free, 0},
+    {"fork", fork_begins, {fork_and_use, free_and_use}, fork_ends, 0},
+    {"fork-freeing", fork_begins, {use_and_free_2, free_and_fork}, fork_ends, 0},
+    {"shared", shared_begins, {use, free_0, free_1}, shared_ends, 0},
+    {"double-free", free_begins, {drain, free_0_unlooked, free_0_unlooked}, double_ends, 1},
+    {"purge", purge_begins, {give_0, give_1, give_2_and_take}, purge_ends, 0},
+};
+/* clang-format on */
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
+        if (argc == 2 && strcmp(argv[1], scenarios[i].name) == 0) {
+            explore(&scenarios[i]);
+            return 0;
+        }
+    }
+    fprintf(stderr, "%s NAME, of scenarios.c\n", argv[0]);
+    return 2;
+}

@@ -1,0 +1,182 @@
+/* system.c - os/ for the checker: memory from one arena, time that stands still, steps of fork and exit that scenarios call.
+ *
+ *   arena   | records and maps, upwards | segments, upwards                                     |
+ *
+ * Nothing is ever unmapped: that the heap asks for it is a fault. Purging zeroes, and counts as writing: to whoever touches
+ * a purged page afterwards without knowing.
+ */
+#define _GNU_SOURCE
+#include "system.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/bits.h"
+#include "explore.h"
+#include "heap/instance.h"
+#include "memory.h"
+#include "os/fault.h"
+#include "os/lock.h"
+#include "os/memory.h"
+#include "os/process.h"
+#include "span/segment.h"
+
+enum { RECORDS = SEGMENT_SIZE };
+
+char *const arena = (char *)0x100000000000;
+static struct {
+    size_t records, segments;
+} used = {0, RECORDS}, used_first;
+
+static void (*exit_step)(void);
+static struct os_fork_steps fork_steps;
+
+void system_setup_done(void) { used_first = used; }
+
+void system_begin(void) { used = used_first; }
+
+bool system_fork(void)
+{
+    fork_steps.before();
+    bool child = explore_fork();
+    (child ? fork_steps.in_child : fork_steps.in_parent)();
+    return child;
+}
+
+void system_thread_ends(void) { exit_step(); }
+
+/* -- memory -- */
+
+size_t os_page = 4096;
+int64_t os_huge_page_worth;
+
+void os_memory_init(void)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    if (mmap(arena, ARENA_SIZE, PROT_READ | PROT_WRITE, flags, -1, 0) != arena) {
+        perror("arena");
+        abort();
+    }
+}
+
+static void *take(size_t *at, size_t bytes, size_t end)
+{
+    if (*at + bytes > end) {
+        explore_fault("the arena is too small");
+    }
+    void *taken = arena + *at;
+    *at += bytes;
+    return taken;
+}
+
+void *os_map(size_t length) { return take(&used.records, align_up(length, os_page), RECORDS); }
+
+void *os_map_aligned(size_t length, size_t align)
+{
+    return length == SEGMENT_SIZE && align == SEGMENT_SIZE ? take(&used.segments, length, ARENA_SIZE) : NULL;
+}
+
+void os_unmap(void *at, size_t length)
+{
+    (void)at;
+    (void)length;
+    explore_fault("memory is unmapped");
+}
+
+size_t os_purge(void *at, size_t length)
+{
+    for (char *word = at; word < (char *)at + length; word += 8) {
+        bool begins_page = ((uintptr_t)word & (os_page - 1)) == 0;
+        if (begins_page || *(uint64_t *)word) {
+            memory_touch(word, 8, true);
+            *(uint64_t *)word = 0;
+        }
+    }
+    return length;
+}
+
+size_t os_purge_many(const struct iovec *ranges, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        os_purge(ranges[i].iov_base, ranges[i].iov_len);
+    }
+    return count;
+}
+
+void os_small_pages(void *at, size_t length)
+{
+    (void)at;
+    (void)length;
+}
+
+bool os_huge_pages_worth_it(void) { return false; }
+bool os_huge_page(void *at) { return at == NULL; }
+bool os_huge_pages(void *at, size_t from, size_t length) { return at == NULL && from > length; }
+bool os_resize(void *at, size_t old, size_t now) { return at == NULL && old > now; }
+bool os_move(void *at, size_t old, void *place, size_t now) { return at == place && old == now; }
+size_t os_resident(void *at, size_t length) { return at ? length : 0; }
+size_t os_mapped(void) { return used.records + used.segments; }
+void os_fail_after(long n) { (void)n; }
+
+/* -- process -- */
+
+void os_on_fork(struct os_fork_steps steps) { fork_steps = steps; }
+
+bool os_on_thread_exit(void (*step)(void))
+{
+    exit_step = step;
+    return true;
+}
+
+void os_watch_thread(void) {}
+uint64_t os_milliseconds(void) { return 1; }
+bool os_calls_are_filtered(void) { return true; }
+int os_thread_id(void) { return 1 + (int)running_thread(); }
+bool os_is_privileged(void) { return true; }
+
+long os_getenv(const char *name, char *out, unsigned size)
+{
+    (void)name;
+    (void)out;
+    (void)size;
+    return -1;
+}
+
+/* -- faults -- */
+
+void allot_fault(const char *crime, const char *object, const void *address)
+{
+    char text[256];
+    snprintf(text, sizeof text, "%s: %s at %p", crime, object, address);
+    explore_fault(text);
+}
+
+void os_say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+}
+
+int os_write(int fd, const char *text, size_t length) { return fd >= 0 && text && length ? 0 : -1; }
+
+/* -- locks -- */
+
+static uint64_t lock_op(struct os_lock *lock, enum op_kind kind, const void *code)
+{
+    struct op op = {.kind = (uint8_t)kind, .size = sizeof lock->word, .at = &lock->word, .code = code};
+    return explore_op(&op);
+}
+
+void os_lock(struct os_lock *lock) { lock_op(lock, OP_LOCK, __builtin_return_address(0)); }
+bool os_try_lock(struct os_lock *lock) { return lock_op(lock, OP_TRY_LOCK, __builtin_return_address(0)) != 0; }
+void os_unlock(struct os_lock *lock) { lock_op(lock, OP_UNLOCK, __builtin_return_address(0)); }
+void os_lock_reset(struct os_lock *lock) { lock_op(lock, OP_UNLOCK, __builtin_return_address(0)); }
+
+/* -- other copies of the heap -- */
+
+const struct instance *instance_find(void) { return NULL; }
