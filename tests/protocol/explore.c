@@ -30,7 +30,7 @@
 #include "memory.h"
 #include "system.h"
 
-enum { DEPTH = 1000, STACK = 256 * 1024, MAIN = NOBODY, SHOWN = 150 };
+enum { DEPTH = 1000, STACK = 256 * 1024, MAIN = NOBODY, END = 1000000, SHOWN = 150 };
 
 typedef uint8_t set; /* of threads, a bit each */
 
@@ -68,7 +68,7 @@ static _Alignas(64) struct {
     set asleep;                /* for the next node */
     struct clock written[PLACES], accessed[PLACES], forked;
     bool exploring, starting, cut_short;
-    unsigned faults, deepest;
+    unsigned faults, deepest, at_end; /* ...; operations at the end of this execution */
     unsigned long executions;
     jmp_buf finish;
 } x;
@@ -259,7 +259,7 @@ static uint64_t do_fork(unsigned thread, bool child)
     }
     if (child) {
         x.alone = thread;
-        memory_see_all(thread);
+        memory_see_newest(thread);
     }
     return child;
 }
@@ -295,6 +295,9 @@ static void step(void)
 uint64_t explore_op(const struct op *op)
 {
     if (!x.exploring) {
+        if (++x.at_end > END) {
+            explore_fault("an end that does not end");
+        }
         return memory_do_alone(op);
     }
     struct thread *thread = &x.thread[x.running];
@@ -422,7 +425,7 @@ static void execute(void)
     memset(x.written, 0, sizeof x.written);
     memset(x.accessed, 0, sizeof x.accessed);
     memset(&x.forked, 0, sizeof x.forked);
-    x.depth = x.faults = x.asleep = x.alone = 0;
+    x.depth = x.at_end = x.faults = x.asleep = x.alone = 0;
     x.cut_short = false;
     memory_begin();
     system_begin();

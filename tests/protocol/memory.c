@@ -57,7 +57,7 @@ static const uint8_t conflicts[ACCESSES] = {
 /* Of a word of memory, each byte's last access of each kind by each thread, as its clock then. */
 struct shadow {
     unsigned long execution; /* else none was in this one */
-    bool saved;              /* what it was before is in the log */
+    unsigned long saved;     /* the execution in which what it was before went to the log */
     uint16_t last[8][ACCESSES][THREADS];
 };
 
@@ -95,10 +95,10 @@ static struct shadow *shadow_of(uintptr_t at)
 
 static void save(struct shadow *shadow, uint64_t *word)
 {
-    if (shadow->saved) {
+    if (shadow->saved == m.execution) {
         return;
     }
-    shadow->saved = true;
+    shadow->saved = m.execution;
     if (m.logged == m.log_room) {
         m.log_room = m.log_room ? 2 * m.log_room : 4096;
         m.log = realloc(m.log, m.log_room * sizeof *m.log);
@@ -128,25 +128,36 @@ static void check_byte(unsigned t, struct shadow *shadow, unsigned byte, enum ac
     shadow->last[byte][access][t] = m.view[t].clock[t];
 }
 
+static void check_word(unsigned thread, struct shadow *shadow, uintptr_t from, uintptr_t to, enum access access)
+{
+    if (shadow->execution != m.execution) {
+        memset(shadow->last, 0, sizeof shadow->last);
+        shadow->execution = m.execution;
+    }
+    for (; from < to; from++) {
+        check_byte(thread, shadow, from % 8, access, (void *)from);
+    }
+}
+
 static void touch(unsigned thread, const void *at, size_t bytes, enum access access)
 {
-    for (uintptr_t a = (uintptr_t)at, end = a + bytes; m.watching && a < end;) {
-        uintptr_t word = a & ~(uintptr_t)7, next = word + 8 < end ? word + 8 : end;
+    bool writes = access == WRITE || access == ATOMIC_WRITE;
+    if (!m.watching || !(writes || exploring())) {
+        return;
+    }
+    for (uintptr_t a = (uintptr_t)at, end = a + bytes, next; a < end; a = next) {
+        uintptr_t word = a & ~(uintptr_t)7;
         struct shadow *shadow = shadow_of(a);
+        next = word + 8 < end ? word + 8 : end;
         if (!shadow) {
             return;
         }
-        if (shadow->execution != m.execution) {
-            memset(shadow, 0, sizeof *shadow);
-            shadow->execution = m.execution;
-        }
-        if (access == WRITE || access == ATOMIC_WRITE) {
+        if (writes) {
             save(shadow, (uint64_t *)word);
         }
-        for (; a < next && exploring(); a++) {
-            check_byte(thread, shadow, (unsigned)(a - word), access, (void *)a);
+        if (exploring()) {
+            check_word(thread, shadow, a, next, access);
         }
-        a = next;
     }
 }
 
@@ -395,11 +406,8 @@ static uint64_t modify(unsigned thread, const struct op *op, uint64_t value)
     return old;
 }
 
-void memory_see_all(unsigned thread)
+void memory_see_newest(unsigned thread)
 {
-    for (unsigned t = 0; t < THREADS; t++) {
-        join(&m.view[thread], &m.view[t]);
-    }
     for (unsigned i = 0; i < m.places; i++) {
         m.view[thread].seen[i] = (uint8_t)(m.place[i].count - 1);
     }

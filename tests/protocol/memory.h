@@ -21,8 +21,9 @@ bool memory_is_locked(const struct op *op);
 /* As the only thread that there is. */
 uint64_t memory_do_alone(const struct op *op);
 
-/* The thread knows of all that any has done: as the child of a fork does. */
-void memory_see_all(unsigned thread);
+/* The thread sees the newest values of all places, as the child of a fork does. All else that others wrote, and it has not
+ * heard of, they may have been in the middle of writing. */
+void memory_see_newest(unsigned thread);
 
 /* The running thread reads or writes without an atomic. */
 void memory_touch(const void *at, size_t bytes, bool write);

@@ -121,12 +121,23 @@ static void free_0_and_1(void)
     put(block[0]);
     put(block[1]);
 }
+static void free_1_and_2(void)
+{
+    put(block[1]);
+    put(block[2]);
+}
 static void free_0_and_2(void)
 {
     put(block[0]);
     put(block[2]);
 }
 static void use(void) { put(get(BIG)); }
+static void use_twice(void)
+{
+    void *p = get(BIG);
+    put(get(BIG));
+    put(p);
+}
 
 /* -- two slabs, so that the inbox is a list -- */
 
@@ -137,6 +148,11 @@ static void inbox_begins(void)
 }
 
 static void drain(void) { remote_drain(front.heap, SIZE_MAX); }
+static void drain_twice(void)
+{
+    drain();
+    drain();
+}
 static void free_1_and_3(void)
 {
     put(block[1]);
@@ -206,44 +222,55 @@ static void adopt_and_free_2(void)
     put(p);
 }
 
-/* -- a fork, at any moment: the child goes on, and lacks at most what was being freed -- */
+/* -- a fork, at any moment: the child goes on, and lacks at most what was being freed. What another thread may have been in
+ * the middle of writing would be a race for the child to touch. -- */
 
 static bool is_child;
 
 static void fork_begins(void)
 {
-    threads_with_heaps(2);
+    threads_with_heaps(3);
     blocks_of(0, 0, 3, BIG);
     blocks_of(1, 3, 1, BIG);
 }
 
-static void fork_and_use(void)
+static void go_on(void)
 {
-    is_child = system_fork();
-    put(get(BIG));
-    put(block[2]);
+    void *p = get(BIG), *q = get(HALF);
+    put(p);
+    put(q);
+    if (is_child) {
+        allot_trim();
+    }
 }
 
-static void free_and_use(void)
+static void fork_and_free(void)
 {
-    put(block[0]);
-    put(get(BIG));
+    is_child = system_fork();
+    go_on();
+    put(block[2]);
+    put(is_child ? NULL : block[0]);
+}
+
+static void free_and_go_on(void)
+{
     put(block[1]);
+    put(get(HALF));
     put(block[3]);
 }
 
 static void free_and_fork(void)
 {
-    put(block[0]);
-    is_child = system_fork();
     put(block[1]);
-    put(get(BIG));
+    is_child = system_fork();
+    go_on();
     put(block[3]);
 }
 
-static void use_and_free_2(void)
+static void use_and_free(void)
 {
-    put(get(BIG));
+    put(get(HALF));
+    put(block[0]);
     put(block[2]);
 }
 
@@ -253,7 +280,6 @@ static void fork_ends(void)
         all_is_free();
         return;
     }
-    put(get(BIG));
     allot_trim();
     EXPECT(front.heap->slabs <= 1);
     allot_check();
@@ -319,10 +345,18 @@ static void purge_begins(void)
 
 static void give_0(void) { unit_give(unit[0]); }
 static void give_1(void) { unit_give(unit[1]); }
-static void give_2_and_take(void)
+static void take_two(void)
 {
-    unit_give(unit[2]);
+    struct unit *other;
+    take_unit(&other);
     take_unit(&unit[2]);
+    unit_give(other);
+}
+
+static void fork_unit(void)
+{
+    system_fork();
+    take_two();
 }
 
 static void purge_ends(void)
@@ -333,17 +367,19 @@ static void purge_ends(void)
 
 /* clang-format off */
 static const struct scenario scenarios[] = {
-    {"free", free_begins, {use, free_0_and_2, free_1}, all_is_free, 0},
+    {"free", free_begins, {use_twice, free_0_and_2, free_1}, all_is_free, 0},
+    {"drain", free_begins, {drain_twice, free_0, free_1_and_2}, all_is_free, 0},
     {"inbox", inbox_begins, {drain, free_0_and_2, free_1_and_3}, all_is_free, 0},
     {"late", late_begins, {drain_and_free_handed, free_0, free_1_and_hand_out}, late_ends, 0},
     {"late-end", late_begins, {drain_and_free_handed, free_0, hand_out_and_end}, late_ends, 0},
     {"end", end_begins, {end, free_0_and_2, free_1}, all_is_free, 0},
     {"adopt", adopt_begins, {end, free_0_and_1, adopt_and_free_2}, all_is_free, 0},
-    {"fork", fork_begins, {fork_and_use, free_and_use}, fork_ends, 0},
-    {"fork-freeing", fork_begins, {use_and_free_2, free_and_fork}, fork_ends, 0},
+    {"fork", fork_begins, {fork_and_free, free_and_go_on}, fork_ends, 0},
+    {"fork-freeing", fork_begins, {use_and_free, free_and_fork}, fork_ends, 0},
     {"shared", shared_begins, {use, free_0, free_1}, shared_ends, 0},
     {"double-free", free_begins, {drain, free_0_unlooked, free_0_unlooked}, double_ends, 1},
-    {"purge", purge_begins, {give_0, give_1, give_2_and_take}, purge_ends, 0},
+    {"purge", purge_begins, {give_0, give_1, take_two}, purge_ends, 0},
+    {"purge-fork", purge_begins, {give_0, give_1, fork_unit}, purge_ends, 0},
 };
 /* clang-format on */
 
