@@ -107,7 +107,7 @@ static bool writes(const struct op *op) { return op->kind != OP_LOAD; }
 
 static bool depend(const struct op *a, const struct op *b)
 {
-    return a->kind == OP_FORK || b->kind == OP_FORK || (a->at == b->at && (writes(a) || writes(b)));
+    return x.scenario->unreduced || a->kind == OP_FORK || b->kind == OP_FORK || (a->at == b->at && (writes(a) || writes(b)));
 }
 
 static void join(struct clock *c, const struct clock *other)
@@ -122,10 +122,10 @@ static void count(unsigned thread, const struct op *op)
     struct clock *c = &x.thread[thread].clock;
     c->of[thread]++;
     join(c, &x.forked);
+    for (unsigned t = 0; t < x.threads && (op->kind == OP_FORK || x.scenario->unreduced); t++) {
+        join(c, &x.thread[t].clock);
+    }
     if (op->kind == OP_FORK) {
-        for (unsigned t = 0; t < x.threads; t++) {
-            join(c, &x.thread[t].clock);
-        }
         x.forked = *c;
         return;
     }
@@ -146,7 +146,8 @@ static bool before(const struct node *a, const struct node *b)
 /* Of a lock, that it was released lies between having taken it and taking it again, and does not order the two. */
 static bool only_waits(const struct node *taken, const struct node *between, const struct node *again)
 {
-    return again->op.kind == OP_LOCK && between->op.kind == OP_UNLOCK && taken->thread == between->thread;
+    return again->op.kind == OP_LOCK && between->op.kind == OP_UNLOCK && taken->op.at == again->op.at &&
+           taken->thread == between->thread;
 }
 
 /* Of two operations that depend on each other, nothing but that orders them, and the later could have come first. */
@@ -154,7 +155,7 @@ static bool is_race(unsigned first, unsigned second, const struct clock *known)
 {
     const struct node *a = &x.path[first], *b = &x.path[second];
     if (a->thread == b->thread || !depend(&a->op, &b->op) || known->of[a->thread] >= a->clock.of[a->thread] ||
-        (a->op.kind == OP_UNLOCK && b->op.kind == OP_LOCK) || (a->op.kind == OP_LOCK && b->op.kind == OP_UNLOCK)) {
+        (a->op.kind == OP_UNLOCK && b->op.kind == OP_LOCK)) {
         return false;
     }
     for (unsigned i = first + 1; i < second; i++) {
@@ -429,7 +430,7 @@ static void execute(void)
     x.cut_short = false;
     memory_begin();
     system_begin();
-    for (unsigned t = 0; t < x.threads; t++) {
+    for (unsigned t = 0; t < THREADS; t++) {
         struct thread *thread = &x.thread[t];
         thread->ended = false;
         memset(&thread->clock, 0, sizeof thread->clock);

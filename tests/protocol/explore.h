@@ -42,6 +42,7 @@ struct scenario {
     void (*thread[THREADS])(void); /* NULL from the last one on */
     void (*finish)(void);          /* after each execution, alone, as thread 0, or as the child */
     unsigned faults;               /* each execution ends with so many */
+    bool unreduced;                /* really all orders; without locks, which then would be thought to order all */
 };
 
 /* Explores all of it and prints a line; when something breaks, prints how and exits with 1. */

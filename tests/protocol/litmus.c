@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../common/check.h"
 #include "explore.h"
 #include "os/lock.h"
 
@@ -15,7 +16,7 @@
 #define SWAP(x, value, order) ((void)atomic_exchange_explicit(&(x), value, memory_order_##order))
 
 static atomic_int a, b;
-static int plain, r[4];
+static int plain, r[10];
 static struct os_lock one, other;
 
 /* clang-format off */
@@ -80,7 +81,45 @@ static void for_ever(void) { while (!LOAD(a, relaxed)) {} }
 
 /* clang-format on */
 
-static char (*ends)[8]; /* the outcomes seen; not in what each execution restores */
+/* -- programs of any kind: each thread does a few operations, of which nothing is known -- */
+
+enum { STEPS = 3, RUNNERS = 3, PROGRAMS = 30 };
+
+static struct op program[RUNNERS][STEPS];
+
+static void run_program(void)
+{
+    unsigned t = running_thread();
+    for (unsigned i = 0; i < STEPS; i++) {
+        r[t * STEPS + i] = (int)explore_op(&program[t][i]) & 7;
+    }
+}
+
+/* No plain stores: the checker refuses those to what others write to. */
+static void make_program(uint64_t *random)
+{
+    static const uint8_t kinds[] = {OP_LOAD, OP_MODIFY, OP_COMPARE};
+    static const uint8_t orders[] = {memory_order_relaxed, memory_order_acq_rel, memory_order_seq_cst};
+    for (unsigned i = 0; i < RUNNERS * STEPS; i++) {
+        struct op *op = &program[i / STEPS][i % STEPS];
+        *op = (struct op){
+            .kind = kinds[random_below(random, 3)],
+            .modify = random_below(random, 2) ? EXCHANGE : ADD,
+            .size = sizeof a,
+            .order = orders[random_below(random, 3)],
+            .on_failure = random_below(random, 2) ? memory_order_relaxed : memory_order_seq_cst,
+            .at = random_below(random, 2) ? &a : &b,
+            .operand = 1 + random_below(random, 2),
+            .expected = random_below(random, 2),
+        };
+        op->order = op->kind == OP_LOAD && op->order == memory_order_acq_rel ? memory_order_acquire : op->order;
+    }
+}
+
+/* -- running them -- */
+
+enum { ENDS = 20000, TEXT = ENDS * 10 };
+static char (*ends)[10]; /* the outcomes seen; not in what each execution restores */
 static unsigned digits, *seen;
 static void (*last)(void);
 
@@ -91,7 +130,7 @@ static void note_end(void)
     if (last) {
         last();
     }
-    char end[8] = "";
+    char end[10] = "";
     for (unsigned i = 0; i < digits; i++) {
         end[i] = (char)('0' + r[i]);
     }
@@ -99,6 +138,9 @@ static void note_end(void)
         if (strcmp(ends[i], end) == 0) {
             return;
         }
+    }
+    if (*seen == ENDS) {
+        explore_fault("more ends than there is room for");
     }
     strcpy(ends[(*seen)++], end);
 }
@@ -109,34 +151,35 @@ struct litmus {
     void (*last)(void);
     const char *ends;  /* all of them, with a space after each, in order */
     const char *crime; /* or what is said of it */
+    bool unreduced;
 };
 
 /* clang-format off */
 static const struct litmus all[] = {
-    {"SB, seq_cst", {sb_1, sb_2}, NULL, "01 10 11 ", NULL},
-    {"SB, seq_cst modifications", {sb_swap_1, sb_swap_2}, NULL, "01 10 11 ", NULL},
-    {"SB, one store not seq_cst", {sb_1, sb_weak_store}, NULL, "00 01 10 11 ", NULL},
-    {"SB, one load not seq_cst", {sb_1, sb_weak_load}, NULL, "00 01 10 11 ", NULL},
-    {"MP, release and acquire", {mp_send, mp_receive}, NULL, "00 01 11 ", NULL},
-    {"MP, relaxed store", {mp_send_relaxed, mp_receive}, NULL, "00 01 10 11 ", NULL},
-    {"MP, relaxed load", {mp_send, mp_receive_relaxed}, NULL, "00 01 10 11 ", NULL},
-    {"MP, a release sequence", {mp_send, mp_between, mp_receive}, NULL, "00 01 11 21 ", NULL},
-    {"CoRR", {co_write, co_read}, NULL, "00 01 02 11 12 22 ", NULL},
+    {"SB, seq_cst", {sb_1, sb_2}, NULL, "01 10 11 ", NULL, false},
+    {"SB, seq_cst modifications", {sb_swap_1, sb_swap_2}, NULL, "01 10 11 ", NULL, false},
+    {"SB, one store not seq_cst", {sb_1, sb_weak_store}, NULL, "00 01 10 11 ", NULL, false},
+    {"SB, one load not seq_cst", {sb_1, sb_weak_load}, NULL, "00 01 10 11 ", NULL, false},
+    {"MP, release and acquire", {mp_send, mp_receive}, NULL, "00 01 11 ", NULL, false},
+    {"MP, relaxed store", {mp_send_relaxed, mp_receive}, NULL, "00 01 10 11 ", NULL, false},
+    {"MP, relaxed load", {mp_send, mp_receive_relaxed}, NULL, "00 01 10 11 ", NULL, false},
+    {"MP, a release sequence", {mp_send, mp_between, mp_receive}, NULL, "00 01 11 21 ", NULL, false},
+    {"CoRR", {co_write, co_read}, NULL, "00 01 02 11 12 22 ", NULL, false},
     {"IRIW, seq_cst", {iriw_a, iriw_b, iriw_read_1, iriw_read_2}, NULL,
-     "0000 0001 0010 0011 0100 0101 0110 0111 1000 1001 1011 1100 1101 1110 1111 ", NULL},
+     "0000 0001 0010 0011 0100 0101 0110 0111 1000 1001 1011 1100 1101 1110 1111 ", NULL, false},
     {"IRIW, release and acquire", {iriw_a_release, iriw_b_release, iriw_acquire_1, iriw_acquire_2}, NULL,
-     "0000 0001 0010 0011 0100 0101 0110 0111 1000 1001 1010 1011 1100 1101 1110 1111 ", NULL},
-    {"LB", {lb_1, lb_2}, NULL, "00 01 10 ", NULL},
-    {"modifications count", {add, add, add}, count_a, "3 ", NULL},
-    {"comparisons count", {compare, compare, compare}, count_a, "3 ", NULL},
-    {"others do not", {wrongly, wrongly, wrongly}, count_a, "1 2 3 ", NULL},
-    {"a lock", {locked, locked, locked}, count_plain, "3 ", NULL},
-    {"a lock that is only tried", {try_locked, locked, try_locked}, count_plain, "1 2 3 ", NULL},
-    {"a fork", {fork_here, write_twice}, NULL, "00 01 02 10 11 12 ", NULL},
-    {"a race", {race, race}, NULL, NULL, "a race with thread"},
-    {"publishing without release", {publish, read_published}, NULL, NULL, "a race with thread"},
-    {"a deadlock", {one_other, other_one}, NULL, NULL, "deadlock"},
-    {"no end", {for_ever}, NULL, NULL, "does not end"},
+     "0000 0001 0010 0011 0100 0101 0110 0111 1000 1001 1010 1011 1100 1101 1110 1111 ", NULL, false},
+    {"LB", {lb_1, lb_2}, NULL, "00 01 10 ", NULL, false},
+    {"modifications count", {add, add, add}, count_a, "3 ", NULL, false},
+    {"comparisons count", {compare, compare, compare}, count_a, "3 ", NULL, false},
+    {"others do not", {wrongly, wrongly, wrongly}, count_a, "1 2 3 ", NULL, false},
+    {"a lock", {locked, locked, locked}, count_plain, "3 ", NULL, false},
+    {"a lock that is only tried", {try_locked, locked, try_locked}, count_plain, "1 2 3 ", NULL, false},
+    {"a fork", {fork_here, write_twice}, NULL, "00 01 02 10 11 12 ", NULL, false},
+    {"a race", {race, race}, NULL, NULL, "a race with thread", false},
+    {"publishing without release", {publish, read_published}, NULL, NULL, "a race with thread", false},
+    {"a deadlock", {one_other, other_one}, NULL, NULL, "deadlock", false},
+    {"no end", {for_ever}, NULL, NULL, "does not end", false},
 };
 /* clang-format on */
 
@@ -144,7 +187,7 @@ static int by_text(const void *p, const void *q) { return strcmp(p, q); }
 
 static void run(const struct litmus *litmus)
 {
-    struct scenario scenario = {.name = litmus->name, .setup = set_up, .finish = note_end};
+    struct scenario scenario = {.name = "", .setup = set_up, .finish = note_end, .unreduced = litmus->unreduced};
     memcpy(scenario.thread, litmus->thread, sizeof scenario.thread);
     digits = litmus->ends ? (unsigned)strcspn(litmus->ends, " ") : 1;
     last = litmus->last;
@@ -173,7 +216,7 @@ static bool output_of(const struct litmus *litmus, char *text, size_t size)
     }
     close(out[1]);
     size_t length = 0;
-    char rest[512];
+    char rest[4096];
     for (ssize_t n; (n = read(out[0], rest, sizeof rest)) > 0;) { /* all of it, though only the beginning is wanted */
         size_t more = (size_t)n < size - 1 - length ? (size_t)n : size - 1 - length;
         memcpy(text + length, rest, more);
@@ -186,21 +229,44 @@ static bool output_of(const struct litmus *litmus, char *text, size_t size)
 
 static bool check(const struct litmus *litmus)
 {
-    char text[2048];
-    bool ended = output_of(litmus, text, sizeof text);
+    static char text[TEXT];
+    bool ended = output_of(litmus, text, TEXT);
     const char *line = strchr(text, '\n');
     bool right = litmus->ends ? ended && line && strcmp(line + 1, litmus->ends) == 0 : !ended && strstr(text, litmus->crime);
     printf("%s%s: %s\n", right ? "" : "WRONG: ", litmus->name, text);
     return right;
 }
 
+/* With and without the reduction a program has the same ends. */
+static bool check_program(unsigned number)
+{
+    static char reduced[TEXT], all_orders[TEXT];
+    char nines[STEPS * RUNNERS + 2] = "000000000 ";
+    struct litmus litmus = {.name = "any", .thread = {run_program, run_program, run_program}, .ends = nines};
+    if (!output_of(&litmus, reduced, TEXT)) {
+        printf("WRONG: program %u: %s\n", number, reduced);
+        return false;
+    }
+    litmus.unreduced = true;
+    bool same = output_of(&litmus, all_orders, TEXT) && strcmp(strchr(reduced, '\n'), strchr(all_orders, '\n')) == 0;
+    if (!same || number == 0) {
+        printf("%sprogram %u: %s\n%s\n", same ? "" : "WRONG: ", number, reduced, all_orders);
+    }
+    return same;
+}
+
 int main(void)
 {
-    ends = calloc(100, sizeof *ends);
+    uint64_t random = 1;
+    ends = calloc(ENDS, sizeof *ends);
     seen = calloc(1, sizeof *seen);
     bool right = ends && seen;
     for (size_t i = 0; right && i < sizeof all / sizeof *all; i++) {
         right &= check(&all[i]);
+    }
+    for (unsigned i = 0; right && i < PROGRAMS; i++) {
+        make_program(&random);
+        right &= check_program(i);
     }
     return !right;
 }

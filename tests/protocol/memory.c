@@ -423,8 +423,10 @@ static uint64_t lock(unsigned thread, const struct op *op)
         *released = m.view[thread];
     } else if (!held) {
         join(&m.view[thread], released);
-    } else {
+    } else if (op->kind == OP_TRY_LOCK) {
         return false;
+    } else {
+        explore_fault("the checker let a thread take a lock that is held");
     }
     write_memory(thread, op->at, op->size, op->kind != OP_UNLOCK);
     return true;
