@@ -48,6 +48,13 @@ static void put(void *block_or_null)
     }
 }
 
+static void put_block(unsigned i)
+{
+    void *p = block[i];
+    block[i] = NULL;
+    put(p);
+}
+
 /* -- beginnings -- */
 
 /* Threads 0 to count - 1 have heaps. */
@@ -99,6 +106,9 @@ static void all_drain(void)
 
 static void all_is_free(void)
 {
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        put_block(i);
+    }
     put(atomic_exchange(&handed[0], NULL));
     put(atomic_exchange(&handed[1], NULL));
     all_drain();
@@ -114,22 +124,23 @@ static void free_begins(void)
     blocks_of(0, 0, 3, BIG);
 }
 
-static void free_0(void) { put(block[0]); }
-static void free_1(void) { put(block[1]); }
+static void free_0(void) { put_block(0); }
+static void free_1(void) { put_block(1); }
+static void free_2(void) { put_block(2); }
 static void free_0_and_1(void)
 {
-    put(block[0]);
-    put(block[1]);
+    put_block(0);
+    put_block(1);
 }
 static void free_1_and_2(void)
 {
-    put(block[1]);
-    put(block[2]);
+    put_block(1);
+    put_block(2);
 }
 static void free_0_and_2(void)
 {
-    put(block[0]);
-    put(block[2]);
+    put_block(0);
+    put_block(2);
 }
 static void use(void) { put(get(BIG)); }
 static void use_twice(void)
@@ -155,8 +166,8 @@ static void drain_twice(void)
 }
 static void free_1_and_3(void)
 {
-    put(block[1]);
-    put(block[3]);
+    put_block(1);
+    put_block(3);
 }
 
 /* -- a notice that comes late: its slab has been released, and is another heap's by now -- */
@@ -173,7 +184,7 @@ static void late_begins(void)
 
 static void free_1_and_hand_out(void)
 {
-    put(block[1]);
+    put_block(1);
     put(atomic_exchange(&handed[0], get(HALF)));
 }
 
@@ -183,21 +194,24 @@ static void drain_and_free_handed(void)
     put(atomic_exchange(&handed[0], NULL));
 }
 
+static void adopt_and_free_handed(void)
+{
+    EXPECT(heap_attach() != NULL);
+    put(atomic_exchange(&handed[0], NULL));
+}
+
 static void hand_out_and_end(void)
 {
     free_1_and_hand_out();
-    put(block[2]);
-    put(block[3]);
+    put_block(2);
+    put_block(3);
     system_thread_ends();
 }
 
 static void late_ends(void)
 {
     act_as(2);
-    if (front.heap) {
-        put(block[2]);
-        put(block[3]);
-    } else { /* a notice passed on to a heap without a thread waits for the next one to take it over, or to free there */
+    if (!front.heap) { /* a notice passed on to a heap without a thread waits for the next one to take it over, or to free there */
         put(atomic_exchange(&handed[0], NULL));
         all_drain();
         act_as(3);
@@ -225,7 +239,7 @@ static void adopt_begins(void)
 static void adopt_and_free_2(void)
 {
     void *p = get(BIG);
-    put(block[2]);
+    put_block(2);
     put(p);
 }
 
@@ -255,30 +269,28 @@ static void fork_and_free(void)
 {
     is_child = system_fork();
     go_on();
-    put(block[2]);
-    put(is_child ? NULL : block[0]);
+    put_block(0);
 }
 
 static void free_and_go_on(void)
 {
-    put(block[1]);
+    put_block(1);
     put(get(HALF));
-    put(block[3]);
+    put_block(3);
 }
 
 static void free_and_fork(void)
 {
-    put(block[1]);
+    put_block(1);
     is_child = system_fork();
     go_on();
-    put(block[3]);
+    put_block(3);
 }
 
 static void use_and_free(void)
 {
     put(get(HALF));
-    put(block[0]);
-    put(block[2]);
+    put_block(0);
 }
 
 static void fork_ends(void)
@@ -303,7 +315,7 @@ static void shared_begins(void)
 
 static void shared_ends(void)
 {
-    put(block[2]);
+    put_block(2);
     all_drain();
     for (struct heap *h = heaps_newest(); h; h = h->older) {
         EXPECT((size_t)h->out == heap_at_hand(h, (size_t[CLASSES]){0}));
@@ -317,8 +329,8 @@ static void free_0_unlooked(void) { allot_free(block[0]); }
 
 static void double_ends(void)
 {
-    put(block[1]);
-    put(block[2]);
+    put_block(1);
+    put_block(2);
     all_drain();
 }
 
@@ -387,6 +399,14 @@ static const struct scenario scenarios[] = {
     {"double-free", free_begins, {drain, free_0_unlooked, free_0_unlooked}, double_ends, 1, false},
     {"purge", purge_begins, {give_0, give_1, take_two}, purge_ends, 0, false},
     {"purge-fork", purge_begins, {give_0, give_1, fork_unit}, purge_ends, 0, false},
+    /* the same with more, for `make soak` */
+    {"free-more", free_begins, {use_twice, free_0, free_1, free_2}, all_is_free, 0, false},
+    {"inbox-more", inbox_begins, {drain_twice, free_0_and_2, free_1_and_3}, all_is_free, 0, false},
+    {"late-more", late_begins, {drain_and_free_handed, free_0, free_1_and_hand_out, adopt_and_free_handed}, late_ends, 0, false},
+    {"end-more", end_begins, {end, free_0, free_1, free_2}, all_is_free, 0, false},
+    {"adopt-more", adopt_begins, {end, free_0, free_1, adopt_and_free_2}, all_is_free, 0, false},
+    {"fork-more", fork_begins, {fork_and_free, free_and_go_on, free_2}, fork_ends, 0, false},
+    {"shared-more", shared_begins, {use, free_0, free_1, free_2}, shared_ends, 0, false},
 };
 /* clang-format on */
 
