@@ -5,6 +5,8 @@
 #   linked   with malloc meaning allot_malloc and so on, on the static toolkit; the only mode under a sanitizer, whose own
 #            malloc must stay in place
 #   static   a program without dynamic linking that has the drop-in in it
+#   preempted  as linked, with a heap whose threads lose the processor at any of its atomic operations (stress/preempt.c);
+#            without a sanitizer, and under TSan
 #
 # family_test(stress/exchange SOURCES exchange.c MODES system preload [ARGS ...] [PROGRAM swap] [SOAK 20] [CMOCKA]): tests
 # stress.exchange.system and so on, with the folder as their label. PROGRAM: several tests share the program of that name.
@@ -16,6 +18,7 @@ set(family_dir ${CMAKE_CURRENT_LIST_DIR})
 set(family_common ${family_dir}/common/check.c ${family_dir}/common/pattern.c ${family_dir}/common/family.c)
 set(family_definitions_linked ALLOT_NAMES)
 set(family_definitions_static ALLOT_STATIC)
+set(family_definitions_preempted ALLOT_NAMES)
 
 # family_program(NAME MODE SOURCES... [CMOCKA]): the program `test-NAME-MODE`; a program of mode system serves preload too.
 function(family_program name mode)
@@ -32,6 +35,8 @@ function(family_program name mode)
     target_link_libraries(${target} PRIVATE Threads::Threads $<$<BOOL:${arg_CMOCKA}>:${CMOCKA_LIBRARY}>)
     if(mode STREQUAL linked)
         target_link_libraries(${target} PRIVATE allot_static)
+    elseif(mode STREQUAL preempted)
+        target_link_libraries(${target} PRIVATE allot_preempted)
     elseif(mode STREQUAL static)
         target_link_libraries(${target} PRIVATE allot_malloc_static)
         target_link_options(${target} PRIVATE -static)
@@ -53,7 +58,7 @@ function(family_test path)
         set(link_cmocka CMOCKA)
     endif()
     foreach(mode ${arg_MODES})
-        if(ALLOT_SANITIZE AND NOT mode STREQUAL linked)
+        if(ALLOT_SANITIZE AND NOT mode STREQUAL linked AND NOT (mode STREQUAL preempted AND ALLOT_SANITIZE STREQUAL thread))
             continue()
         endif()
         set(build ${mode})

@@ -20,8 +20,12 @@
  * fetch_or, when the block was live and the owner could not change; heap records are immortal.
  *
  * What being late may cost: a slab whose new owner differs from the heap with the notice tells its new owner of nothing
- * until that heap is drained. And a fork between the exchange and the push leaves the slab in no inbox in the child. Both
+ * until that heap is drained; and when the new owner's thread has ended by then, until another takes the heap over or
+ * somebody frees into it. And a fork between the exchange and the push leaves the slab in no inbox in the child. Both
  * take a thread stopped within a few instructions, and hold back what others free in one slab.
+ *
+ * Assumed: no load reads from a store that is yet to come, and the one order of seq_cst operations is one in which they can
+ * have been executed. Under these, and what is in docs/proof.md, all of this was tried in every order with a few blocks.
  */
 #include "heap/heap.h"
 #include "os/fault.h"
@@ -75,7 +79,8 @@ void remote_free(void *p, struct slab *s)
     }
 }
 
-/* A notice for a slab that has gone to another heap: its present owner hears of it. */
+/* A notice for a slab that has gone to another heap: its present owner hears of it. Who has set a bit has made the owner known
+ * to who sees it. What is read may be no bits, when the unit is one of page runs by now; then its owner is no heap. */
 static void pass_on(struct slab *s)
 {
     _Atomic uint64_t *remote = unit_remote_bits(&s->unit);

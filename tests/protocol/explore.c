@@ -40,12 +40,12 @@ struct clock {
 };
 
 struct node {
-    struct op op;              /* what was done here */
+    struct op op; /* what was done here */
     uint64_t result;
-    uint8_t thread;            /* by whom */
-    uint8_t choice, choices;   /* with which value, of how many */
+    uint8_t thread;          /* by whom */
+    uint8_t choice, choices; /* with which value, of how many */
     set enabled, backtrack, sleep, done;
-    struct clock clock;        /* with this one */
+    struct clock clock; /* with this one */
 };
 
 struct thread {
@@ -55,10 +55,11 @@ struct thread {
     uint64_t result;
     struct clock clock;
     bool ended;
-    char *stack, *local, *first_local; /* its thread-local variables while it does not run; and as an execution begins */
+    char *stack, *local,
+        *first_local; /* its thread-local variables while it does not run; and as an execution begins */
 };
 
-static _Alignas(64) struct {
+static CHECKERS struct {
     const struct scenario *scenario;
     struct node path[DEPTH];
     unsigned depth, replayed; /* so many nodes have been gone; so many of them as before */
@@ -107,7 +108,8 @@ static bool writes(const struct op *op) { return op->kind != OP_LOAD; }
 
 static bool depend(const struct op *a, const struct op *b)
 {
-    return x.scenario->unreduced || a->kind == OP_FORK || b->kind == OP_FORK || (a->at == b->at && (writes(a) || writes(b)));
+    return x.scenario->unreduced || a->kind == OP_FORK || b->kind == OP_FORK ||
+           (a->at == b->at && (writes(a) || writes(b)));
 }
 
 static void join(struct clock *c, const struct clock *other)
@@ -368,8 +370,8 @@ static void print_path(void)
             line[0] = '\n';
         }
         bool locks = n->op.kind >= OP_LOCK;
-        fprintf(stderr, "%4u %*s%u: %s %p%s%s -> %#lx%s  %s", i, 8 * n->thread, "", n->thread, kinds[n->op.kind], n->op.at,
-                locks ? "" : " ", locks ? "" : orders[n->op.order % 6], (unsigned long)n->result,
+        fprintf(stderr, "%4u %*s%u: %s %p%s%s -> %#lx%s  %s", i, 8 * n->thread, "", n->thread, kinds[n->op.kind],
+                n->op.at, locks ? "" : " ", locks ? "" : orders[n->op.order % 6], (unsigned long)n->result,
                 n->op.kind != OP_FORK && n->choice ? " (old)" : "", line);
     }
     if (lines) {
@@ -463,7 +465,7 @@ static bool next_path(void)
             return true;
         }
         node->done |= (set)(1u << node->thread);
-        set left = node->backtrack & (set)~(node->done | node->sleep);
+        set left = node->backtrack & (set) ~(node->done | node->sleep);
         if (left) {
             node->thread = (uint8_t)__builtin_ctz(left);
             node->choice = 0;
@@ -519,6 +521,7 @@ void explore(const struct scenario *scenario)
         cut_short += x.cut_short;
     } while (next_path());
     clock_gettime(CLOCK_MONOTONIC, &to);
-    printf("%s: %lu executions of up to %u operations, and %lu that were cut short; %.1f s\n", scenario->name, x.executions,
-           x.deepest, cut_short, (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
+    printf("%s: %lu executions of up to %u operations, and %lu that were cut short; %.1f s\n", scenario->name,
+           x.executions, x.deepest, cut_short,
+           (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
 }

@@ -8,6 +8,9 @@
 
 enum { THREADS = 4, NOBODY = THREADS, PLACES = 128 };
 
+/* Variables of the checker's own, which nothing restores. */
+#define CHECKERS __attribute__((section("checkers")))
+
 /* What a thread does that others can see. All between two of these is the thread's own, which memory.c proves. */
 enum op_kind { OP_LOAD, OP_STORE, OP_MODIFY, OP_COMPARE, OP_LOCK, OP_TRY_LOCK, OP_UNLOCK, OP_FORK };
 enum modify { EXCHANGE, ADD, SUB, AND, OR, XOR };

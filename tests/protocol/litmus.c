@@ -11,9 +11,9 @@
 #include "explore.h"
 #include "os/lock.h"
 
-#define LOAD(x, order)        (atomic_load_explicit(&(x), memory_order_##order))
+#define LOAD(x, order)         (atomic_load_explicit(&(x), memory_order_##order))
 #define STORE(x, value, order) atomic_store_explicit(&(x), value, memory_order_##order)
-#define SWAP(x, value, order) ((void)atomic_exchange_explicit(&(x), value, memory_order_##order))
+#define SWAP(x, value, order)  __asm__ volatile("" : : "r"(atomic_exchange_explicit(&(x), value, memory_order_##order)))
 
 static atomic_int a, b;
 static int plain, r[10];
@@ -232,7 +232,8 @@ static bool check(const struct litmus *litmus)
     static char text[TEXT];
     bool ended = output_of(litmus, text, TEXT);
     const char *line = strchr(text, '\n');
-    bool right = litmus->ends ? ended && line && strcmp(line + 1, litmus->ends) == 0 : !ended && strstr(text, litmus->crime);
+    bool right =
+        litmus->ends ? ended && line && strcmp(line + 1, litmus->ends) == 0 : !ended && strstr(text, litmus->crime);
     printf("%s%s: %s\n", right ? "" : "WRONG: ", litmus->name, text);
     return right;
 }

@@ -65,7 +65,7 @@ struct saved {
     uint64_t *at, value;
 };
 
-static _Alignas(64) struct {
+static CHECKERS struct {
     struct place place[PLACES];
     unsigned places;
     uint8_t bucket[BUCKETS]; /* index + 1 */
@@ -79,18 +79,19 @@ static _Alignas(64) struct {
 
 /* The two ranges that are watched: the program's variables and what system.c maps. */
 extern char __data_start[], _end[];
-extern char __start_thread_local[], __stop_thread_local[];
+extern char __start_thread_local[], __stop_thread_local[], __start_checkers[], __stop_checkers[];
 
 static struct shadow *shadow_of(uintptr_t at)
 {
     if (at - (uintptr_t)arena < ARENA_SIZE) {
         return &m.shadow[0][(at - (uintptr_t)arena) / 8];
     }
-    bool local = at >= (uintptr_t)__start_thread_local && at < (uintptr_t)__stop_thread_local;
-    if (at >= (uintptr_t)__data_start && at < (uintptr_t)_end && !local) {
+    bool apart = (at >= (uintptr_t)__start_thread_local && at < (uintptr_t)__stop_thread_local) ||
+                 (at >= (uintptr_t)__start_checkers && at < (uintptr_t)__stop_checkers);
+    if (at >= (uintptr_t)__data_start && at < (uintptr_t)_end && !apart) {
         return &m.shadow[1][at / 8 - (uintptr_t)__data_start / 8];
     }
-    return NULL; /* a stack, or a thread's own variable */
+    return NULL; /* a stack, a thread's own variable, the checker's */
 }
 
 static void save(struct shadow *shadow, uint64_t *word)
@@ -451,7 +452,8 @@ uint64_t memory_do(unsigned thread, const struct op *op, unsigned choice)
         result = modify(thread, op, modified(op, newest(&m.place[op->place])->value) & mask);
         break;
     case OP_COMPARE:
-        result = choice == 0 && compares(op) ? modify(thread, op, op->operand) : load(thread, op, op->on_failure, choice);
+        result =
+            choice == 0 && compares(op) ? modify(thread, op, op->operand) : load(thread, op, op->on_failure, choice);
         break;
     default:
         result = lock(thread, op);

@@ -23,11 +23,11 @@ enum { BIG = 20000, HALF = 30000, BLOCKS = 8 };
 static void *block[BLOCKS];
 static _Atomic(void *) handed[2]; /* from one thread to another */
 
-#define EXPECT(condition)                                       \
-    do {                                                        \
-        if (!(condition)) {                                     \
-            explore_fault("not so at the end: " #condition);    \
-        }                                                       \
+#define EXPECT(condition)                                    \
+    do {                                                     \
+        if (!(condition)) {                                  \
+            explore_fault("not so at the end: " #condition); \
+        }                                                    \
     } while (0)
 
 static void *get(size_t size)
@@ -211,7 +211,8 @@ static void hand_out_and_end(void)
 static void late_ends(void)
 {
     act_as(2);
-    if (!front.heap) { /* a notice passed on to a heap without a thread waits for the next one to take it over, or to free there */
+    if (!front
+             .heap) { /* a notice passed on to a heap without a thread waits for the next one to take it over, or to free there */
         put(atomic_exchange(&handed[0], NULL));
         all_drain();
         act_as(3);
@@ -406,7 +407,6 @@ static const struct scenario scenarios[] = {
     {"end-more", end_begins, {end, free_0, free_1, free_2}, all_is_free, 0, false},
     {"adopt-more", adopt_begins, {end, free_0, free_1, adopt_and_free_2}, all_is_free, 0, false},
     {"fork-more", fork_begins, {fork_and_free, free_and_go_on, free_2}, fork_ends, 0, false},
-    {"shared-more", shared_begins, {use, free_0, free_1, free_2}, shared_ends, 0, false},
 };
 /* clang-format on */
 

@@ -27,7 +27,7 @@
 enum { RECORDS = SEGMENT_SIZE };
 
 char *const arena = (char *)0x100000000000;
-static struct {
+static CHECKERS struct {
     size_t records, segments;
 } used = {0, RECORDS}, used_first;
 
