@@ -18,6 +18,7 @@
 #include "explore.h"
 #include "heap/instance.h"
 #include "memory.h"
+#include "os/cgroup.h"
 #include "os/fault.h"
 #include "os/lock.h"
 #include "os/memory.h"
@@ -134,6 +135,7 @@ bool os_on_thread_exit(void (*step)(void))
 void os_watch_thread(void) {}
 uint64_t os_milliseconds(void) { return 1; }
 bool os_calls_are_filtered(void) { return true; }
+size_t os_cgroup_limit(const char *self, const char *root) { return self && root ? SIZE_MAX : 0; }
 int os_thread_id(void) { return 1 + (int)running_thread(); }
 bool os_is_privileged(void) { return true; }
 
