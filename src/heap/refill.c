@@ -134,7 +134,8 @@ void heap_hand_over(struct heap *from, struct heap *to, struct slab *s)
     heap_count(from, s, -(int)s->used);
     old->slabs--;
     from->slabs--;
-    atomic_store_explicit(&s->unit.owner, to->id, memory_order_relaxed);
+    /* Who frees a block of it may not have heard of that heap otherwise. */
+    atomic_store_explicit(&s->unit.owner, to->id, memory_order_release);
     heap_count(to, s, (int)s->used);
     new->most = new->out > new->most ? new->out : new->most;
     new->stride = old->stride;
