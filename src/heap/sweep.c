@@ -14,7 +14,7 @@
 #include "os/process.h"
 
 _Atomic bool sweep_any;
-struct sweep_least sweep_least = {(size_t)256 << 10, ((size_t)64 << 20) / UNIT_SIZE};
+struct sweep_least sweep_least = {(size_t)64 << 10, ((size_t)64 << 20) / UNIT_SIZE};
 
 enum { SOON = 10000, PAUSE_LEAST = 1000, PAUSE_MOST = 16000 }; /* milliseconds */
 

@@ -31,8 +31,8 @@ static size_t used_units;  /* taken, singly or with a whole segment */
 static size_t dense_units; /* of those, taken with UNIT_ALL */
 static struct reserve reserve;
 
-/* Units that may stay resident though free: 1 MiB, and an eighth of what is in use. */
-static size_t dirty_bound(void) { return 16 + used_units / 8; }
+/* Units that may stay resident though free: 1 MiB, and a thirty-second of what is in use. */
+static size_t dirty_bound(void) { return 16 + used_units / 32; }
 
 static void unlist(struct segment *s)
 {
