@@ -125,7 +125,7 @@ def end_session(leader):
     is not another's while its session has a process left; without one nothing is found."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            pid, session = int(stat.parent.name), int(stat.read_text().rpartition(")")[2].split()[3])
+            pid, session = int(stat.parent.name), int(stat.read_bytes().rpartition(b")")[2].split()[3])
             if session == leader:
                 os.kill(pid, signal.SIGKILL)
         except OSError:  # it has just ended
