@@ -82,7 +82,7 @@ def ltp(path):
 
 def jemalloc(path):
     files = ("test/integration/*.c", "test/integration/cpp/*.cpp")  # its programs find its library from the tree's root
-    return from_files("jemalloc", path, files, cwd=path, skips=(1,), system=SYSTEM)
+    return from_files("jemalloc", path, files, cwd=path, skips=(1,), limit=300, system=SYSTEM)
 
 
 def mimalloc(path):
