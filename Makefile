@@ -44,6 +44,13 @@ soak: ## the long tests: real programs' own test suites under allot
 	$(COMPILE)
 	@ctest --preset soak
 
+.PHONY: conformance
+conformance: ## others' suites on allot and on the system's malloc: SUITES="glibc=PATH redis=PATH"; docs/conformance.md
+	@tools/deps build test
+	$(CONFIGURE)
+	$(COMPILE)
+	@tests/conformance/run.py --library $(BUILD)/lib/liballot-malloc.so $(addprefix --suite ,$(SUITES)) $(ARGS)
+
 .PHONY: install
 install: all ## install below PREFIX (/usr/local), staged under DESTDIR where that is set
 	@cmake --install $(BUILD) --prefix $(PREFIX) >/dev/null

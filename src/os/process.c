@@ -12,7 +12,57 @@
 #include <time.h>
 #include <unistd.h>
 
-void os_on_fork(struct os_fork_steps steps) { pthread_atfork(steps.before, steps.in_parent, steps.in_child); }
+/* What libc may have: musl has none of these. */
+extern char __libc_single_threaded __attribute__((weak));
+extern void _IO_list_lock(void) __attribute__((weak));
+extern void _IO_list_unlock(void) __attribute__((weak));
+
+static struct os_fork_steps fork_steps;
+static bool steps_taken; /* by the thread that forks; written and read while the steps hold others back */
+
+/* The only thread there is needs no one held back; and it may have been in the middle of a step of its own, when a signal
+ * came whose handler forks. */
+static bool alone(void) { return &__libc_single_threaded && __libc_single_threaded; }
+
+/* glibc's fork takes the lock of its list of streams after these steps. A thread that flushes all streams has that lock
+ * while it waits for the lock of one, and the thread that has this one may be growing its buffer, and so waiting for us:
+ * all three would wait for ever. So the list's lock comes first here; the thread that has it may take it again. */
+static void before_fork(void)
+{
+    if (alone()) {
+        return;
+    }
+    if (_IO_list_lock && _IO_list_unlock) {
+        _IO_list_lock();
+    }
+    fork_steps.before();
+    steps_taken = true;
+}
+
+static void after_fork_in_parent(void)
+{
+    if (!steps_taken) {
+        return;
+    }
+    steps_taken = false;
+    fork_steps.in_parent();
+    if (_IO_list_lock && _IO_list_unlock) {
+        _IO_list_unlock();
+    }
+}
+
+/* glibc has reset the list's lock before. */
+static void after_fork_in_child(void)
+{
+    steps_taken = false;
+    fork_steps.in_child();
+}
+
+void os_on_fork(struct os_fork_steps steps)
+{
+    fork_steps = steps;
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
 
 static pthread_key_t key;
 static bool have_key;

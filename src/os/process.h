@@ -7,7 +7,8 @@
 
 /* The steps of a fork, registered once; `before` runs in the forking thread ahead of the fork, one of the others after
  * it. Registered at the first allocation, ahead of everybody else's handlers, these run innermost: other handlers may
- * allocate freely. */
+ * allocate freely. A process of one thread, where libc knows that, takes `in_child` only, which may come in the middle of
+ * what the thread was about: a signal's handler may fork. */
 struct os_fork_steps {
     void (*before)(void);
     void (*in_parent)(void);

@@ -154,17 +154,6 @@ def remove(path):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def preflight(library):
-    """Says why nothing can be tested with this library, or None: a shell's grandchild must find it in its maps."""
-    probe = f"sh -c 'grep -c -F {library} /proc/self/maps; true'"
-    for name, lib in (("system", None), ("preload", library)):
-        env = {"PATH": side.SEARCH} | ({"LD_PRELOAD": str(lib)} if lib else {})
-        seen = subprocess.run(["sh", "-c", probe], env=env, capture_output=True, text=True)
-        if seen.returncode or seen.stderr or (seen.stdout.strip() != "0") != bool(lib):
-            return f"{name}: grep of /proc/self/maps says {seen.stdout.strip()!r} {seen.stderr.strip()[:300]}"
-    return None
-
-
 def parse(argv):
     text, _, verdicts = __doc__.partition("\n\n")
     parser = argparse.ArgumentParser(
@@ -201,7 +190,7 @@ def main(argv=None):
     if not library.is_file():
         print(f"run.py: {library}: no such library, build it or name one with --library", file=sys.stderr)
         return 2
-    refusal = preflight(library)
+    refusal = side.preflight(library)
     if refusal:
         print(f"run.py: {library} cannot be preloaded: {refusal}", file=sys.stderr)
         return 1

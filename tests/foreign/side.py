@@ -51,6 +51,17 @@ def which(program):
     return shutil.which(program, path=SEARCH)
 
 
+def preflight(library):
+    """Says why nothing can be tested with this library, or None: a shell's grandchild must find it in its maps."""
+    probe = f"sh -c 'grep -c -F {library} /proc/self/maps; true'"
+    for name, lib in (("system", None), ("preload", library)):
+        env = {"PATH": SEARCH} | ({"LD_PRELOAD": str(lib)} if lib else {})
+        seen = subprocess.run(["sh", "-c", probe], env=env, capture_output=True, text=True)
+        if seen.returncode or seen.stderr or (seen.stdout.strip() != "0") != bool(lib):
+            return f"{name}: grep of /proc/self/maps says {seen.stdout.strip()!r} {seen.stderr.strip()[:300]}"
+    return None
+
+
 def words_of(argv):
     """A command as one short line."""
     line = " ".join(" ".join(map(str, argv)).split())
@@ -59,9 +70,10 @@ def words_of(argv):
 
 def status_words(code):
     """0, 3, or the name of the signal that ended it."""
-    if isinstance(code, int) and code < 0:
-        return f"killed by {signal.Signals(-code).name}"
-    return str(code)
+    if not isinstance(code, int) or code >= 0:
+        return str(code)
+    known = {s.value: s.name for s in signal.Signals}
+    return f"killed by {known.get(-code, f'signal {-code}')}"
 
 
 class Side:
