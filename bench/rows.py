@@ -79,14 +79,18 @@ def redisbench(folder, build, less):
 
 def redis_lru(folder, build, less):
     """redis-server as a cache at its limit: 700 000 values of 240 bytes, then 170 000 of 492 that push them out, oldest first.
-    Which keys stay is up to the server's own dice and to what malloc_usable_size says, by which it counts. Its memory is seen
-    from outside, and whole: what the process held when it began is in it."""
-    phases, batch, end = [("small", 700_000, 240), ("big", 170_000, 492)], 1000, b"end of batch\r\n"
+    Which keys stay is up to the server's own dice, to what malloc_usable_size says, by which it counts, and to its clock, which
+    tells keys apart by the second: so the keys come at a pace that every machine keeps. Its memory is seen from outside, and
+    whole: what the process held when it began is in it."""
+    phases, batch, pace, end = [("small", 700_000, 240), ("big", 170_000, 492)], 1000, 50_000, b"end of batch\r\n"
 
     def converse(folder, stdout):
         with programs.connected(folder / "socket") as line:
+            due = time.monotonic()
             for name, count, size in phases:
                 for at in range(0, count // less, batch):
+                    time.sleep(max(0, due - time.monotonic()))
+                    due += batch / pace
                     line.sendall(b"".join(programs.request("SET", f"{name}:{key}", "v" * size) for key in range(at, at + batch))
                                  + programs.request("ECHO", "end of batch"))
                     stdout.write(programs.heard(line, end))
