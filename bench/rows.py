@@ -154,6 +154,6 @@ ROWS = [
     footprint("births", "100 000 threads born and dead, each leaving ten blocks for a while", "births", 100_000, 4, longest=300),
     footprint("sleepers", "10 000 threads that allocate 1 KiB in odd sizes and sleep", "sleepers", 10_000),
     Row("redis-lru", "footprint", "870 000 keys in a redis that may hold 100 MiB", redis_lru, alone=False),
-    footprint("long-run", "an hour of a server's mixed traffic, without the waiting", "long-run", 3600, 5000, longest=900),
+    footprint("long-run", "an hour of a server's mixed traffic, without the waiting", "long-run", 3600, 3000, longest=900),
     footprint("skew", "256 MiB of which one odd size is 60 %", "skew", 256, 1096),
 ]

@@ -9,11 +9,12 @@
  *     messages   blocks from the other worker, kept at random, 8192 at a time; a session moves over to it now and then
  *     lasting    30 000 blocks, each replaced once in an hour or so
  *
- * Traffic goes from half the rate to one and a half of it and back every two minutes. Twice in a tenth of an hour it bursts: six seconds of four times the requests,
- * 2048 of them open at once. Sizes in sessions, cache and messages swing between once and twice theirs, every 24 minutes. Every
- * five minutes each worker's thread ends and a new one takes over; every twenty seconds it starts a thread for one job.
+ * Traffic goes from half the rate to one and a half of it and back every two minutes. Every three minutes, at low tide and at
+ * high tide in turn, it bursts: six seconds of four times the rate, 2048 requests open at once. Sizes in sessions, cache and
+ * messages swing between once and twice theirs, every 24 minutes. Every six minutes each worker's thread ends and a new one
+ * takes over; every twenty seconds it starts a thread for one job.
  *
- * The second and the last tenth of an hour so see the same traffic and the same sizes, 48 minutes apart: what differs is what
+ * So the second and the last tenth of an hour see the same traffic and the same sizes, 48 minutes apart: what differs is what
  * the heap went through. Work and live bytes are the same on every malloc.
  */
 #include "footprint.h"
@@ -26,7 +27,7 @@ enum {
     BURST_EVERY = 180,
     BURST = 6,
     SWING = 1440,
-    THREAD_LIFE = 300,
+    THREAD_LIFE = 360,
     JOB_EVERY = 20, /* seconds */
 
     PARTS = 12, /* blocks of a request */
@@ -116,11 +117,7 @@ static size_t swinging(struct worker *w, size_t least, size_t most)
     return size + size * (at < half ? at : SWING - at) / half;
 }
 
-static bool bursting(void)
-{
-    uint64_t slot = now / BURST_EVERY, begins = slot * BURST_EVERY + below(&slot, BURST_EVERY - BURST);
-    return now >= begins && now < begins + BURST;
-}
+static bool bursting(void) { return now % BURST_EVERY < BURST; }
 
 static void end_session(struct worker *w, struct session *session)
 {
