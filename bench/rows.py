@@ -7,6 +7,7 @@ Kinds: `bound`, where nearly all of the time is the malloc's; `real`, programs t
 whose figures are those that they print themselves. Geometric means are taken within a kind. Those of `footprint`, in
 footprint/, wait for what comes back in idle time, and run only when they are named.
 """
+import math
 import os
 import re
 import socket
@@ -80,16 +81,16 @@ def redisbench(folder, build, less):
 def redis_lru(folder, build, less):
     """redis-server as a cache at its limit: 700 000 values of 240 bytes, then 170 000 of 492 that push them out, oldest first.
     Which keys stay is up to the server's own dice, to what malloc_usable_size says, by which it counts, and to its clock, which
-    tells keys apart by the second: so the keys come at a pace that every machine keeps. Its memory is seen from outside, and
-    whole: what the process held when it began is in it."""
+    tells keys apart by the second: so the keys come at a pace that every machine keeps, from a full second on. Its memory is
+    seen from outside, and whole: what the process held when it began is in it."""
     phases, batch, pace, end = [("small", 700_000, 240), ("big", 170_000, 492)], 1000, 50_000, b"end of batch\r\n"
 
     def converse(folder, stdout):
         with programs.connected(folder / "socket") as line:
-            due = time.monotonic()
+            due = math.ceil(time.time())
             for name, count, size in phases:
                 for at in range(0, count // less, batch):
-                    time.sleep(max(0, due - time.monotonic()))
+                    time.sleep(max(0, due - time.time()))
                     due += batch / pace
                     line.sendall(b"".join(programs.request("SET", f"{name}:{key}", "v" * size) for key in range(at, at + batch))
                                  + programs.request("ECHO", "end of batch"))
