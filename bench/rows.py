@@ -87,7 +87,7 @@ def redis_lru(folder, build, less):
 
     def converse(folder, stdout):
         with programs.connected(folder / "socket") as line:
-            due = math.ceil(time.time())
+            due = begin = math.ceil(time.time())
             for name, count, size in phases:
                 for at in range(0, count // less, batch):
                     time.sleep(max(0, due - time.time()))
@@ -95,14 +95,14 @@ def redis_lru(folder, build, less):
                     line.sendall(b"".join(programs.request("SET", f"{name}:{key}", "v" * size) for key in range(at, at + batch))
                                  + programs.request("ECHO", "end of batch"))
                     stdout.write(programs.heard(line, end))
-            full = held_by(line)
+            seconds, full = time.time() - begin, held_by(line)
             time.sleep(10 // less)
             idle = held_by(line)
             line.sendall(programs.request("INFO", "memory") + programs.request("ECHO", "end of batch"))
             counted = re.search(rb"\nused_memory:(\d+)", programs.heard(line, end))
             line.sendall(programs.request("SHUTDOWN", "NOSAVE"))
         return {"PSS,_MiB": full["Pss"], "RSS,_MiB": full["Rss"], "PSS_10_s_later,_MiB": idle["Pss"],
-                "used_memory,_by_malloc_usable_size,_MiB": int(counted[1]) / 2**20}
+                "used_memory,_by_malloc_usable_size,_MiB": int(counted[1]) / 2**20, "loaded_in,_s": seconds}
 
     return Program("redis-lru", [find("redis-server"), *programs.REDIS_OPTIONS, "--maxmemory", "100mb", "--maxmemory-policy",
                                  "allkeys-lru"], converse=converse)
