@@ -85,7 +85,7 @@ def run(program, malloc, measure, folder):
     for path in [record, *(folder / name for name in program.outputs)]:
         path.unlink(missing_ok=True)
 
-    said = ""
+    said, told = "", {}
     with open(folder / program.stdin, "rb") as stdin, open(out, "wb") as stdout, open(err, "wb") as stderr:
         began = time.monotonic()
         process = subprocess.Popen(program.command, cwd=folder, stdin=stdin, stdout=stdout, stderr=stderr,
@@ -94,7 +94,7 @@ def run(program, malloc, measure, folder):
         patience.start()
         try:
             if program.converse:
-                program.converse(folder, stdout)
+                told = program.converse(folder, stdout) or {}
         except OSError as why:
             said = f": {why}"
             os.kill(process.pid, signal.SIGKILL)
@@ -117,4 +117,4 @@ def run(program, malloc, measure, folder):
     present = [folder / path for path in program.outputs if (folder / path).exists()]
     return Run(cpu=usage.ru_utime + usage.ru_stime, wall=wall, peak=int(fields["peak_kib"]) / 1024,
                at_exit=int(fields["exit_kib"]) / 1024, outcome=(process.returncode, hash_of([out, *present])),
-               malloc_from=fields["malloc"], figures=read_figures(err))
+               malloc_from=fields["malloc"], figures=read_figures(err) | told)

@@ -30,7 +30,8 @@ class Program:
         self.env = env or {}  # what makes it repeatable, and send its allocations to malloc
         self.stdin = stdin  # a file of its folder
         self.outputs = outputs  # files of its folder that belong to its output, beside stdout
-        self.converse = converse  # converse(folder, stdout): what somebody says to it while it runs; may raise OSError
+        # converse(folder, stdout): what somebody says to it while it runs. It may raise OSError, and return figures by name.
+        self.converse = converse
         self.repeatable = repeatable  # whether it prints the same on every run
         self.longest = longest  # seconds after which it is taken to hang
 
@@ -65,6 +66,26 @@ def connected(path):
                 raise
             time.sleep(0.01)
     return line
+
+
+# A server on the socket in its folder, and nothing of it on disk.
+REDIS_OPTIONS = ["--port", "0", "--unixsocket", "socket", "--save", "", "--appendonly", "no", "--logfile", os.devnull]
+
+
+def request(*words):
+    """A command to redis, as it goes over the line."""
+    return (f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words)).encode()
+
+
+def heard(line, end):
+    """What the server on the line says, up to and with `end`, which must be the last that it was asked for."""
+    answer = b""
+    while not answer.endswith(end):
+        part = line.recv(1 << 16)
+        if not part:
+            raise ConnectionError("the server hung up")
+        answer += part
+    return answer
 
 
 def python3(folder):
@@ -203,27 +224,17 @@ def redis(folder):
         else:
             commands.append(("GET", f"key:{key}"))
 
-    def words(command):
-        return f"*{len(command)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in command)
-
-    batches = ["".join(map(words, commands[at:at + 500] + [("ECHO", "end of batch")])).encode()
+    batches = [b"".join(request(*command) for command in commands[at:at + 500] + [("ECHO", "end of batch")])
                for at in range(0, len(commands), 500)]
 
     def converse(folder, stdout):
         with connected(folder / "socket") as line:
             for batch in batches * 4:
                 line.sendall(batch)
-                answer = b""
-                while not answer.endswith(b"end of batch\r\n"):
-                    heard = line.recv(1 << 16)
-                    if not heard:
-                        raise ConnectionError("the server hung up")
-                    answer += heard
-                stdout.write(answer)
-            line.sendall(words(("SHUTDOWN", "NOSAVE")).encode())
+                stdout.write(heard(line, b"end of batch\r\n"))
+            line.sendall(request("SHUTDOWN", "NOSAVE"))
 
-    return Program("redis", [path, "--port", "0", "--unixsocket", "socket", "--save", "", "--logfile", os.devnull],
-                   converse=converse)
+    return Program("redis", [path, *REDIS_OPTIONS], converse=converse)
 
 
 PROGRAMS = [python3, sqlite3, cc1, cc1plus, perl, lua, node, git, xz, redis]

@@ -7,8 +7,13 @@ Kinds: `bound`, where nearly all of the time is the malloc's; `real`, programs t
 whose figures are those that they print themselves. Geometric means are taken within a kind. Those of `footprint`, in
 footprint/, wait for what comes back in idle time, and run only when they are named.
 """
+import math
 import os
+import re
+import socket
+import struct
 import subprocess
+import time
 
 import programs
 from programs import Program, find
@@ -68,10 +73,47 @@ def redisbench(folder, build, less):
                                        "-n", str(count // less), "-t", test], capture_output=True, timeout=60)
                 if told.returncode != 0:
                     raise OSError(f"redis-benchmark -t {test}: {told.stderr.decode(errors='replace')}")
-            line.sendall(b"SHUTDOWN NOSAVE\r\n")
+            line.sendall(programs.request("SHUTDOWN", "NOSAVE"))
 
-    return Program("redisbench", [server, "--port", "0", "--unixsocket", "socket", "--save", "", "--logfile", os.devnull],
-                   converse=converse)
+    return Program("redisbench", [server, *programs.REDIS_OPTIONS], converse=converse)
+
+
+def redis_lru(folder, build, less):
+    """redis-server as a cache at its limit: 700 000 values of 240 bytes, then 170 000 of 492 that push them out, oldest first.
+    Which keys stay is up to the server's own dice, to what malloc_usable_size says, by which it counts, and to its clock, which
+    tells keys apart by the second: so the keys come at a pace that every machine keeps, from a full second on. Its memory is
+    seen from outside, and whole: what the process held when it began is in it."""
+    phases, batch, pace, end = [("small", 700_000, 240), ("big", 170_000, 492)], 1000, 50_000, b"end of batch\r\n"
+
+    def converse(folder, stdout):
+        with programs.connected(folder / "socket") as line:
+            due = begin = math.ceil(time.time())
+            for name, count, size in phases:
+                for at in range(0, count // less, batch):
+                    time.sleep(max(0, due - time.time()))
+                    due += batch / pace
+                    line.sendall(b"".join(programs.request("SET", f"{name}:{key}", "v" * size) for key in range(at, at + batch))
+                                 + programs.request("ECHO", "end of batch"))
+                    stdout.write(programs.heard(line, end))
+            seconds, full = time.time() - begin, held_by(line)
+            time.sleep(10 // less)
+            idle = held_by(line)
+            line.sendall(programs.request("INFO", "memory") + programs.request("ECHO", "end of batch"))
+            counted = re.search(rb"\nused_memory:(\d+)", programs.heard(line, end))
+            line.sendall(programs.request("SHUTDOWN", "NOSAVE"))
+        return {"PSS,_MiB": full["Pss"], "RSS,_MiB": full["Rss"], "PSS_10_s_later,_MiB": idle["Pss"],
+                "used_memory,_by_malloc_usable_size,_MiB": int(counted[1]) / 2**20, "loaded_in,_s": seconds}
+
+    return Program("redis-lru", [find("redis-server"), *programs.REDIS_OPTIONS, "--maxmemory", "100mb", "--maxmemory-policy",
+                                 "allkeys-lru"], converse=converse)
+
+
+def held_by(line):
+    """What the process that listens at the other end of the line holds, in MiB, by name."""
+    pid, _, _ = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    with open(f"/proc/{pid}/smaps_rollup") as lines:
+        fields = [entry.split() for entry in lines if entry.endswith(" kB\n")]
+    return {name.rstrip(":"): int(kib) / 1024 for name, kib, _ in fields}
 
 
 ROWS = [
@@ -112,5 +154,7 @@ ROWS = [
     footprint("consumer", "two threads only allocate, one only frees, 370 MiB live, 10 minutes", "consumer", 600, 370, 2, longest=900),
     footprint("births", "100 000 threads born and dead, each leaving ten blocks for a while", "births", 100_000, 4, longest=300),
     footprint("sleepers", "10 000 threads that allocate 1 KiB in odd sizes and sleep", "sleepers", 10_000),
+    Row("redis-lru", "footprint", "870 000 keys in a redis that may hold 100 MiB", redis_lru, alone=False),
+    footprint("long-run", "an hour of a server's mixed traffic, without the waiting", "long-run", 3600, 3000, longest=900),
     footprint("skew", "256 MiB of which one odd size is 60 %", "skew", 256, 1096),
 ]
