@@ -101,15 +101,19 @@ static void nothing_is_left(void)
     }
 }
 
-/* Those who are no more, or never had a heap, have nothing to drain. Twice, as a drain may pass on to who came before. */
+/* Those who are no more, or never had a heap, have nothing to drain: allot_trim would look after them. Twice, as a drain may
+ * pass on to who came before. */
 static void all_drain(void)
 {
     for (unsigned i = 0; i < 2 * THREADS; i++) {
         act_as(i % THREADS);
+        heap_flush_front();
         if (front.heap) {
-            allot_trim();
+            remote_drain(front.heap, SIZE_MAX);
+            heap_retire_current(front.heap);
         }
     }
+    commons_trim();
 }
 
 static void all_is_free(void)
