@@ -160,7 +160,8 @@ struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct blo
  * gives it back, and sets the next trip. The owner. */
 void heap_settle(struct heap *h, struct slab *s) __attribute__((noinline));
 
-/* Sets a slab's next trip: for when a quarter of it and at least a page has come back, or all. Only right after slab_sync. */
+/* Sets a slab's next trip: for when a quarter of it and at least a quarter of a page has come back, or all. Only right after
+ * slab_sync. */
 void heap_arm(struct slab *s);
 
 /* Slabs other than the current one may have something to hand out. */

@@ -5,7 +5,7 @@
  * hardly touched while free slots lie elsewhere; with none, a new one.
  *
  * A slab leaves the full list once a sixteenth of it is free: a refill is then worth its cost. From there on its owner's
- * frees are counted when it is looked at, when a quarter of what was out and at least a page has come back, or the last of its
+ * frees are counted when it is looked at, when a quarter of what was out and of a page has come back, or the last of its
  * blocks: `trip` counts down to that. So the list that a slab is on says how full it was, and picking moves it down first when
  * it is not so any more. (The lists by occupancy: tcmalloc's central free list; the countdown: snmalloc's `needed`.)
  */
@@ -97,9 +97,9 @@ void heap_settle(struct heap *h, struct slab *s)
 
 void heap_arm(struct slab *s)
 {
-    enum { PAGE = 4096 };
-    size_t page = PAGE / slab_stride(s) + 1;
-    slab_arm(s, (unsigned)size_min(size_max(s->used / 4u, page), s->used));
+    enum { QUARTER_PAGE = 1024 };
+    size_t least = QUARTER_PAGE / slab_stride(s) + 1;
+    slab_arm(s, (unsigned)size_min(size_max(s->used / 4u, least), s->used));
 }
 
 void heap_trip(struct heap *h, struct slab *s)

@@ -1,13 +1,13 @@
 /* heap/tune.c - slots of the size that is wanted.
  *
- * A middle class has slots of up to an eighth more than a block asks for. Where a heap has several slabs of such a class that
+ * A middle class has slots of up to an eighth more than a block asks for. Where a heap has many slabs of such a class that
  * amounts to something, and there is a tuned class beside it: its slots are as long as the size that most refills were for
  * (Boyer and Moore's majority vote: one candidate, one counter), or else half way up the class. From then on whatever fits
  * is served from there, and what does not from the class as before. Tuned again only when it has no slab left.
  */
 #include "heap/heap.h"
 
-enum { SLABS = 4, ENOUGH = 32, STEP = 16 };
+enum { SLABS = 16, ENOUGH = 32, STEP = 16 };
 
 static void vote(struct tuning *t, unsigned steps)
 {

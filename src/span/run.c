@@ -265,9 +265,8 @@ static size_t purge_pages(size_t pages, size_t *bytes)
     return purged;
 }
 
-/* Pages that may stay resident though free: two of the longest runs, so that one that comes and goes keeps its pages, and
- * an eighth of what is in use. */
-static size_t dirty_bound(void) { return 2 * RUN_MAX / RUN_PAGE + used_pages / 8; }
+/* Pages that may stay resident though free: 256 KiB, and an eighth of what is in use. */
+static size_t dirty_bound(void) { return 64 + used_pages / 8; }
 
 static size_t excess(void) { return reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2, RUN_PAGE); }
 
