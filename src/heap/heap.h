@@ -95,9 +95,9 @@ struct heap {
     uint32_t
         epoch; /* forks of this process's line when the heap was taken; less than the present: its thread is lost */
     int tid;
-    struct front *front;          /* its blocks at hand; NULL while idle, and in the commons. A private or tagged one's is
+    struct front *front;   /* its blocks at hand; NULL while idle, and in the commons. A private or tagged one's is
                                    * its own for good */
-    _Atomic uint64_t user;        /* a private heap's: the number of the thread that may use it */
+    _Atomic uint64_t user; /* a private heap's: the number of the thread that may use it */
     _Atomic(struct slab *) inbox; /* slabs with remote frees, by inbox_next */
     _Atomic size_t adrift,
         gone; /* bytes in there, about; and how many they were when pages last went back (heap/adrift.c) */

@@ -42,6 +42,9 @@ void *slow_malloc(size_t size)
     if (likely(h != NULL && size <= SLAB_MAX && !front.tag)) { /* a copy that forwards never has a heap */
         return heap_alloc(h, &front, size, false, &zeroed);
     }
+    if (front.tag) { /* nor a tag */
+        return tag_alloc(size, 1, &zeroed);
+    }
     const struct instance *first = instance_in_use();
     return unlikely(first != NULL) ? first->malloc(size) : take(size, false, &zeroed);
 }

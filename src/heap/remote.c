@@ -60,7 +60,7 @@ static bool free_as_user(struct heap *h, struct slab *s, void *p)
 void remote_free(void *p, struct slab *s)
 {
     uint32_t owner = atomic_load_explicit(&s->unit.owner, memory_order_acquire); /* as heap_hand_over has released it */
-    struct heap *h = heap_by_id(owner);
+    struct heap *h = front.tagged && front.tagged->id == owner ? front.tagged : heap_by_id(owner);
     if (unlikely(!h || !slab_is_slot(s, p))) {
         allot_fault("free of what is no live block", "address", p);
     }

@@ -17,8 +17,9 @@
 struct allot_tag {
     atomic_size_t used; /* bytes; never beyond the limit at that moment */
     atomic_size_t limit;
-    atomic_size_t notice; /* use beyond this is to be told: `soft`, or SIZE_MAX when it has been, or nobody wants to know */
-    atomic_size_t calm;   /* use below this makes it worth telling again; 0 when it has not been told */
+    atomic_size_t
+        notice; /* use beyond this is to be told: `soft`, or SIZE_MAX when it has been, or nobody wants to know */
+    atomic_size_t calm; /* use below this makes it worth telling again; 0 when it has not been told */
     atomic_size_t refused;
     size_t soft; /* and the next two: the lock's */
     allot_tag_callback *callback;

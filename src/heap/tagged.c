@@ -31,11 +31,11 @@ static uint64_t word_of(uint32_t index) { return (uint64_t)~index << 32 | index;
 
 #define WORD_FREED word_of(0) /* no tag has this index */
 
-static struct allot_tag *tag_of_word(const void *p, size_t bytes)
+static inline struct allot_tag *tag_of_word(const void *p, size_t bytes)
 {
     uint64_t word = *word_at(p, bytes);
-    struct allot_tag *tag = tag_by_index((uint32_t)word);
-    if (unlikely(!tag || word != word_of(tag->index))) {
+    struct allot_tag *tag = likely(word == word_of((uint32_t)word)) ? tag_by_index((uint32_t)word) : NULL;
+    if (unlikely(!tag)) {
         allot_fault(word == WORD_FREED ? "double free" : "end of a block overwritten", "tagged block", p);
     }
     return tag;
@@ -49,7 +49,8 @@ struct allot_tag *tag_of(const void *p)
 
 /* -- allocation -- */
 
-static void *big(struct allot_tag *tag, uint32_t id, size_t size, size_t align, bool *zeroed)
+static void __attribute__((noinline)) *
+    big(struct allot_tag *tag, uint32_t id, size_t size, size_t align, size_t *bytes, bool *zeroed)
 {
     size_t expected = align_up(size_max(size, 1), RUN_PAGE);
     if (size > PTRDIFF_MAX || !tag_take(tag, expected)) {
@@ -65,24 +66,26 @@ static void *big(struct allot_tag *tag, uint32_t id, size_t size, size_t align, 
     if (unlikely(got < expected)) {
         tag_give(tag, expected - got);
     }
+    *bytes = got;
     return p;
 }
 
-/* A block of a heap whose blocks count to `tag`. Big ones are marked with `id`. */
-static inline void *alloc(struct allot_tag *tag, struct heap *h, uint32_t id, size_t size, size_t align, bool *zeroed)
+/* A block of a heap whose blocks count to `tag`, and the bytes that it takes. Big ones are marked with `id`. */
+static inline __attribute__((always_inline)) void *alloc(struct allot_tag *tag, struct heap *h, uint32_t id,
+                                                         size_t size, size_t align, size_t *bytes, bool *zeroed)
 {
     if (size > SLAB_MAX || align > SLAB_MAX) {
-        return big(tag, id, size, align, zeroed);
+        return big(tag, id, size, align, bytes, zeroed);
     }
     bool aligned = align > 16;
     size = aligned ? size_when_aligned(size, align) : size;
-    size_t bytes = heap_slot_size(h, size, aligned);
-    if (unlikely(!tag_take(tag, bytes))) {
+    *bytes = heap_slot_size(h, size, aligned);
+    if (unlikely(!tag_take(tag, *bytes))) {
         return NULL;
     }
     void *p = heap_alloc(h, h->front, size, aligned, zeroed);
     if (unlikely(!p)) {
-        tag_give(tag, bytes);
+        tag_give(tag, *bytes);
     }
     return p;
 }
@@ -91,12 +94,13 @@ void *tag_alloc(size_t size, size_t align, bool *zeroed)
 {
     struct allot_tag *tag = front.tag;
     struct heap *h = likely(front.tagged != NULL) ? front.tagged : heap_attach_tagged();
-    void *p = h && size <= PTRDIFF_MAX ? alloc(tag, h, ID_TAGGED, size + TAG_WORD, align, zeroed) : NULL;
+    size_t bytes;
+    void *p = h && size <= PTRDIFF_MAX ? alloc(tag, h, ID_TAGGED, size + TAG_WORD, align, &bytes, zeroed) : NULL;
     if (unlikely(!p)) {
         errno = ENOMEM;
         return NULL;
     }
-    *word_at(p, block_size(p)) = word_of(tag->index);
+    *word_at(p, bytes) = word_of(tag->index);
     tag_tell(tag);
     return p;
 }
@@ -112,13 +116,14 @@ void *tag_alloc_like(const void *p, size_t size)
 void *tag_alloc_private(struct heap *h, size_t size, size_t align)
 {
     bool zeroed;
-    void *p = alloc(h->tag, h, h->id, size, align, &zeroed);
+    size_t bytes;
+    void *p = alloc(h->tag, h, h->id, size, align, &bytes, &zeroed);
     if (!p) {
         errno = ENOMEM;
         return NULL;
     }
     h->big += is_big(p);
-    atomic_fetch_add_explicit(&h->charged, block_size(p), memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->charged, bytes, memory_order_relaxed);
     tag_tell(h->tag);
     return p;
 }
