@@ -1,16 +1,31 @@
 /* calls KIND SIZE COUNT - calls of malloc's family for bench/instructions.py to count in: COUNT of them, always the same.
  *
  *   pair     malloc and free, one block at a time
+ *   tagged   the same in a tag, where the malloc has tags (include/allot/tag.h)
  *   calloc   the same with calloc
  *   batch    32 mallocs, then their frees in the same order, COUNT times
  *   once     COUNT mallocs, at most 32, then their frees
  *   grow     a block that realloc takes up to SIZE in 100 steps, COUNT times
  */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { BATCH = 32 };
+
+/* Of a malloc that may not be there when this is linked. */
+static void enter_tag(void)
+{
+    struct allot_tag *(*tag)(const char *, size_t), *(*enter)(struct allot_tag *);
+    *(void **)&tag = dlsym(RTLD_DEFAULT, "allot_tag");
+    *(void **)&enter = dlsym(RTLD_DEFAULT, "allot_tag_enter");
+    if (tag && enter) {
+        enter(tag("calls", SIZE_MAX));
+    }
+}
 
 int main(int argc, char **argv)
 {
@@ -19,7 +34,10 @@ int main(int argc, char **argv)
     }
     size_t size = strtoul(argv[2], NULL, 10), count = strtoul(argv[3], NULL, 10);
     void *volatile block[BATCH] = {NULL};
-    if (strcmp(argv[1], "pair") == 0) {
+    if (strcmp(argv[1], "tagged") == 0) {
+        enter_tag();
+    }
+    if (strcmp(argv[1], "pair") == 0 || strcmp(argv[1], "tagged") == 0) {
         for (size_t i = 0; i < count; i++) {
             block[0] = malloc(size);
             free(block[0]);

@@ -14,11 +14,11 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROWS = [("pair", 16), ("pair", 64), ("pair", 1000), ("pair", 2000), ("pair", 20000), ("pair", 50000), ("pair", 500000),
+ROWS = [("pair", 16), ("pair", 64), ("pair", 1000), ("pair", 2000), ("pair", 20000), ("pair", 50000), ("pair", 500000), ("tagged", 64), ("tagged", 2000), ("tagged", 50000),
         ("batch", 64), ("batch", 1000), ("batch", 2000), ("batch", 20000), ("batch", 50000),
         ("calloc", 64), ("calloc", 2000), ("grow", 4096), ("grow", 1000000)]
-CALLS = {"pair": 1, "calloc": 1, "batch": 32, "grow": 100}  # of each function in one step
-ALLOCATE = {"pair": "malloc", "batch": "malloc", "calloc": "calloc", "grow": "realloc"}
+CALLS = {"pair": 1, "tagged": 1, "calloc": 1, "batch": 32, "grow": 100}  # of each function in one step
+ALLOCATE = {"pair": "malloc", "tagged": "malloc", "batch": "malloc", "calloc": "calloc", "grow": "realloc"}
 
 
 def counted(options, library, function, kind, size, count):
@@ -45,7 +45,7 @@ def main():
     parser = argparse.ArgumentParser(
         prog="bench/instructions.py", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Count the instructions of malloc and free, for allot, the system's malloc and others.",
-        epilog="""rows: pair = malloc and free of one block; batch = 32 mallocs, then 32 frees; calloc = as pair; grow = one step of 100
+        epilog="""rows: pair = malloc and free of one block; tagged = the same in a tag, where there are tags; batch = 32 mallocs, then 32 frees; calloc = as pair; grow = one step of 100
 in which realloc takes a block up to the size.
 
 examples:

@@ -38,6 +38,10 @@ struct allot_heap_opts {
      * returns true (the STL's out-of-memory handler). NULL: the allocation fails. */
     bool (*out_of_memory)(void *arg);
     void *arg;
+
+    /* What the heap takes is counted to this tag (allot/tag.h), and fails with ENOMEM beyond its limit; NULL: to none. A
+     * two_level heap's chunks count, not the blocks on its lists. Blocks are as without. */
+    struct allot_tag *tag;
 };
 
 /* Prepares an empty heap; `opts` NULL or all zero: the defaults. 0, -ENOMEM, or -EINVAL for options that contradict

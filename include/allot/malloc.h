@@ -95,7 +95,7 @@ ALLOT_API int allot_option(const char *name, const char *value);
 /* -- what the heap can tell ------------------------------------------------------------------------------------- */
 
 struct allot_stats {
-    size_t live;   /* bytes of blocks handed out and not freed, each counted at its usable size */
+    size_t live;   /* bytes of blocks handed out and not freed, each at its usable size, and 8 if it has a tag */
     size_t blocks; /* how many */
     size_t peak; /* the most that `live` has been; too high by what threads have at hand, and by what was freed in slabs
                         that nobody has looked at since */
@@ -118,8 +118,9 @@ struct allot_class_stats {
     size_t slabs;
 };
 
-/* One heap: a thread's, which it gets with its first few KiB (the first thread at once); a first-class heap's (allot/heap.h); or
- * one of the few that all threads share for what they want little of. */
+/* One heap: a thread's, which it gets with its first few KiB (the first thread at once), or its second one,
+ * for what it allocates under tags (allot/tag.h); a first-class heap's (allot/heap.h); or one of the few that all threads share
+ * for what they want little of. */
 struct allot_heap_stats {
     uint32_t id;
     int tid;      /* the owning thread's kernel id; 0 when none lives, or for a heap of the other kinds */

@@ -8,6 +8,7 @@
 
 #include "heap/heap.h"
 #include "heap/limit.h"
+#include "heap/tag.h"
 #include "os/fault.h"
 #include "span/large.h"
 #include "span/run.h"
@@ -20,7 +21,7 @@ static bool wants_little(const struct heap *h, unsigned c)
     const struct heap_class *class = &h->classes[c];
     unsigned base = class_untuned(c);
     size_t stride = class_size(base);
-    return !class->current && !any_with_room(class) && stride <= LARGEST && threaded() && !(h->id & ID_PRIVATE) &&
+    return !class->current && !any_with_room(class) && stride <= LARGEST && threaded() && (h->id & ~ID_NUMBER) == 0 &&
            h->common[base] < size_max(BYTES / stride, BLOCKS);
 }
 
@@ -77,6 +78,14 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
 
 void big_free(void *p)
 {
+    if (unlikely(tags_exist()) && block_size(p) != 0) {
+        tag_free(block_heap(p), p, block_size(p));
+    }
+    big_free_uncounted(p);
+}
+
+void big_free_uncounted(void *p)
+{
     size_t bytes = 0;
     if (begins_large(p)) {
         bytes = large_free(p);
@@ -90,30 +99,61 @@ void big_free(void *p)
     catch_up();
 }
 
+/* A big block that is to have another length: what it counts for meanwhile. */
+struct resizing {
+    struct allot_tag *tag;
+    size_t old, more;
+};
+
+/* False when a limit forbids it; then nothing is counted. */
+static bool resize_begins(struct resizing *r, const void *p, size_t size)
+{
+    size_t wanted = align_up(size, RUN_PAGE);
+    r->tag = unlikely(tags_exist()) ? tag_of(p) : NULL;
+    r->old = block_size(p);
+    r->more = wanted > r->old ? wanted - r->old : 0;
+    if (r->more && !limit_take(r->more)) {
+        return false;
+    }
+    if (unlikely(r->tag != NULL) && !tag_take(r->tag, r->more)) {
+        limit_give(r->more);
+        return false;
+    }
+    return true;
+}
+
+static void resize_ends(const struct resizing *r, void *p)
+{
+    size_t now = block_size(p);
+    bytes_count((ptrdiff_t)now - (ptrdiff_t)r->old);
+    limit_adjust(r->old + r->more, now);
+    if (unlikely(r->tag != NULL)) {
+        tag_resized(r->tag, p, r->old, r->more, now);
+    }
+}
+
 bool big_resize(void *p, size_t size)
 {
-    size_t old = block_size(p), wanted = align_up(size, RUN_PAGE), more = wanted > old ? wanted - old : 0;
-    if (more && !limit_take(more)) {
+    struct resizing r;
+    size += unlikely(tags_exist()) ? tag_word(block_heap(p)) : 0;
+    if (!resize_begins(&r, p, size)) {
         return false;
     }
     bool done = begins_large(p) ? large_resize(p, size) : run_resize(p, size);
-    size_t now = block_size(p);
-    bytes_count((ptrdiff_t)now - (ptrdiff_t)old);
-    limit_adjust(old + more, now);
+    resize_ends(&r, p);
     return done;
 }
 
 void *big_move(void *p, size_t size)
 {
-    size_t old = block_size(p), wanted = align_up(size, RUN_PAGE), more = wanted > old ? wanted - old : 0;
-    if (more && !limit_take(more)) {
+    struct resizing r;
+    size += unlikely(tags_exist()) ? tag_word(block_heap(p)) : 0;
+    if (!resize_begins(&r, p, size)) {
         errno = ENOMEM;
         return NULL;
     }
     void *moved = large_move(p, size);
-    size_t now = block_size(moved ? moved : p);
-    bytes_count((ptrdiff_t)now - (ptrdiff_t)old);
-    limit_adjust(old + more, now);
+    resize_ends(&r, moved ? moved : p);
     return moved;
 }
 
@@ -145,4 +185,19 @@ size_t block_size(const void *p)
         return owner == OWNER_RUN ? run_length(p) : 0;
     }
     return slab_stride(s);
+}
+
+uint32_t block_heap(const void *p)
+{
+    if (begins_large(p)) {
+        return large_heap(p);
+    }
+    uint32_t owner = slab_owner(slab_of(p));
+    return owner < OWNER_LIMIT ? owner : run_heap(p);
+}
+
+size_t block_usable(const void *p)
+{
+    size_t bytes = block_size(p);
+    return likely(!tags_exist()) || bytes == 0 ? bytes : bytes - tag_word(block_heap(p));
 }

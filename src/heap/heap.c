@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "heap/options.h"
+#include "heap/tag.h"
 #include "os/fault.h"
 #include "os/memory.h"
 #include "os/process.h"
@@ -28,7 +29,7 @@ static _Atomic(struct heap *) *_Atomic table[TABLE_ROOT];
 
 static struct os_lock heaps_lock; /* the table, the chain, the idle ones */
 static _Atomic(struct heap *) newest;
-static struct heap *_Atomic idle, *unused_private;
+static struct heap *_Atomic idle, *_Atomic idle_tagged, *unused_private;
 static uint32_t ids;
 static uint32_t epoch;
 
@@ -37,7 +38,7 @@ static struct front *fronts; /* the stats lock's */
 
 struct heap *heap_by_id(uint32_t id)
 {
-    id &= ~ID_PRIVATE;
+    id &= ID_NUMBER;
     _Atomic(struct heap *) *leaf = atomic_load_explicit(&table[id / TABLE_LEAF % TABLE_ROOT], memory_order_acquire);
     return leaf ? atomic_load_explicit(&leaf[id % TABLE_LEAF], memory_order_acquire) : NULL;
 }
@@ -77,9 +78,9 @@ static void set_state(struct heap *h, enum heap_state state)
     atomic_store_explicit(&h->state, state, memory_order_seq_cst);
 }
 
-static struct heap *make(uint32_t flags)
+static struct heap *make(size_t bytes, uint32_t flags)
 {
-    struct heap *h = record_alloc(sizeof *h);
+    struct heap *h = record_alloc(bytes);
     return h && enlist(h, flags) ? h : NULL;
 }
 
@@ -106,6 +107,25 @@ static void make_known(void)
 
 const struct front *fronts_first(void) { return fronts; }
 
+/* A heap of one kind for the calling thread: one whose thread has ended, else another. */
+static struct heap *take_over(struct heap *_Atomic *waiting, size_t bytes, uint32_t flags)
+{
+    os_lock(&heaps_lock);
+    struct heap *h = *waiting;
+    if (h) {
+        *waiting = h->next_idle;
+    } else {
+        h = make(bytes, flags);
+    }
+    if (h) {
+        h->epoch = epoch;
+        h->tid = os_thread_id();
+        set_state(h, HEAP_ACTIVE);
+    }
+    os_unlock(&heaps_lock);
+    return h;
+}
+
 struct heap *heap_attach(void)
 {
     if (front.heap || front.ended) {
@@ -117,84 +137,123 @@ struct heap *heap_attach(void)
     if (front.number != 1 && front.common < MODEST_BYTES) {
         return NULL;
     }
-    os_lock(&heaps_lock);
-    struct heap *h = idle;
+    struct heap *h = take_over(&idle, sizeof *h, 0);
     if (h) {
-        idle = h->next_idle;
-    } else {
-        h = make(0);
-    }
-    if (h) {
-        h->epoch = epoch;
-        h->tid = os_thread_id();
         h->front = &front;
         memset(h->common, 0, sizeof h->common);
-        set_state(h, HEAP_ACTIVE);
-    }
-    os_unlock(&heaps_lock);
-    if (h) {
         front.heap = h;
         front.heap_id = h->id;
     }
     return h;
 }
 
-static void flush(struct block **list)
+/* A heap for tagged blocks, with what is at hand of it, and what its thread has set aside. */
+struct tagged_heap {
+    struct heap heap;
+    struct front at_hand, aside;
+};
+
+struct heap *heap_attach_tagged(void)
+{
+    if (front.tagged || front.ended) {
+        return front.tagged;
+    }
+    if (!front.known) {
+        make_known();
+    }
+    struct heap *h = take_over(&idle_tagged, sizeof(struct tagged_heap), ID_TAGGED);
+    if (h) {
+        struct tagged_heap *whole = (struct tagged_heap *)h;
+        h->front = &whole->at_hand;
+        front.tagged = h;
+        front.aside = &whole->aside;
+    }
+    return h;
+}
+
+static void flush(struct heap *h, struct block **list)
 {
     struct block *b = *list;
     *list = NULL;
     while (b) {
         struct block *next = b->next;
         struct slab *s = slab_of(b);
-        if (slab_owner(s) != front.heap_id) {
+        if (is_common(s)) {
             commons_free(b, s);
         } else if (slab_free_local(s, b)) {
-            heap_settle(front.heap, s);
+            heap_settle(h, s);
         }
         b = next;
     }
 }
 
-void heap_flush_front(void)
+static void flush_small(struct heap *h, struct front *f)
 {
     for (unsigned i = 0; i < LISTS; i++) {
-        flush(&front.list[i]);
+        flush(h, &f->list[i]);
     }
-    front.zeroed[0] = front.zeroed[1] = 0;
+    f->zeroed[0] = f->zeroed[1] = 0;
+}
+
+static void flush_mid(struct heap *h)
+{
+    for (unsigned i = 0; i < 2 * MID_CLASSES; i++) {
+        flush(h, &h->mid[i]);
+    }
+    h->mid_zeroed[0] = h->mid_zeroed[1] = 0;
+}
+
+void heap_flush_front(void)
+{
+    flush_small(front.heap, &front);
     if (front.heap) {
-        for (unsigned i = 0; i < 2 * MID_CLASSES; i++) {
-            flush(&front.heap->mid[i]);
-        }
-        front.heap->mid_zeroed[0] = front.heap->mid_zeroed[1] = 0;
+        flush_mid(front.heap);
+    }
+    if (front.tagged) {
+        flush_small(front.heap, front.aside);
+        flush_small(front.tagged, front.tagged->front);
+        flush_mid(front.tagged);
     }
 }
 
-/* The calling thread is past its end: its heap goes to whoever comes next. */
+/* A heap of the calling thread's, which has nothing of it at hand any more, waits for another. */
+static void leave(struct heap *h, struct heap *_Atomic *waiting)
+{
+    remote_drain(h, SIZE_MAX);
+    heap_retire_current(h);
+    os_lock(&heaps_lock);
+    if (!(h->id & ID_TAGGED)) {
+        h->front = NULL;
+    }
+    h->tid = 0;
+    h->next_idle = *waiting;
+    *waiting = h;
+    set_state(h, HEAP_IDLE);
+    /* Who published a free before it could see the heap idle has left it for us to take in. */
+    remote_drain(h, SIZE_MAX);
+    os_unlock(&heaps_lock);
+}
+
+/* The calling thread is past its end: its heaps go to whoever comes next. */
 static void thread_ends(void)
 {
-    struct heap *h = front.heap;
+    struct heap *h = front.heap, *tagged = front.tagged;
     front.ended = true;
+    front.tag = NULL;
     in_haste = false;
     heap_flush_front();
     stats_lock(); /* a survey may be looking at what this thread has at hand */
     list_remove(&fronts, &front);
     stats_unlock();
-    if (!h) {
-        return;
-    }
-    remote_drain(h, SIZE_MAX);
-    heap_retire_current(h);
-    front.heap = NULL;
+    front.heap = front.tagged = NULL;
+    front.aside = NULL;
     front.heap_id = 0;
-    os_lock(&heaps_lock);
-    h->front = NULL;
-    h->tid = 0;
-    h->next_idle = idle;
-    idle = h;
-    set_state(h, HEAP_IDLE);
-    /* Who published a free before it could see the heap idle has left it for us to take in. */
-    remote_drain(h, SIZE_MAX);
-    os_unlock(&heaps_lock);
+    if (h) {
+        leave(h, &idle);
+    }
+    if (tagged) {
+        leave(tagged, &idle_tagged);
+    }
 }
 
 /* -- heaps without a thread -- */
@@ -230,7 +289,7 @@ struct heap *heap_make_private(size_t bytes)
         unused_private = h->next_idle;
     } else {
         struct front *at_hand = record_alloc(bytes);
-        h = at_hand ? make(ID_PRIVATE) : NULL;
+        h = at_hand ? make(sizeof *h, ID_PRIVATE) : NULL;
         if (h) {
             h->front = at_hand;
         }
@@ -268,18 +327,25 @@ void heap_collect_ownerless(struct heap *h)
     os_unlock(&heaps_lock);
 }
 
-size_t heaps_trim(void)
+/* With the heaps lock held: all that wait in a list. */
+static size_t trim_waiting(struct heap *h)
 {
     size_t bytes = 0;
-    os_lock(&heaps_lock);
-    for (struct heap *h = idle; h; h = h->next_idle) {
+    for (; h; h = h->next_idle) {
         remote_drain(h, SIZE_MAX);
         bytes += heap_sweep_all(h);
     }
+    return bytes;
+}
+
+size_t heaps_trim(void)
+{
+    os_lock(&heaps_lock);
+    size_t bytes = trim_waiting(idle) + trim_waiting(idle_tagged);
     os_unlock(&heaps_lock);
     for (struct heap *h = heaps_newest(); h; h = h->older) {
         bool active = atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_ACTIVE;
-        bytes += active && h != front.heap ? adrift_trim(h) : 0;
+        bytes += active && h != front.heap && h != front.tagged ? adrift_trim(h) : 0;
     }
     return bytes;
 }
@@ -288,6 +354,7 @@ size_t heaps_trim(void)
 
 static void before_fork(void)
 {
+    tags_lock();
     adrift_lock();
     stats_lock();
     commons_lock();
@@ -308,6 +375,15 @@ static void after_fork_in_parent(void)
     commons_unlock();
     stats_unlock();
     adrift_unlock();
+    tags_unlock();
+}
+
+static void come_along(struct heap *h)
+{
+    if (h) {
+        h->epoch = epoch;
+        h->tid = os_thread_id();
+    }
 }
 
 /* Constant work, however many threads and blocks there were: the heaps of the threads that stayed behind are left
@@ -315,10 +391,8 @@ static void after_fork_in_parent(void)
 static void after_fork_in_child(void)
 {
     epoch++;
-    if (front.heap) {
-        front.heap->epoch = epoch;
-        front.heap->tid = os_thread_id();
-    }
+    come_along(front.heap);
+    come_along(front.tagged);
     fronts = NULL;
     if (front.known) {
         list_push(&fronts, &front);
@@ -331,6 +405,7 @@ static void after_fork_in_child(void)
     commons_lock_reset();
     stats_lock_reset();
     adrift_lock_reset();
+    tags_lock_reset();
 }
 
 void heap_init(void)

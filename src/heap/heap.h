@@ -40,6 +40,9 @@ struct front {
     bool known;                /* its thread's end is watched, and it is on the chain */
     bool ended;                /* its heap is gone for good: the commons serve what it still asks for */
     uint64_t number;           /* the thread's own for ever, from 1; 0 until it is asked for */
+    struct allot_tag *tag;     /* what it allocates is counted to; then `list` is empty (heap/tagged.c) */
+    struct heap *tagged;       /* its heap for such blocks; NULL until it needs one */
+    struct front *aside;       /* beside that: what was in `list` and `zeroed`, while it is in a tag */
     struct front *next, *prev; /* the chain of all threads' fronts: the stats lock's */
 };
 
@@ -81,8 +84,10 @@ struct tuning {
     uint16_t votes, seen;
 };
 
-/* Ids of private heaps have this bit. */
+/* Ids of private heaps have the first of these bits, of threads' heaps for tagged blocks the second; the rest is a number. */
 #define ID_PRIVATE 0x80000000u
+#define ID_TAGGED  0x40000000u
+#define ID_NUMBER  0x3fffffffu
 
 struct heap {
     uint32_t id;
@@ -90,8 +95,9 @@ struct heap {
     uint32_t
         epoch; /* forks of this process's line when the heap was taken; less than the present: its thread is lost */
     int tid;
-    struct front *front;          /* its blocks at hand; NULL while idle, and in the commons */
-    _Atomic uint64_t user;        /* a private heap's: the number of the thread that may use it */
+    struct front *front;   /* its blocks at hand; NULL while idle, and in the commons. A private or tagged one's is
+                                   * its own for good */
+    _Atomic uint64_t user; /* a private heap's: the number of the thread that may use it */
     _Atomic(struct slab *) inbox; /* slabs with remote frees, by inbox_next */
     _Atomic size_t adrift,
         gone; /* bytes in there, about; and how many they were when pages last went back (heap/adrift.c) */
@@ -102,6 +108,8 @@ struct heap {
     struct heap *older;       /* the chain of all heaps */
     struct heap *next_idle;
     size_t big;                   /* a private heap's runs and large blocks ever made; 0: none to look for */
+    struct allot_tag *tag;        /* what a private heap's blocks are counted to, or NULL; */
+    atomic_size_t charged;        /* and how many bytes of them are */
     size_t seen_live, seen_slabs; /* what the last survey found (heap/stats.c) */
     struct tuning tuning[MID_CLASSES];
     struct block *mid[2 * MID_CLASSES]; /* blocks at hand of the middle classes, then of their tuned ones */
@@ -116,6 +124,9 @@ struct heap {
 #define MODEST_BYTES 4096
 struct heap *heap_attach(void) __attribute__((cold));
 struct heap *heap_by_id(uint32_t id);
+
+/* Its heap for tagged blocks, taken over or made when it has none: NULL when it has ended, or memory is out. */
+struct heap *heap_attach_tagged(void) __attribute__((cold));
 struct heap *heaps_newest(void);
 /* The thread that used the heap did not come along when this process was forked: what it owns is nobody's to touch. */
 bool heap_is_lost(const struct heap *h);
@@ -354,6 +365,16 @@ static inline void *heap_alloc(struct heap *h, struct front *f, size_t size, boo
     return likely(size <= SMALL_MAX) ? heap_alloc_small(h, f, size, zeroed) : heap_alloc_mid(h, size, aligned, zeroed);
 }
 
+/* The bytes of the slot that such a block will have. */
+static inline size_t heap_slot_size(const struct heap *h, size_t size, bool aligned)
+{
+    if (size <= SMALL_MAX) {
+        return align_up(size_max(size, 1), 16);
+    }
+    unsigned c = heap_class_of_mid(h, size, aligned);
+    return c < CLASSES ? class_size(c) : h->classes[c].stride;
+}
+
 /* -- tune.c: slots of the size that is wanted -- */
 
 /* A middle class of the heap is about to be refilled for a block of so many bytes. */
@@ -367,8 +388,9 @@ static inline bool begins_large(const void *p) { return ((uintptr_t)p & (SEGMENT
 /* p is no slot. Nothing is read for a large block that may be gone already. */
 static inline bool is_big(const void *p) { return begins_large(p) || slab_owner(slab_of(p)) >= OWNER_LIMIT; }
 
-/* Frees p, which is no slot. */
+/* Frees p, which is no slot; the second form when no tag counts it yet. */
 void big_free(void *p);
+void big_free_uncounted(void *p);
 
 /* Makes it so many bytes long where it is; or, a large one, elsewhere, without copying. False, or NULL with ENOMEM, when that
  * cannot be; it is then as it was. */
@@ -389,8 +411,12 @@ static inline void catch_up(void)
 
 /* Memory is out: gives up what is kept for big blocks to come. Returns the bytes, 0 when there were none. */
 size_t big_give_up(void);
-/* The usable bytes of a live block of any kind. */
+/* The bytes that a live block of any kind takes, 0 when it is none; and how many of them may be used: a tagged one's last few
+ * may not. */
 size_t block_size(const void *p);
+size_t block_usable(const void *p);
+/* The id of the heap that a live block is marked with: 0 for a thread's run or large block. */
+uint32_t block_heap(const void *p);
 
 /* -- stats.c: figures; the lock that guards its marks in the heaps -- */
 

@@ -30,6 +30,10 @@ const struct instance own_instance = {
     .heap_done = allot_heap_done,
     .heap_stats = allot_heap_stats,
     .heap_check = allot_heap_check,
+    .tag = allot_tag,
+    .tag_soft = allot_tag_soft,
+    .tag_enter = allot_tag_enter,
+    .stats_tags = allot_stats_tags,
 };
 
 extern ALLOT_API const struct instance allot_instance __attribute__((alias("own_instance")));

@@ -11,9 +11,10 @@
 
 #include <allot/heap.h>
 #include <allot/malloc.h>
+#include <allot/tag.h>
 
 /* Changes with the layout of segments, slabs and this table: copies of different numbers cannot share a process. */
-#define INSTANCE_ABI 2
+#define INSTANCE_ABI 3
 
 struct instance {
     unsigned abi;
@@ -44,6 +45,10 @@ struct instance {
     void (*heap_done)(struct allot_heap *);
     void (*heap_stats)(struct allot_heap *, struct allot_stats *);
     bool (*heap_check)(struct allot_heap *);
+    struct allot_tag *(*tag)(const char *, size_t);
+    void (*tag_soft)(struct allot_tag *, size_t, allot_tag_callback *, void *);
+    struct allot_tag *(*tag_enter)(struct allot_tag *);
+    size_t (*stats_tags)(struct allot_tag_stats *, size_t);
 };
 
 /* This copy's table; others find it under the exported name allot_instance. That name may not be used in here: where a

@@ -9,6 +9,7 @@
 
 #include "heap/fast.h"
 #include "heap/instance.h"
+#include "heap/tag.h"
 #include "os/fault.h"
 #include "os/memory.h"
 #include "span/large.h"
@@ -24,6 +25,9 @@ static void *alloc_without_heap(size_t size, bool *zeroed)
 /* A block of any size for the calling thread. */
 static inline void *take(size_t size, bool aligned, bool *zeroed)
 {
+    if (unlikely(front.tag != NULL)) {
+        return tag_alloc(size, 1, zeroed);
+    }
     if (unlikely(size > SLAB_MAX)) {
         return big_alloc(size, 1, 0, zeroed);
     }
@@ -35,8 +39,11 @@ void *slow_malloc(size_t size)
 {
     bool zeroed;
     struct heap *h = front.heap;
-    if (likely(h != NULL && size <= SLAB_MAX)) { /* a copy that forwards never has a heap */
+    if (likely(h != NULL && size <= SLAB_MAX && !front.tag)) { /* a copy that forwards never has a heap */
         return heap_alloc(h, &front, size, false, &zeroed);
+    }
+    if (front.tag) { /* nor a tag */
+        return tag_alloc(size, 1, &zeroed);
     }
     const struct instance *first = instance_in_use();
     return unlikely(first != NULL) ? first->malloc(size) : take(size, false, &zeroed);
@@ -108,7 +115,7 @@ static void *take_aligned(size_t align, size_t size)
         return fast_malloc(size);
     }
     bool zeroed, slot = size <= SLAB_MAX && align <= SLAB_MAX;
-    if (likely(slot && front.heap != NULL)) { /* a copy that forwards never has a heap */
+    if (likely(slot && front.heap != NULL && !front.tag)) { /* a copy that forwards never has a heap */
         return heap_alloc(front.heap, &front, size_when_aligned(size, align), true, &zeroed);
     }
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX) {
@@ -118,6 +125,9 @@ static void *take_aligned(size_t align, size_t size)
     const struct instance *first = instance_in_use();
     if (unlikely(first)) {
         return first->memalign(align, size);
+    }
+    if (unlikely(front.tag != NULL)) {
+        return tag_alloc(size, align, &zeroed);
     }
     if (slot) {
         return take(size_when_aligned(size, align), true, &zeroed);
@@ -180,7 +190,7 @@ void *allot_pvalloc(size_t size)
 size_t allot_malloc_usable_size(const void *p)
 {
     const struct instance *first = instance_in_use();
-    return unlikely(first) ? first->usable(p) : p ? block_size(p) : 0;
+    return unlikely(first) ? first->usable(p) : p ? block_usable(p) : 0;
 }
 
 bool allot_try_expand(void *p, size_t size)
@@ -189,7 +199,7 @@ bool allot_try_expand(void *p, size_t size)
     if (unlikely(first)) {
         return first->try_expand(p, size);
     }
-    size_t usable = block_size(p);
+    size_t usable = block_usable(p);
     if (unlikely(usable == 0)) {
         allot_fault("expansion of what is no live block", "address", p);
     }
@@ -198,7 +208,7 @@ bool allot_try_expand(void *p, size_t size)
 
 static void *move(void *p, size_t old, size_t size)
 {
-    void *moved = fast_malloc(size);
+    void *moved = unlikely(tags_exist()) ? tag_alloc_like(p, size) : fast_malloc(size);
     if (!moved) {
         return NULL;
     }
@@ -240,7 +250,7 @@ void *allot_realloc(void *p, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    size_t old = block_size(p);
+    size_t old = block_usable(p);
     if (unlikely(old == 0)) {
         allot_fault("realloc of what is no live block", "address", p);
     }
@@ -249,7 +259,7 @@ void *allot_realloc(void *p, size_t size)
         /* A block that was to shrink can stay as it is. */
         return now || size > old ? now : p;
     }
-    if (size <= old && (size >= old / 2 || old == 16)) {
+    if (size <= old && (size >= old / 2 || old <= 16)) {
         return p;
     }
     void *now = move(p, old, size);
@@ -266,6 +276,16 @@ void *allot_reallocarray(void *p, size_t n, size_t size)
     return allot_realloc(p, total);
 }
 
+static size_t trim_own(struct heap *h)
+{
+    if (!h) {
+        return 0;
+    }
+    remote_drain(h, SIZE_MAX);
+    heap_retire_current(h);
+    return heap_sweep_all(h);
+}
+
 size_t allot_trim(void)
 {
     const struct instance *first = instance_in_use();
@@ -274,12 +294,7 @@ size_t allot_trim(void)
     }
     heap_init();
     heap_flush_front();
-    size_t bytes = 0;
-    if (front.heap) {
-        remote_drain(front.heap, SIZE_MAX);
-        heap_retire_current(front.heap);
-        bytes += heap_sweep_all(front.heap);
-    }
+    size_t bytes = trim_own(front.heap) + trim_own(front.tagged);
     bytes += commons_trim() + heaps_trim() + big_give_up();
     return bytes + segments_trim();
 }

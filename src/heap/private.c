@@ -10,6 +10,7 @@
 
 #include "heap/heap.h"
 #include "heap/instance.h"
+#include "heap/tag.h"
 #include "heap/two_level.h"
 #include "os/fault.h"
 #include "span/large.h"
@@ -36,6 +37,9 @@ static struct private *of(const struct allot_heap *heap)
 static void *alloc(struct heap *h, size_t align, size_t size)
 {
     bool zeroed;
+    if (unlikely(h->tag != NULL)) {
+        return tag_alloc_private(h, size, align);
+    }
     if (size > SLAB_MAX || align > SLAB_MAX) {
         void *p = big_alloc(size, align, h->id, &zeroed);
         h->big += p != NULL;
@@ -80,6 +84,7 @@ int allot_heap_init(struct allot_heap *heap, const struct allot_heap_opts *opts)
     struct private *own = (struct private *)h->front;
     own->heap = h;
     own->opts = *opts;
+    h->tag = opts->tag;
     own->lists = (struct two_level){.malloc = chunk, .arg = own};
     heap->state = own;
     return 0;
@@ -199,6 +204,9 @@ static void release_everything(struct heap *h)
     if (h->big) {
         big_free_all(h->id);
         h->big = 0;
+    }
+    if (h->tag) {
+        tag_give(h->tag, atomic_exchange_explicit(&h->charged, 0, memory_order_relaxed));
     }
 }
 

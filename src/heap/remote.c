@@ -28,6 +28,7 @@
  * have been executed. Under these, and what is in docs/proof.md, all of this was tried in every order with a few blocks.
  */
 #include "heap/heap.h"
+#include "heap/tag.h"
 #include "os/fault.h"
 
 /* Puts the slab into its owner's inbox, unless it is in one. True when this call did. */
@@ -44,10 +45,10 @@ static bool give_notice(struct heap *h, struct slab *s)
     return true;
 }
 
-/* A block of a first-class heap that is the calling thread's to use. */
+/* A block of a first-class heap that is the calling thread's to use, or of its heap for tagged ones. */
 static bool free_as_user(struct heap *h, struct slab *s, void *p)
 {
-    if (!heap_is_mine(h)) {
+    if (h != front.tagged && !heap_is_mine(h)) {
         return false;
     }
     if (slab_free_local(s, p)) {
@@ -59,7 +60,7 @@ static bool free_as_user(struct heap *h, struct slab *s, void *p)
 void remote_free(void *p, struct slab *s)
 {
     uint32_t owner = atomic_load_explicit(&s->unit.owner, memory_order_acquire); /* as heap_hand_over has released it */
-    struct heap *h = heap_by_id(owner);
+    struct heap *h = front.tagged && front.tagged->id == owner ? front.tagged : heap_by_id(owner);
     if (unlikely(!h || !slab_is_slot(s, p))) {
         allot_fault("free of what is no live block", "address", p);
     }
@@ -67,8 +68,11 @@ void remote_free(void *p, struct slab *s)
         commons_free(p, s);
         return;
     }
-    if ((owner & ID_PRIVATE) && free_as_user(h, s, p)) {
-        return;
+    if (owner & (ID_PRIVATE | ID_TAGGED)) {
+        tag_free(owner, p, slab_stride(s));
+        if (free_as_user(h, s, p)) {
+            return;
+        }
     }
     size_t bytes = slab_free_remote(s, slab_index(s, p));
     if (give_notice(h, s)) {

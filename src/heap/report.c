@@ -13,6 +13,7 @@
 #include "heap/heap.h"
 #include "heap/instance.h"
 #include "heap/options.h"
+#include "heap/tag.h"
 #include "os/fault.h"
 
 /* Gathers what is printed, and writes it out by the page. The first error stays. */
@@ -68,6 +69,21 @@ static struct size_text human(size_t bytes)
 
 enum { MAX_HEAPS = 256 };
 
+/* All of them, however many, when there are any. */
+static void put_tags(struct page *page)
+{
+    const struct allot_tag *tag;
+    for (uint32_t i = 1; (tag = tag_by_index(i)) != NULL; i++) {
+        struct allot_tag_stats s = tag_stats(tag);
+        if (i == 1) {
+            put(page, "\n  %12s %12s %10s  %s\n", "used", "limit", "refused", "tag");
+        }
+        put(page, "  %12s ", human(s.used).text);
+        put(page, "%12s ", s.limit == SIZE_MAX ? "-" : human(s.limit).text);
+        put(page, "%10zu  %s\n", s.refused, s.name);
+    }
+}
+
 static void print_text(struct page *page, const struct allot_stats *all, const struct allot_class_stats *class,
                        size_t classes, const struct allot_heap_stats *heap, size_t heaps)
 {
@@ -95,6 +111,7 @@ static void print_text(struct page *page, const struct allot_stats *all, const s
     if (heaps > MAX_HEAPS) {
         put(page, "  and %zu heaps more\n", heaps - MAX_HEAPS);
     }
+    put_tags(page);
 }
 
 static void put_json_string(struct page *page, const char *text)
@@ -111,6 +128,23 @@ static void put_json_string(struct page *page, const char *text)
         }
     }
     put(page, "\"");
+}
+
+static void put_json_tags(struct page *page)
+{
+    const struct allot_tag *tag;
+    for (uint32_t i = 1; (tag = tag_by_index(i)) != NULL; i++) {
+        struct allot_tag_stats s = tag_stats(tag);
+        put(page, i == 1 ? ",\"tags\":[{\"name\":" : ",{\"name\":");
+        put_json_string(page, s.name);
+        put(page, ",\"used\":%zu,\"refused\":%zu,\"limit\":", s.used, s.refused);
+        if (s.limit == SIZE_MAX) {
+            put(page, "null}");
+        } else {
+            put(page, "%zu}", s.limit);
+        }
+    }
+    put(page, tags_exist() ? "]" : "");
 }
 
 static void print_json(struct page *page, const struct allot_stats *all, const struct allot_class_stats *class,
@@ -132,7 +166,9 @@ static void print_json(struct page *page, const struct allot_stats *all, const s
         put(page, "%s{\"id\":%u,\"tid\":%d,\"live\":%zu,\"held\":%zu,\"slabs\":%zu}", i ? "," : "", heap[i].id,
             heap[i].tid, heap[i].live, heap[i].held, heap[i].slabs);
     }
-    put(page, "],\"heaps_in_all\":%zu}\n", heaps);
+    put(page, "],\"heaps_in_all\":%zu", heaps);
+    put_json_tags(page);
+    put(page, "}\n");
 }
 
 int allot_stats_print(int fd, bool json)

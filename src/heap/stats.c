@@ -88,7 +88,8 @@ static void survey_heap(struct survey *survey, const struct heap *h)
     for (unsigned i = 0; i < 2 * MID_CLASSES; i++) {
         survey_list(survey, h->mid[i]);
     }
-    if (atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_PRIVATE) {
+    bool private = atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_PRIVATE;
+    if (private || ((h->id & ID_TAGGED) && h->front)) {
         survey_front(survey, h->front);
     }
 }
@@ -103,6 +104,9 @@ static void survey_all(struct survey *survey)
     survey_segments(survey);
     for (const struct front *f = fronts_first(); f; f = f->next) {
         survey_front(survey, f);
+        if (f->aside) {
+            survey_front(survey, f->aside);
+        }
         survey->threads++;
     }
     for (struct heap *h = heaps_newest(); h; h = h->older) {
@@ -200,7 +204,7 @@ size_t allot_stats_heaps(struct allot_heap_stats *out, size_t max)
         }
         if (n < max) {
             out[n] = (struct allot_heap_stats){
-                .id = h->id & ~ID_PRIVATE,
+                .id = h->id & ID_NUMBER,
                 .tid = heap_is_lost(h) ? 0 : h->tid,
                 .live = h->seen_live,
                 .held = h->seen_slabs * UNIT_SIZE,

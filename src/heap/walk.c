@@ -6,18 +6,27 @@
 
 #include "heap/heap.h"
 #include "heap/instance.h"
+#include "heap/tag.h"
 #include "os/fault.h"
 #include "span/large.h"
 #include "span/map.h"
 #include "span/run.h"
 
 /* List i + 1 of a front holds blocks of class i, and list 0 is for malloc(0), which class 0 serves. */
-static void unmark_front(const struct front *f, const struct slab *s, uint64_t *map)
+static void unmark_lists(const struct front *f, const struct slab *s, uint64_t *map)
 {
     unsigned c = s->klass;
     slab_follow(s, f->list[c + 1], map);
     if (c == 0) {
         slab_follow(s, f->list[0], map);
+    }
+}
+
+static void unmark_front(const struct front *f, const struct slab *s, uint64_t *map)
+{
+    unmark_lists(f, s, map);
+    if (f->aside) {
+        unmark_lists(f->aside, s, map);
     }
 }
 
@@ -49,10 +58,11 @@ void heap_mark_live(const struct slab *s, uint64_t *map)
 static int walk_slab(const struct slab *s, int (*visit)(void *, size_t, void *), void *arg)
 {
     uint64_t live[BITMAP_WORDS];
+    size_t usable = slab_stride(s) - tag_word(slab_owner(s));
     heap_mark_live(s, live);
     for (unsigned w = 0; w < slab_words(s); w++) {
         for (uint64_t bits = live[w]; bits; bits &= bits - 1) {
-            int stop = visit(slab_slot(s, w * 64 + lowest_bit(bits)), slab_stride(s), arg);
+            int stop = visit(slab_slot(s, w * 64 + lowest_bit(bits)), usable, arg);
             if (stop) {
                 return stop;
             }
@@ -68,9 +78,8 @@ struct visitor {
 
 static int visit_big(void *p, size_t bytes, uint32_t heap, void *arg)
 {
-    (void)heap;
     struct visitor *visitor = arg;
-    return visitor->visit(p, bytes, visitor->arg);
+    return visitor->visit(p, bytes - tag_word(heap), visitor->arg);
 }
 
 int allot_walk(int (*visit)(void *block, size_t usable, void *arg), void *arg)

@@ -29,7 +29,13 @@ struct toolkit toolkit;
     X(heap_reset, allot_heap_reset)           \
     X(heap_done, allot_heap_done)             \
     X(heap_stats, allot_heap_stats)           \
-    X(heap_check, allot_heap_check)
+    X(heap_check, allot_heap_check)           \
+    X(tag, allot_tag)                         \
+    X(tag_soft, allot_tag_soft)               \
+    X(tag_enter, allot_tag_enter)             \
+    X(tag_used, allot_tag_used)               \
+    X(tag_name, allot_tag_name)               \
+    X(stats_tags, allot_stats_tags)
 
 #if defined ALLOT_NAMES || defined ALLOT_STATIC
 

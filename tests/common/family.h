@@ -12,6 +12,7 @@
 
 #include <allot/heap.h>
 #include <allot/malloc.h>
+#include <allot/tag.h>
 #include <malloc.h>
 #include <stdlib.h>
 
@@ -42,6 +43,13 @@ struct toolkit {
     void (*heap_done)(struct allot_heap *heap);
     void (*heap_stats)(struct allot_heap *heap, struct allot_stats *out);
     bool (*heap_check)(struct allot_heap *heap);
+
+    struct allot_tag *(*tag)(const char *name, size_t limit);
+    void (*tag_soft)(struct allot_tag *tag, size_t soft, allot_tag_callback *callback, void *arg);
+    struct allot_tag *(*tag_enter)(struct allot_tag *tag);
+    size_t (*tag_used)(const struct allot_tag *tag);
+    const char *(*tag_name)(const struct allot_tag *tag);
+    size_t (*stats_tags)(struct allot_tag_stats *out, size_t max);
 };
 
 extern struct toolkit toolkit;

@@ -99,6 +99,43 @@ static void two_level_without_size(void)
     toolkit.heap_free(&heap, name(toolkit.heap_alloc(&heap, 10)));
 }
 
+static void *tagged(size_t size)
+{
+    toolkit.tag_enter(toolkit.tag("tenant", SIZE_MAX));
+    void *p = malloc(size);
+    toolkit.tag_enter(NULL);
+    return p;
+}
+
+static void tagged_twice(void) { free_twice(tagged(100)); }
+
+/* One byte too many, of as many as may be used. */
+static void write_beyond(void *p)
+{
+    ((char *)name(p))[malloc_usable_size(p)] ^= 1;
+    free(p);
+}
+
+static void beyond_tagged(void) { write_beyond(tagged(100)); }
+
+static void beyond_tagged_by_others(void)
+{
+    char *p = name(tagged(3000));
+    p[malloc_usable_size(p) + 7] ^= 1;
+    free_elsewhere(p);
+}
+
+static void beyond_tagged_run(void) { write_beyond(tagged(100000)); }
+
+static void beyond_tagged_large(void) { write_beyond(tagged((size_t)8 << 20)); }
+
+static void beyond_tagged_then_realloc(void)
+{
+    char *p = name(tagged(100));
+    memset(p, 0xff, malloc_usable_size(p) + 8);
+    (void)opaque_pointer(realloc(p, 1000));
+}
+
 static const struct crime {
     void (*commit)(void);
     const char *line; /* before " at ADDRESS" */
@@ -113,6 +150,12 @@ static const struct crime {
     {heap_after_done, "use of a heap that was not initialised, or is done: heap"},
     {heap_done_twice, "use of a heap that was not initialised, or is done: heap"},
     {heap_of_another_thread, "use by a thread that has not adopted it: heap"},
+    {tagged_twice, "double free: tagged block"},
+    {beyond_tagged, "end of a block overwritten: tagged block"},
+    {beyond_tagged_by_others, "end of a block overwritten: tagged block"},
+    {beyond_tagged_run, "end of a block overwritten: tagged block"},
+    {beyond_tagged_large, "end of a block overwritten: tagged block"},
+    {beyond_tagged_then_realloc, "end of a block overwritten: tagged block"},
     {two_level_without_size, "free without a size, which a two-level heap does not record: block"},
 };
 

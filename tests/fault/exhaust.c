@@ -187,6 +187,32 @@ static void use_heap(const struct allot_heap_opts *opts, size_t least)
     toolkit.heap_done(&heap);
 }
 
+static void free_all(void)
+{
+    while (count > 0)
+        free(take_out(count / 2).p);
+}
+
+/* All of it counted, and nothing else. There is no block yet. */
+static void use_tag(void)
+{
+    struct allot_tag *tag = toolkit.tag("tenant", SIZE_MAX);
+    if (!there(tag))
+        return;
+    CHECK(toolkit.tag_enter(tag) == NULL);
+    allocate();
+    resize();
+    CHECK(toolkit.tag_enter(NULL) == tag);
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++)
+        used += malloc_usable_size(blocks[i].p) + 8;
+    CHECK(toolkit.tag_used(tag) == used);
+    free_all();
+    CHECK(toolkit.tag_used(tag) == 0);
+    use_heap(&(struct allot_heap_opts){.tag = tag}, 0);
+    CHECK(toolkit.tag_used(tag) == 0);
+}
+
 static void look(void)
 {
     struct allot_stats stats;
@@ -202,6 +228,7 @@ static void look(void)
 
 static void script(void)
 {
+    use_tag();
     allocate();
     look();
     resize();
@@ -213,12 +240,6 @@ static void script(void)
     toolkit.trim();
     allocate();
     look();
-}
-
-static void free_all(void)
-{
-    while (count > 0)
-        free(take_out(count / 2).p);
 }
 
 static int add_one(void *block, size_t usable, void *arg)

@@ -6,6 +6,7 @@
  */
 #include <allot/heap.h>
 #include <allot/malloc.h>
+#include <allot/tag.h>
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -123,6 +124,16 @@ static void together(void)
     CHECK(during.blocks == 1);
     CHECK(allot_heap_check(&heap));
     allot_heap_done(&heap);
+
+    struct allot_tag *tag = allot_tag("tenant", 1 << 20);
+    struct allot_tag_stats tags[1];
+    CHECK(allot_tag_enter(tag) == NULL);
+    p = malloc(100), q = allot_malloc(100);
+    CHECK(p && q && malloc((size_t)1 << 20) == NULL);
+    CHECK(allot_tag_enter(NULL) == tag && allot_tag_used(tag) == 2 * 112);
+    CHECK(allot_stats_tags(tags, 1) == 1 && tags[0].used == 2 * 112 && tags[0].refused == 1);
+    free(p), allot_free(q);
+    CHECK(allot_tag_used(tag) == 0 && strcmp(allot_tag_name(tag), "tenant") == 0);
 
     p = malloc(100);
     CHECK(allot_try_expand(p, malloc_usable_size(p)));

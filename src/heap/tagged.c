@@ -1,0 +1,201 @@
+/* heap/tagged.c - blocks that count to a tag, and how they are known.
+ *
+ *   front (the thread's)                       its heap for tagged blocks, of every tag
+ *   list[]: empty while in a tag               front.list[], mid[] --> blocks at hand
+ *   tag --> what to count to                   classes[] --> slabs, owner: id | ID_TAGGED
+ *   aside --> what list[] held before
+ *
+ *   block:  | usable ................. | word |     the last 8 bytes of its slot, run or mapping: the tag's index, complemented
+ *                                                   in the upper half
+ *
+ * Fast paths know nothing of it: malloc finds an empty list, and free an owner that is not the thread's heap. There is one such
+ * heap a thread and not one a tag, so a tag costs its record only, and entering another is the change of a pointer. It has no
+ * slab in common with the thread's ordinary heap, so an owner's id says whether there is a word to look at.
+ *
+ * A first-class heap that has a tag needs no word: who frees its block has the heap at hand.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "heap/fast.h"
+#include "heap/instance.h"
+#include "heap/tag.h"
+#include "os/fault.h"
+#include "span/run.h"
+
+/* -- the word -- */
+
+static uint64_t *word_at(const void *p, size_t bytes) { return (uint64_t *)((char *)p + bytes - TAG_WORD); }
+
+static uint64_t word_of(uint32_t index) { return (uint64_t)~index << 32 | index; }
+
+#define WORD_FREED word_of(0) /* no tag has this index */
+
+static inline struct allot_tag *tag_of_word(const void *p, size_t bytes)
+{
+    uint64_t word = *word_at(p, bytes);
+    struct allot_tag *tag = likely(word == word_of((uint32_t)word)) ? tag_by_index((uint32_t)word) : NULL;
+    if (unlikely(!tag)) {
+        allot_fault(word == WORD_FREED ? "double free" : "end of a block overwritten", "tagged block", p);
+    }
+    return tag;
+}
+
+struct allot_tag *tag_of(const void *p)
+{
+    uint32_t id = block_heap(p);
+    return id & ID_TAGGED ? tag_of_word(p, block_size(p)) : id & ID_PRIVATE ? heap_by_id(id)->tag : NULL;
+}
+
+/* -- allocation -- */
+
+static void __attribute__((noinline)) *
+    big(struct allot_tag *tag, uint32_t id, size_t size, size_t align, size_t *bytes, bool *zeroed)
+{
+    size_t expected = align_up(size_max(size, 1), RUN_PAGE);
+    if (size > PTRDIFF_MAX || !tag_take(tag, expected)) {
+        return NULL;
+    }
+    void *p = big_alloc(size, align, id, zeroed);
+    size_t got = p ? block_size(p) : 0;
+    if (unlikely(got > expected) && !tag_take(tag, got - expected)) { /* a longer mapping, for a thread in haste */
+        big_free_uncounted(p);
+        p = NULL;
+        got = 0;
+    }
+    if (unlikely(got < expected)) {
+        tag_give(tag, expected - got);
+    }
+    *bytes = got;
+    return p;
+}
+
+/* A block of a heap whose blocks count to `tag`, and the bytes that it takes. Big ones are marked with `id`. */
+static inline __attribute__((always_inline)) void *alloc(struct allot_tag *tag, struct heap *h, uint32_t id,
+                                                         size_t size, size_t align, size_t *bytes, bool *zeroed)
+{
+    if (size > SLAB_MAX || align > SLAB_MAX) {
+        return big(tag, id, size, align, bytes, zeroed);
+    }
+    bool aligned = align > 16;
+    size = aligned ? size_when_aligned(size, align) : size;
+    *bytes = heap_slot_size(h, size, aligned);
+    if (unlikely(!tag_take(tag, *bytes))) {
+        return NULL;
+    }
+    void *p = heap_alloc(h, h->front, size, aligned, zeroed);
+    if (unlikely(!p)) {
+        tag_give(tag, *bytes);
+    }
+    return p;
+}
+
+void *tag_alloc(size_t size, size_t align, bool *zeroed)
+{
+    struct allot_tag *tag = front.tag;
+    struct heap *h = likely(front.tagged != NULL) ? front.tagged : heap_attach_tagged();
+    size_t bytes;
+    void *p = h && size <= PTRDIFF_MAX ? alloc(tag, h, ID_TAGGED, size + TAG_WORD, align, &bytes, zeroed) : NULL;
+    if (unlikely(!p)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    *word_at(p, bytes) = word_of(tag->index);
+    tag_tell(tag);
+    return p;
+}
+
+void *tag_alloc_like(const void *p, size_t size)
+{
+    struct allot_tag *before = allot_tag_enter(tag_of(p));
+    void *made = fast_malloc(size);
+    allot_tag_enter(before);
+    return made;
+}
+
+void *tag_alloc_private(struct heap *h, size_t size, size_t align)
+{
+    bool zeroed;
+    size_t bytes;
+    void *p = alloc(h->tag, h, h->id, size, align, &bytes, &zeroed);
+    if (!p) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    h->big += is_big(p);
+    atomic_fetch_add_explicit(&h->charged, bytes, memory_order_relaxed);
+    tag_tell(h->tag);
+    return p;
+}
+
+/* -- the end, and another length -- */
+
+void tag_free(uint32_t heap_id, void *p, size_t bytes)
+{
+    if (heap_id & ID_TAGGED) {
+        struct allot_tag *tag = tag_of_word(p, bytes);
+        *word_at(p, bytes) = WORD_FREED;
+        tag_give(tag, bytes);
+        return;
+    }
+    struct heap *h = heap_id & ID_PRIVATE ? heap_by_id(heap_id) : NULL;
+    if (h && h->tag) {
+        atomic_fetch_sub_explicit(&h->charged, bytes, memory_order_relaxed);
+        tag_give(h->tag, bytes);
+    }
+}
+
+void tag_resized(struct allot_tag *tag, void *p, size_t old, size_t more, size_t now)
+{
+    uint32_t id = block_heap(p);
+    if (id & ID_TAGGED) {
+        *word_at(p, now) = word_of(tag->index);
+    } else {
+        atomic_fetch_add_explicit(&heap_by_id(id)->charged, now - old, memory_order_relaxed);
+    }
+    tag_adjust(tag, old + more, now);
+    tag_tell(tag);
+}
+
+/* -- the thread's tag -- */
+
+/* Before the thread enters its first tag, so that its lists are empty there; without memory for it, what they hold goes back to
+ * the slabs. */
+static void set_aside(void)
+{
+    if (!heap_attach_tagged()) {
+        heap_flush_front();
+        return;
+    }
+    memcpy(front.aside->list, front.list, sizeof front.list);
+    memcpy(front.aside->zeroed, front.zeroed, sizeof front.zeroed);
+    memset(front.list, 0, sizeof front.list);
+}
+
+static void bring_back(void)
+{
+    if (front.aside) {
+        memcpy(front.list, front.aside->list, sizeof front.list);
+        memcpy(front.zeroed, front.aside->zeroed, sizeof front.zeroed);
+        memset(front.aside->list, 0, sizeof front.list);
+    }
+}
+
+struct allot_tag *allot_tag_enter(struct allot_tag *tag)
+{
+    const struct instance *first = instance_in_use();
+    if (unlikely(first)) {
+        return first->tag_enter(tag);
+    }
+    struct allot_tag *before = front.tag;
+    if (front.ended) {
+        return NULL;
+    }
+    if (tag && !before) {
+        set_aside();
+    } else if (before && !tag) {
+        bring_back();
+    }
+    front.tag = tag;
+    return before;
+}
