@@ -46,9 +46,10 @@ size_t reserve_excess(struct reserve *r, size_t bound, size_t slack, size_t byte
     return r->dirty > bound + r->kept ? r->dirty - (bound - slack + r->kept) : 0;
 }
 
-void reserve_purged(struct reserve *r, size_t count)
+void reserve_purged(struct reserve *r, size_t excess, size_t count)
 {
     reserve_take(r, count, 0);
+    r->kept += excess > count ? excess - count : 0;
     r->purged += count;
     r->purged_at = os_milliseconds();
 }

@@ -48,8 +48,9 @@ void reserve_take(struct reserve *r, size_t dirty, size_t clean);
  * haste; else down to `slack` below what may stay, so that the next that come free cost nothing again. */
 size_t reserve_excess(struct reserve *r, size_t bound, size_t slack, size_t bytes);
 
-/* Were purged, as too many; or because all were to go, which begins experience anew. */
-void reserve_purged(struct reserve *r, size_t count);
+/* Were purged, of so many that were too many; or because all were to go, which begins experience anew. What the system would
+ * not purge (locked memory, parts of its pages) is kept: it is tried again when what nobody needs goes, not with each call. */
+void reserve_purged(struct reserve *r, size_t excess, size_t count);
 void reserve_emptied(struct reserve *r, size_t count);
 
 #endif
