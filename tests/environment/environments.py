@@ -113,7 +113,7 @@ class AddressSpace(Environment):
     name, says = "address-space", "ulimit -v 512 MiB"
     shell = "ulimit -v 524288"
     proof = ("ulimit -v", "524288")
-    left_out = {r"^unit\.large$": "its blocks are more together"}
+    left_out = {r"^unit\.large$": "it holds more at once"}
 
 
 def own_cgroup(controller):
@@ -136,7 +136,7 @@ class Cgroup(Environment):
 
     LIMIT = 256 << 20
     extra = {"phases": 'LD_PRELOAD="$DROP_IN" exec "$BIN/test-environment.phases-system"'}
-    left_out = {r"^unit\.family\.allocate": "its largest block alone is more"}
+    left_out = {r"^unit\.family\.allocate": "it holds more at once"}
     controller = ""
     files = {}
 
