@@ -82,13 +82,13 @@ static void what_the_system_holds_on_to_is_not_tried_each_time(void **state)
     (void)state;
     struct reserve r = {0};
     reserve_add(&r, 1000);
-    size_t excess = reserve_excess(&r, BOUND, BOUND / 2);
+    size_t excess = reserve_excess(&r, BOUND, BOUND / 2, 1);
     assert_int_equal(excess, 1000 - BOUND / 2);
     reserve_purged(&r, excess, 150); /* the rest is locked */
     reserve_add(&r, BOUND / 2);
-    assert_int_equal(reserve_excess(&r, BOUND, BOUND / 2), 0);
+    assert_int_equal(reserve_excess(&r, BOUND, BOUND / 2, 1), 0);
     reserve_add(&r, 1);
-    assert_int_equal(reserve_excess(&r, BOUND, BOUND / 2), 1 + BOUND / 2);
+    assert_int_equal(reserve_excess(&r, BOUND, BOUND / 2, 1), 1 + BOUND / 2);
 }
 
 int main(void)
