@@ -111,8 +111,8 @@ class ThpOff(Environment):
 
 
 class AddressSpace(Environment):
-    name, says = "address-space", "ulimit -v 512 MiB"
-    shell = "ulimit -v 524288"
+    name, says = "address-space", "ulimit -v 512 MiB, threads' stacks of 1 MiB"
+    shell = "ulimit -s 1024 && ulimit -v 524288"
     proof = ("ulimit -v", "524288")
     left_out = {r"^unit\.large$": "it holds more at once"}
 
