@@ -51,6 +51,13 @@ conformance: ## others' suites on allot and on the system's malloc: SUITES="glib
 	$(COMPILE)
 	@tests/conformance/run.py --library $(BUILD)/lib/liballot-malloc.so $(addprefix --suite ,$(SUITES)) $(ARGS)
 
+.PHONY: environments
+environments: ## the tests in other environments: large pages, musl, arm64, limits; ARGS="--system" for those that change settings
+	@tools/deps build test environments
+	$(CONFIGURE)
+	$(COMPILE)
+	@tests/environment/run --build $(BUILD) $(ARGS)
+
 .PHONY: install
 install: all ## install below PREFIX (/usr/local), staged under DESTDIR where that is set
 	@cmake --install $(BUILD) --prefix $(PREFIX) >/dev/null

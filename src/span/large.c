@@ -222,7 +222,7 @@ static void evict(size_t bytes, struct outgoing *out)
         purged += oldest.length;
     }
     if (purged) {
-        reserve_purged(&reserve, purged);
+        reserve_purged(&reserve, purged, purged);
     }
 }
 
@@ -233,7 +233,7 @@ static void keep(struct kept k, struct outgoing *out)
     size_t excess = reserve_excess(&reserve, kept_bound(), 0, 1);
     if (k.length < KEPT_LEAST || (k.length > kept_bound() + reserve.kept && !in_haste)) {
         out->mapping[out->count++] = k;
-        reserve_purged(&reserve, k.length);
+        reserve_purged(&reserve, k.length, k.length);
         return;
     }
     while (kept_join(&k)) {

@@ -24,15 +24,19 @@ void reserve_take(struct reserve *r, size_t dirty, size_t clean)
 
 size_t reserve_excess(struct reserve *r, size_t bound, size_t slack, size_t bytes)
 {
-    size_t most = atomic_load_explicit(&reserve_most, memory_order_relaxed);
-    if (unlikely(r->dirty > most / bytes) && !in_haste) {
-        return r->dirty - most / bytes;
+    if (unlikely(r->stuck) && os_milliseconds() - r->stuck_at >= WINDOW) {
+        r->stuck = 0;
     }
-    if (likely(r->dirty <= bound)) {
+    size_t most = atomic_load_explicit(&reserve_most, memory_order_relaxed),
+           dirty = r->dirty - size_min(r->stuck, r->dirty);
+    if (unlikely(dirty > most / bytes) && !in_haste) {
+        return dirty - most / bytes;
+    }
+    if (likely(dirty <= bound)) {
         return 0;
     }
     if (unlikely(in_haste)) {
-        if (r->dirty > bound + r->kept) {
+        if (dirty > bound + r->kept) {
             reserve_leave();
         }
         return 0;
@@ -43,18 +47,22 @@ size_t reserve_excess(struct reserve *r, size_t bound, size_t slack, size_t byte
         r->least = r->dirty;
         r->window = now;
     }
-    return r->dirty > bound + r->kept ? r->dirty - (bound - slack + r->kept) : 0;
+    return dirty > bound + r->kept ? dirty - (bound - slack + r->kept) : 0;
 }
 
-void reserve_purged(struct reserve *r, size_t count)
+void reserve_purged(struct reserve *r, size_t excess, size_t count)
 {
     reserve_take(r, count, 0);
     r->purged += count;
     r->purged_at = os_milliseconds();
+    if (unlikely(excess > count)) {
+        r->stuck_at = r->stuck ? r->stuck_at : r->purged_at;
+        r->stuck = size_min(r->stuck + excess - count, r->dirty);
+    }
 }
 
 void reserve_emptied(struct reserve *r, size_t count)
 {
     reserve_take(r, count, 0);
-    r->kept = r->purged = 0;
+    r->kept = r->purged = r->stuck = 0;
 }

@@ -31,10 +31,12 @@ static inline void reserve_leave(void) { atomic_store_explicit(&left_in_haste, t
 extern atomic_size_t reserve_most;
 
 struct reserve {
-    size_t dirty;               /* free, perhaps resident */
-    size_t kept;                /* what may stay above the pool's bound */
-    size_t least;               /* the least that `dirty` has been in this window: nobody needed it */
-    size_t purged;              /* in the last seconds, and not taken since */
+    size_t dirty;  /* free, perhaps resident */
+    size_t kept;   /* what may stay above the pool's bound */
+    size_t least;  /* the least that `dirty` has been in this window: nobody needed it */
+    size_t purged; /* in the last seconds, and not taken since */
+    size_t stuck;  /* of `dirty`, what the system would not purge when it was asked last, at stuck_at */
+    uint64_t stuck_at;
     uint64_t purged_at, window; /* in milliseconds: when that was, and when this window began */
 };
 
@@ -48,8 +50,9 @@ void reserve_take(struct reserve *r, size_t dirty, size_t clean);
  * haste; else down to `slack` below what may stay, so that the next that come free cost nothing again. */
 size_t reserve_excess(struct reserve *r, size_t bound, size_t slack, size_t bytes);
 
-/* Were purged, as too many; or because all were to go, which begins experience anew. */
-void reserve_purged(struct reserve *r, size_t count);
+/* Were purged, of so many that were too many; or because all were to go, which begins experience anew. What the system would
+ * not purge (locked memory, parts of its pages) is tried again after a window, not with each call. */
+void reserve_purged(struct reserve *r, size_t excess, size_t count);
 void reserve_emptied(struct reserve *r, size_t count);
 
 #endif

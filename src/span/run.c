@@ -202,19 +202,17 @@ static void free_hole(struct run_map *map, size_t from, size_t to)
     }
 }
 
-/* The first dirty pages from `from` on that fill whole pages of the system's, [*from, *to); false when there are none. */
+/* The first whole pages of the system's in [*from, end) that hold dirty ones, [*from, *to); false when there are none. */
 static bool purgeable(const uint64_t *dirty, size_t *from, size_t *to, size_t end)
 {
-    size_t page = os_page / RUN_PAGE;
-    for (size_t at = bitmap_next_set(dirty, *from, end); at < end; at = bitmap_next_set(dirty, *to, end)) {
-        *to = bitmap_next_clear(dirty, at, end);
-        *from = align_up(at, page);
-        if (*from < align_down(*to, page)) {
-            *to = align_down(*to, page);
-            return true;
-        }
+    size_t page = os_page / RUN_PAGE, last = align_down(end, page);
+    size_t at = bitmap_next_set(dirty, align_up(*from, page), last);
+    if (at >= last) {
+        return false;
     }
-    return false;
+    *from = align_down(at, page);
+    *to = align_up(bitmap_next_clear(dirty, at, last), page);
+    return true;
 }
 
 /* Purges a hole without the lock: meanwhile it is neither hole nor run. Returns how many pages are not dirty any
@@ -229,19 +227,20 @@ static size_t purge(struct hole *h, size_t *bytes)
     for (size_t w = start / 64; w * 64 < end; w++) {
         dirty[w] = map->dirty[w] & bitmap_word_mask(w, start, end);
         map->dirty[w] &= ~dirty[w];
+        purged += count_bits(dirty[w]);
     }
     os_unlock(&lock);
     for (size_t from = start, to; purgeable(dirty, &from, &to, end); from = to) {
         size_t covered = os_purge((char *)segment_of(h) + from * RUN_PAGE, (to - from) * RUN_PAGE);
         if (covered) {
             bitmap_clear_range(dirty, from, to);
-            purged += to - from;
             *bytes += covered;
         }
     }
     os_lock(&lock);
     for (size_t w = start / 64; w * 64 < end; w++) {
         map->dirty[w] |= dirty[w];
+        purged -= count_bits(dirty[w]);
     }
     free_hole(map, start, end);
     return purged;
@@ -273,13 +272,12 @@ static size_t excess(void) { return reserve_excess(&reserve, dirty_bound(), dirt
 /* The lock is let go in between. Another thread that is purging sees to it, also to what comes meanwhile. */
 static void keep_bound(void)
 {
-    size_t many = excess(), purged = 1, bytes = 0;
+    size_t many = excess(), bytes = 0;
     if (likely(many == 0) || !os_try_lock(&purging)) {
         return;
     }
-    for (; many && purged; many = excess()) {
-        purged = purge_pages(many, &bytes);
-        reserve_purged(&reserve, purged);
+    for (; many; many = excess()) {
+        reserve_purged(&reserve, many, purge_pages(many, &bytes));
     }
     os_unlock(&purging);
 }

@@ -214,16 +214,16 @@ static size_t excess(void) { return reserve_excess(&reserve, dirty_bound(), dirt
  * what comes meanwhile. */
 static void keep_bound(void)
 {
-    size_t many = excess(), purged = 1, bytes = 0;
+    size_t many = excess(), bytes = 0;
     if (likely(many == 0) || !os_try_lock(&purging)) {
         return;
     }
-    for (; many && purged; many = excess()) {
-        purged = 0;
+    for (; many; many = excess()) {
+        size_t purged = 0;
         for (struct segment *s = newest; s && purged < many; s = s->older) {
             purged += purge(s, false, &bytes);
         }
-        reserve_purged(&reserve, purged);
+        reserve_purged(&reserve, many, purged);
     }
     os_unlock(&purging);
 }

@@ -60,6 +60,10 @@ bool toolkit_find(void);
 /* Proves the heap's equations, where there is a heap that can. */
 void toolkit_check(void);
 
+#ifndef __GLIBC__ /* musl has none; the drop-in does */
+extern void *pvalloc(size_t size) __attribute__((weak));
+#endif
+
 #ifdef ALLOT_NAMES
 #define malloc             allot_malloc
 #define calloc             allot_calloc

@@ -183,6 +183,7 @@ static void memory_runs_out(void **state)
 
 int main(void)
 {
+    os_memory_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(found_by_their_address),
         cmocka_unit_test(growing_keeps_the_contents),

@@ -13,7 +13,7 @@ static size_t release(struct reserve *r, size_t count)
     reserve_add(r, count);
     size_t excess = reserve_excess(r, BOUND, BOUND / 2, 1);
     if (excess) {
-        reserve_purged(r, excess);
+        reserve_purged(r, excess, excess);
     }
     return excess;
 }
@@ -77,6 +77,20 @@ static void giving_all_back_teaches_nothing(void **state)
     assert_int_equal(r.kept, 0);
 }
 
+static void what_the_system_holds_on_to_is_not_tried_each_time(void **state)
+{
+    (void)state;
+    struct reserve r = {0};
+    reserve_add(&r, 1000);
+    size_t excess = reserve_excess(&r, BOUND, BOUND / 2, 1);
+    assert_int_equal(excess, 1000 - BOUND / 2);
+    reserve_purged(&r, excess, 150); /* the rest is locked */
+    reserve_add(&r, BOUND / 2);
+    assert_int_equal(reserve_excess(&r, BOUND, BOUND / 2, 1), 0);
+    reserve_add(&r, 1);
+    assert_int_equal(reserve_excess(&r, BOUND, BOUND / 2, 1), 1 + BOUND / 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -84,6 +98,7 @@ int main(void)
         cmocka_unit_test(a_swing_is_kept),
         cmocka_unit_test(what_nobody_needs_goes),
         cmocka_unit_test(giving_all_back_teaches_nothing),
+        cmocka_unit_test(what_the_system_holds_on_to_is_not_tried_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,13 +111,13 @@ static void trimming_gives_pages_back(void **state)
 {
     (void)state;
     bool zeroed;
-    char *keep = run_alloc(RUN_PAGE, 1, 0, &zeroed), *p = run_alloc(64 * RUN_PAGE, 1, 0, &zeroed);
-    memset(p, 1, 64 * RUN_PAGE);
+    char *keep = run_alloc(RUN_PAGE, 1, 0, &zeroed), *p = run_alloc(60 * RUN_PAGE, os_page, 0, &zeroed);
+    memset(p, 1, 60 * RUN_PAGE);
     run_free(p);
     runs_trim();
-    assert_int_equal(os_resident(p, 64 * RUN_PAGE), 0);
-    char *q = run_alloc(64 * RUN_PAGE, 1, 0, &zeroed);
-    assert_true(zeroed && is_zero(q, 64 * RUN_PAGE));
+    assert_int_equal(os_resident(p, 60 * RUN_PAGE), 0);
+    char *q = run_alloc(60 * RUN_PAGE, os_page, 0, &zeroed);
+    assert_true(zeroed && is_zero(q, 60 * RUN_PAGE));
     run_free(q);
     run_free(keep);
 }
@@ -137,6 +137,7 @@ static void memory_runs_out(void **state)
 
 int main(void)
 {
+    os_memory_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_do_not_overlap),
         cmocka_unit_test(the_smallest_hole_that_fits),

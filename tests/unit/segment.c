@@ -126,6 +126,7 @@ static void memory_runs_out(void **state)
 
 int main(void)
 {
+    os_memory_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_and_headers),
         cmocka_unit_test(every_unit_once),

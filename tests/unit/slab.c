@@ -234,6 +234,7 @@ static void fresh_slots_come_a_page_at_a_time_from_the_low_end(void **state)
 
 int main(void)
 {
+    os_memory_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_traffic),
         cmocka_unit_test(what_was_freed_last_is_taken_back_first),

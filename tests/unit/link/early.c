@@ -53,7 +53,13 @@ static void before_all(void) { next_stage(1); }
 
 __attribute__((section(".preinit_array"), used)) static void (*const preinit)(void) = before_all;
 
-__attribute__((constructor(101))) static void first_constructor(void) { next_stage(2); }
+__attribute__((constructor(101))) static void first_constructor(void)
+{
+#ifndef __GLIBC__ /* musl does not look at .preinit_array */
+    before_all();
+#endif
+    next_stage(2);
+}
 
 __attribute__((constructor)) static void last_constructor(void) { next_stage(3); }
 
