@@ -86,7 +86,7 @@ class Maps(Environment):
     preload = "environment-maps"
     left_out = STATIC | {
         r"^fault\.limits": "the mappings taken up are more address space than its limits",
-        r"^stress\.(forks|spawn)|^fault\.exhaust": "each of its hundreds of children is given 65 000 mappings: minutes",
+        r"^stress\.(forks|fork_locks|spawn)|^fault\.exhaust": "each of its hundreds of children is given 65 000 mappings: minutes",
     }
     MOST = 300000
 

@@ -38,7 +38,7 @@ static size_t taken_by(size_t size)
     size_t step = 128;
     while (size > step * 16)
         step *= 2;
-    return size <= 32768 ? round_up(size, step) : round_up(size, 4096);
+    return size <= 32768 ? round_up(size, step) : round_up(size, size <= 2097152 ? 4096 : (size_t)getpagesize());
 }
 
 static size_t taken(void *p) { return malloc_usable_size(p) + WORD; }
