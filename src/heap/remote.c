@@ -17,7 +17,8 @@
  * heap's. `pending` and `inbox_next` are then touched though the slab is foreign. They stand in a header that is never
  * unmapped and no owner reuses; `pending` says that the header is in exactly one inbox, so the link is in use once. A
  * drainer that finds a slab it does not own clears `pending` and passes the notice on. The owner was read before the
- * fetch_or, when the block was live and the owner could not change; heap records are immortal.
+ * fetch_or, when the block was live: it may be a heap whose thread has ended and that has handed the slab over since, which
+ * passes on as said; heap records are immortal.
  *
  * What being late may cost: a slab whose new owner differs from the heap with the notice tells its new owner of nothing
  * until that heap is drained; and when the new owner's thread has ended by then, until another takes the heap over or
