@@ -72,25 +72,19 @@ static bool read_size(const char *value, size_t *out)
     return true;
 }
 
-static bool set_limit(const char *value)
+static bool set_size(const char *value, void (*set)(size_t))
 {
     size_t bytes;
     bool done = read_size(value, &bytes);
     if (done) {
-        limit_set_hard(bytes);
+        set(bytes);
     }
     return done;
 }
 
-static bool set_soft_limit(const char *value)
-{
-    size_t bytes;
-    bool done = read_size(value, &bytes);
-    if (done) {
-        limit_set_soft(bytes);
-    }
-    return done;
-}
+static bool set_limit(const char *value) { return set_size(value, limit_set_hard); }
+
+static bool set_soft_limit(const char *value) { return set_size(value, limit_set_soft); }
 
 static const struct {
     const char *name;
