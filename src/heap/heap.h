@@ -27,6 +27,7 @@
 
 #include "heap/classes.h"
 #include "os/lock.h"
+#include "os/memory.h"
 #include "slab/slab.h"
 #include "span/reserve.h"
 
@@ -171,9 +172,9 @@ struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct blo
  * gives it back, and sets the next trip. The owner. */
 void heap_settle(struct heap *h, struct slab *s) __attribute__((noinline));
 
-/* Sets a slab's next trip: for when a quarter of it and at least a quarter of a page has come back, or all. Only right after
- * slab_sync. */
-void heap_arm(struct slab *s);
+/* Sets a slab's next trip: for when a quarter of it and at least a quarter of a page has come back, half that in a heap that is
+ * swept; or all. Only right after slab_sync. */
+void heap_arm(const struct heap *h, struct slab *s);
 
 /* Slabs other than the current one may have something to hand out. */
 static inline bool any_with_room(const struct heap_class *class)
@@ -205,12 +206,27 @@ extern struct sweep_least sweep_least;
 /* Memory is short: heaps of any size are swept. */
 extern _Atomic bool sweep_any;
 
-/* Less of a class is out than was, by an eighth and by so much that it is worth looking. */
+/* How many pages, about, hold nothing any more when so many slots in random places have come back and so many are still out,
+ * of slabs with so many pages in all: a page of which m slots are out on average is empty with probability e^-m, in powers of
+ * two; and each slot is a page or more where it is so long. */
+static inline size_t pages_expected(size_t frees, size_t out, size_t pages, size_t stride)
+{
+    size_t halvings = out * 23 / (16 * pages); /* 1 / ln 2 = 23 / 16 */
+    return halvings < 32 ? size_max(frees, frees * stride / os_page) >> halvings : 0;
+}
+
+/* A sweep may give back as many pages as are worth a look at each slab; or the class has lost an eighth, in whatever order. */
 static inline bool sweep_is_due(const struct heap *h, const struct heap_class *class)
 {
-    uint32_t less = class->most - class->out;
-    return less > class->most / 8 && (size_t)less * class->stride >= sweep_least.bytes &&
-           (h->slabs >= sweep_least.slabs || atomic_load_explicit(&sweep_any, memory_order_relaxed));
+    enum { FEW_PAGES = 8, LOOKS_FOR_A_PAGE = 16 };
+    size_t less = class->most - class->out;
+    if (less * class->stride < os_page ||
+        (h->slabs < sweep_least.slabs && !atomic_load_explicit(&sweep_any, memory_order_relaxed))) {
+        return false;
+    }
+    return (less > class->most / 8 && less * class->stride >= sweep_least.bytes) ||
+           pages_expected(less, class->out, class->slabs * (UNIT_SIZE / os_page), class->stride) >=
+               FEW_PAGES + class->slabs / LOOKS_FOR_A_PAGE;
 }
 void heap_sweep(struct heap *h, struct heap_class *class) __attribute__((cold));
 

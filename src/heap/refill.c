@@ -92,14 +92,15 @@ void heap_settle(struct heap *h, struct slab *s)
         unlist(class, s);
         enlist(class, s, occupancy(s));
     }
-    heap_arm(s);
+    heap_arm(h, s);
 }
 
-void heap_arm(struct slab *s)
+void heap_arm(const struct heap *h, struct slab *s)
 {
     enum { QUARTER_PAGE = 1024 };
-    size_t least = QUARTER_PAGE / slab_stride(s) + 1;
-    slab_arm(s, (unsigned)size_min(size_max(s->used / 4u, least), s->used));
+    unsigned halved = h->slabs >= sweep_least.slabs;
+    size_t least = (QUARTER_PAGE >> halved) / slab_stride(s) + 1;
+    slab_arm(s, (unsigned)size_min(size_max(s->used / 4u >> halved, least), s->used));
 }
 
 void heap_trip(struct heap *h, struct slab *s)
@@ -123,7 +124,7 @@ struct slab *heap_pick(struct heap *h, struct heap_class *class)
             return s;
         }
         enlist(class, s, occupancy(s));
-        heap_arm(s);
+        heap_arm(h, s);
     }
     return NULL;
 }
@@ -260,10 +261,10 @@ void heap_retire_current(struct heap *h)
 
 static void release_with_all(struct slab *s)
 {
-    _Atomic uint64_t *remote = unit_remote_bits(&s->unit);
     for (unsigned w = 0; w < slab_words(s); w++) {
-        if (atomic_load_explicit(&remote[w], memory_order_relaxed)) {
-            atomic_store_explicit(&remote[w], 0, memory_order_relaxed);
+        _Atomic uint64_t *remote = unit_remote_word(&s->unit, w);
+        if (atomic_load_explicit(remote, memory_order_relaxed)) {
+            atomic_store_explicit(remote, 0, memory_order_relaxed);
         }
     }
     release(s);

@@ -88,9 +88,8 @@ void remote_free(void *p, struct slab *s)
  * to who sees it. What is read may be no bits, when the unit is one of page runs by now; then its owner is no heap. */
 static void pass_on(struct slab *s)
 {
-    _Atomic uint64_t *remote = unit_remote_bits(&s->unit);
     for (unsigned w = 0; w < BITMAP_WORDS; w++) {
-        if (atomic_load_explicit(&remote[w], memory_order_seq_cst)) {
+        if (atomic_load_explicit(unit_remote_word(&s->unit, w), memory_order_seq_cst)) {
             struct heap *h = heap_by_id(slab_owner(s));
             if (h) {
                 give_notice(h, s);

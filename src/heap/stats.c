@@ -28,9 +28,8 @@ static void survey_slab(struct survey *survey, const struct slab *s)
 {
     size_t out = slab_out(s);
     if (atomic_load_explicit(&s->pending, memory_order_relaxed)) {
-        const _Atomic uint64_t *remote = unit_remote_bits(&s->unit);
         for (unsigned w = 0; w < slab_words(s); w++) {
-            size_t freed = count_bits(atomic_load_explicit(&remote[w], memory_order_relaxed));
+            size_t freed = count_bits(atomic_load_explicit(unit_remote_word(&s->unit, w), memory_order_relaxed));
             out -= size_min(freed, out);
         }
     }

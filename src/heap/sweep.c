@@ -33,18 +33,17 @@ static bool too_early(struct sweep_record *last)
     return last->pause != 0 && now < last->paused_until;
 }
 
-/* Whether a page of a slab may well have come free: enough has come back since the last time; and with what is in use in random
- * places one page in 20 is free when three of its slots would be in use, and fewer beyond. A huge page is not cut up for less
- * than half of it. */
+/* Whether a page of a slab may well have come free since the last time. A huge page is not cut up for less than half of it. */
 static bool worth_it(const struct slab *s)
 {
-    size_t came_back = (s->nlocal + (size_t)s->unswept) * slab_stride(s), in_use = s->used * slab_stride(s);
-    return came_back >= size_min(os_page, in_use / 4) && in_use * os_page < 4 * slab_stride(s) * UNIT_SIZE &&
+    size_t came_back = s->nlocal + (size_t)s->unswept, in_use = s->used * slab_stride(s);
+    return pages_expected(came_back, s->used, UNIT_SIZE / os_page, slab_stride(s)) > 0 &&
            !(s->unit.dense && in_use > UNIT_SIZE / 2);
 }
 
 /* What is on its way back, many pages in one call: each may have to wait for all cores that run a thread of the process. */
 struct sweep {
+    const struct heap *heap;
     struct slab *fold[FOLD_MOST];
     size_t folds, purges;
     struct iovec range[OS_PURGE_MANY];
@@ -87,7 +86,7 @@ static void fold(struct sweep *w)
     for (size_t i = 0; i < w->folds; i++) {
         punch(w, w->fold[i]);
         w->fold[i]->unswept = 0;
-        heap_arm(w->fold[i]);
+        heap_arm(w->heap, w->fold[i]);
     }
     w->folds = 0;
 }
@@ -96,6 +95,7 @@ static void fold(struct sweep *w)
 static unsigned sweep(struct heap *h, struct heap_class *class, bool asked)
 {
     struct sweep w;
+    w.heap = h;
     w.folds = w.purges = w.punched = 0;
     for (unsigned level = 0; level < LEVELS; level++) {
         for (struct slab *s = class->list[level], *next; s; s = next) {
@@ -110,7 +110,7 @@ static unsigned sweep(struct heap *h, struct heap_class *class, bool asked)
                     fold(&w);
                 }
             } else {
-                heap_arm(s);
+                heap_arm(h, s);
             }
         }
     }

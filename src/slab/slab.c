@@ -1,14 +1,20 @@
 /* slab/slab.c - see slab/slab.h. Bounds: a batch costs its own length; collecting and marking cost a visit per word. */
 #include "slab/slab.h"
 
-#include <string.h>
-
 #include "base/bits.h"
 #include "os/fault.h"
 #include "os/memory.h"
 
 /* Fresh slots are linked a page at a time, so that memory is not touched before it is wanted. */
 #define FRESH_BYTES 4096
+
+static uint64_t *free_word(const struct slab *s, size_t w) { return unit_free_word(&s->unit, w); }
+
+static _Atomic uint64_t *remote_word(const struct slab *s, size_t w) { return unit_remote_word(&s->unit, w); }
+
+static bool is_marked(const struct slab *s, unsigned slot) { return *free_word(s, slot / 64) >> (slot % 64) & 1; }
+
+static void mark(struct slab *s, unsigned slot) { *free_word(s, slot / 64) |= (uint64_t)1 << (slot % 64); }
 
 void slab_init(struct unit *unit, uint32_t owner, size_t stride, unsigned klass)
 {
@@ -29,8 +35,8 @@ void slab_init(struct unit *unit, uint32_t owner, size_t stride, unsigned klass)
 
 void slab_done(struct slab *s)
 {
-    if (s->nmarked) {
-        memset(unit_free_bits(&s->unit), 0, slab_words(s) * sizeof(uint64_t));
+    for (unsigned w = 0; s->nmarked && w < slab_words(s); w++) {
+        *free_word(s, w) = 0;
     }
 }
 
@@ -44,7 +50,7 @@ static unsigned pages_of(const struct slab *s, unsigned from, unsigned count)
 /* Of the marked slots of a word, those that lie on none of `pages`. */
 static uint64_t marked_off(const struct slab *s, unsigned w, unsigned pages)
 {
-    uint64_t mask = unit_free_bits(&s->unit)[w];
+    uint64_t mask = *free_word(s, w);
     unsigned all = pages_of(s, w * 64, (unsigned)size_min(64, slab_nslots(s) - w * 64));
     if (!(all & pages)) {
         return mask;
@@ -65,21 +71,20 @@ static uint64_t first_group(uint64_t mask, unsigned group)
 /* Takes slots that are marked off the bitmap, of one word: such as no page has to be made for, else those of one page. */
 static uint64_t choose_marked(struct slab *s, unsigned group, unsigned *word)
 {
-    uint64_t *bits = unit_free_bits(&s->unit);
     unsigned words = slab_words(s), w = 0;
     uint64_t mask = 0;
     while (w < words && !(mask = marked_off(s, w, s->unit.holes))) {
         w++;
     }
     if (!mask) {
-        for (w = 0; !bits[w];) {
+        for (w = 0; !*free_word(s, w);) {
             w++;
         }
-        unsigned pages = pages_of(s, w * 64 + lowest_bit(bits[w]), 1);
-        mask = bits[w] & ~marked_off(s, w, pages);
+        uint64_t all = *free_word(s, w);
+        mask = all & ~marked_off(s, w, pages_of(s, w * 64 + lowest_bit(all), 1));
     }
     mask = first_group(mask, group);
-    bits[w] &= ~mask;
+    *free_word(s, w) &= ~mask;
     *word = w;
     return mask;
 }
@@ -144,12 +149,11 @@ struct batch slab_take_unlisted(struct slab *s, unsigned group)
 
 void slab_mark_free(struct slab *s, const void *p)
 {
-    uint64_t *bits = unit_free_bits(&s->unit);
     unsigned i = slab_index(s, p);
-    if (bitmap_test(bits, i) || s->used == 0) {
+    if (is_marked(s, i) || s->used == 0) {
         allot_fault("double free", "small block", p);
     }
-    bitmap_set(bits, i);
+    mark(s, i);
     s->nmarked++;
     s->used--;
     s->unswept = (uint8_t)size_min(s->unswept + 1u, UINT8_MAX);
@@ -157,19 +161,18 @@ void slab_mark_free(struct slab *s, const void *p)
 
 unsigned slab_collect(struct slab *s)
 {
-    _Atomic uint64_t *remote = unit_remote_bits(&s->unit);
-    uint64_t *bits = unit_free_bits(&s->unit);
     unsigned frees = slab_sync(s), collected = 0;
     for (unsigned w = 0; w < slab_words(s); w++) {
         /* Both in the one order with slab_free_remote and its notice; see heap/remote.c. */
-        if (atomic_load_explicit(&remote[w], memory_order_seq_cst) == 0) {
+        _Atomic uint64_t *remote = remote_word(s, w);
+        if (atomic_load_explicit(remote, memory_order_seq_cst) == 0) {
             continue;
         }
-        uint64_t mask = atomic_exchange_explicit(&remote[w], 0, memory_order_seq_cst);
-        if (bits[w] & mask) {
-            allot_fault("double free", "small block", slab_slot(s, w * 64 + lowest_bit(bits[w] & mask)));
+        uint64_t mask = atomic_exchange_explicit(remote, 0, memory_order_seq_cst), *marked = free_word(s, w);
+        if (*marked & mask) {
+            allot_fault("double free", "small block", slab_slot(s, w * 64 + lowest_bit(*marked & mask)));
         }
-        bits[w] |= mask;
+        *marked |= mask;
         collected += count_bits(mask);
     }
     if (collected > s->used) {
@@ -197,12 +200,11 @@ void slab_fold(struct slab *const *slabs, size_t count)
     for (unsigned step = 0; step < most; step++) {
         for (size_t i = 0; i < count; i++) {
             if (step < left[i]) {
-                uint64_t *bits = unit_free_bits(&slabs[i]->unit);
                 unsigned slot = slab_index(slabs[i], at[i]);
-                if (bitmap_test(bits, slot)) {
+                if (is_marked(slabs[i], slot)) {
                     allot_fault("double free", "small block", at[i]);
                 }
-                bitmap_set(bits, slot);
+                mark(slabs[i], slot);
                 at[i] = at[i]->next;
                 __builtin_prefetch(at[i]);
             }
@@ -216,7 +218,12 @@ static bool page_is_free(const struct slab *s, unsigned page)
     size_t from = slab_index(s, slab_data(s) + page * os_page),
            to = slab_index(s, slab_data(s) + (page + 1) * os_page - 1) + 1;
     to = size_min(to, s->fresh);
-    return from >= to || bitmap_all(unit_free_bits(&s->unit), from, to);
+    for (size_t w = from / 64; w * 64 < to; w++) {
+        if (bitmap_word_mask(w, from, to) & ~*free_word(s, w)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 unsigned slab_free_pages(const struct slab *s)
@@ -233,7 +240,7 @@ size_t slab_free_remote(struct slab *s, unsigned index)
     enum { NEIGHBOURS = 16, PAGE = 4096 };
     size_t stride = slab_stride(s);
     uint64_t bit = (uint64_t)1 << (index % 64);
-    _Atomic uint64_t *word = &unit_remote_bits(&s->unit)[index / 64];
+    _Atomic uint64_t *word = remote_word(s, index / 64);
     uint64_t before = atomic_fetch_or_explicit(word, bit, memory_order_seq_cst);
     if (unlikely(before & bit)) {
         allot_fault("double free", "small block", slab_slot(s, index));
@@ -253,36 +260,37 @@ static struct slots slots_on(uint32_t recip, size_t first, size_t end)
     return (struct slots){from, size_min(to, size_min(recip >> (32 - UNIT_SHIFT), BITMAP_WORDS * 64))};
 }
 
-static bool all_remote(const _Atomic uint64_t *remote, struct slots slots)
+static bool all_remote(const struct slab *s, struct slots slots)
 {
     for (size_t w = slots.from / 64; w * 64 < slots.to; w++) {
         uint64_t wanted = bitmap_word_mask(w, slots.from, slots.to);
-        if (wanted & ~atomic_load_explicit(&remote[w], memory_order_relaxed)) {
+        if (wanted & ~atomic_load_explicit(remote_word(s, w), memory_order_relaxed)) {
             return false;
         }
     }
     return slots.from < slots.to;
 }
 
-static void put_back(_Atomic uint64_t *remote, struct slots slots)
+static void put_back(struct slab *s, struct slots slots)
 {
     for (size_t w = slots.from / 64; w * 64 < slots.to; w++) {
         uint64_t mask = bitmap_word_mask(w, slots.from, slots.to);
-        if (atomic_fetch_or_explicit(&remote[w], mask, memory_order_seq_cst) & mask) {
-            allot_fault("double free", "bitmap", (const void *)remote);
+        if (atomic_fetch_or_explicit(remote_word(s, w), mask, memory_order_seq_cst) & mask) {
+            allot_fault("double free", "slab", slab_data(s));
         }
     }
 }
 
 /* All or none: what the owner has collected meanwhile is his. */
-static bool claim(_Atomic uint64_t *remote, struct slots slots)
+static bool claim(struct slab *s, struct slots slots)
 {
     for (size_t w = slots.from / 64; w * 64 < slots.to; w++) {
         uint64_t mask = bitmap_word_mask(w, slots.from, slots.to);
-        uint64_t got = atomic_fetch_and_explicit(&remote[w], ~mask, memory_order_seq_cst) & mask;
+        _Atomic uint64_t *remote = remote_word(s, w);
+        uint64_t got = atomic_fetch_and_explicit(remote, ~mask, memory_order_seq_cst) & mask;
         if (got != mask) {
-            atomic_fetch_or_explicit(&remote[w], got, memory_order_seq_cst);
-            put_back(remote, (struct slots){slots.from, size_max(w * 64, slots.from)});
+            atomic_fetch_or_explicit(remote, got, memory_order_seq_cst);
+            put_back(s, (struct slots){slots.from, size_max(w * 64, slots.from)});
             return false;
         }
     }
@@ -292,20 +300,19 @@ static bool claim(_Atomic uint64_t *remote, struct slots slots)
 unsigned slab_claim_pages(struct slab *s)
 {
     unsigned pages = 0, count = (unsigned)(UNIT_SIZE / os_page);
-    _Atomic uint64_t *remote = unit_remote_bits(&s->unit);
     uint32_t recip = *(volatile uint32_t *)&s->recip;
     for (unsigned first = 0, end; first < count; first = end + 1) {
         end = first;
-        while (end < count && all_remote(remote, slots_on(recip, end, end + 1))) {
+        while (end < count && all_remote(s, slots_on(recip, end, end + 1))) {
             end++;
         }
         struct slots slots = slots_on(recip, first, end);
-        if (end == first || !claim(remote, slots)) {
+        if (end == first || !claim(s, slots)) {
             continue;
         }
         /* With slots that are out the slab stays what it is from here on. Which may not be what it was. */
         if (*(volatile uint32_t *)&s->recip != recip) {
-            put_back(remote, slots);
+            put_back(s, slots);
             break;
         }
         pages |= (1u << end) - (1u << first);
@@ -317,7 +324,7 @@ void slab_unclaim_pages(struct slab *s, unsigned pages)
 {
     while (pages) {
         unsigned first = lowest_bit(pages), end = first + lowest_bit(~((uint64_t)pages >> first));
-        put_back(unit_remote_bits(&s->unit), slots_on(s->recip, first, end));
+        put_back(s, slots_on(s->recip, first, end));
         pages &= ~((1u << end) - (1u << first));
     }
 }
@@ -338,18 +345,15 @@ unsigned slab_follow(const struct slab *s, const struct block *list, uint64_t *m
 
 void slab_mark_out(const struct slab *s, uint64_t *map)
 {
-    const uint64_t *bits = unit_free_bits(&s->unit);
-    const _Atomic uint64_t *remote = unit_remote_bits(&s->unit);
     for (unsigned w = 0; w < slab_words(s); w++) {
         uint64_t taken = bitmap_word_mask(w, 0, s->fresh);
-        map[w] = taken & ~bits[w] & ~atomic_load_explicit(&remote[w], memory_order_relaxed);
+        map[w] = taken & ~*free_word(s, w) & ~atomic_load_explicit(remote_word(s, w), memory_order_relaxed);
     }
     slab_follow(s, s->local_free, map);
 }
 
 bool slab_check(const struct slab *s)
 {
-    const uint64_t *bits = unit_free_bits(&s->unit);
     unsigned listed = 0, marked = 0;
     uint64_t seen[BITMAP_WORDS] = {0};
     for (const struct block *b = s->local_free; b; b = b->next) {
@@ -359,9 +363,10 @@ bool slab_check(const struct slab *s)
         listed++;
     }
     for (unsigned w = 0; w < slab_words(s); w++) {
-        CHECK((bits[w] & seen[w]) == 0, "bitmap of slab", s);
-        CHECK((bits[w] & ~bitmap_word_mask(w, 0, s->fresh)) == 0, "bitmap of slab", s);
-        marked += count_bits(bits[w]);
+        uint64_t bits = *free_word(s, w);
+        CHECK((bits & seen[w]) == 0, "bitmap of slab", s);
+        CHECK((bits & ~bitmap_word_mask(w, 0, s->fresh)) == 0, "bitmap of slab", s);
+        marked += count_bits(bits);
     }
     for (unsigned p = 0; p < UNIT_SIZE / os_page; p++) {
         CHECK(!(s->unit.holes >> p & 1) || page_is_free(s, p), "holes of slab", s);

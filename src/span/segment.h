@@ -3,11 +3,13 @@
  *   segment (4 MiB aligned)
  *   +-----------------------------------------------+---------+---------+-- ... --+---------+
  *   | unit 0: the records of the others             | unit 1  | unit 2  |         | unit 63 |
- *   |  64 unit headers x 64 B | 63 x 960 B bitmaps   |  data   |  data   |         |  data   |
+ *   |  64 unit headers x 64 B | their bitmaps       |  data   |  data   |         |  data   |
  *   +-----------------------------------------------+---------+---------+-- ... --+---------+
  *
  * The header of the unit that holds an address is found by arithmetic alone, and headers lie densely: 64 of them are
- * one page and use every set of the cache once. Data units hold nothing but blocks, so a block whose size is a multiple
+ * one page and use every set of the cache once. So do the lines of the bitmaps: the first of all units, of either map, are one
+ * page, then come the second ones. A unit of at most 512 slots has no more than these, so 63 of them touch three pages of
+ * records instead of sixteen. Data units hold nothing but blocks, so a block whose size is a multiple
  * of a power of two up to 64 KiB can be aligned to it. Segments are never unmapped, only purged, so a header may be
  * read at any time.
  *
@@ -87,18 +89,24 @@ static inline char *unit_data(const struct unit *unit)
     return (char *)segment_of(unit) + unit_index(unit) * UNIT_SIZE;
 }
 
-/* The two bitmaps of a data unit: slots freed by other threads, and slots that are free. Zero while the unit is free.
+/* Word w of the two bitmaps of a data unit: slots freed by other threads, and slots that are free. Zero while the unit is free.
+ *
+ *   page    0        1         2       3         4       ...  13        14      15
+ *           headers  remote 0  free 0  remote 1  free 1       remote 6  free 6  remote 7 | free 7 in the line's other half
  */
-static inline _Atomic uint64_t *unit_remote_bits(const struct unit *unit)
+static inline uint64_t *unit_word(const struct unit *unit, size_t w, size_t map)
 {
-    char *bitmaps = (char *)segment_of(unit) + HEADER_SIZE * UNITS;
-    return (_Atomic uint64_t *)bitmaps + (unit_index(unit) - 1) * 2 * BITMAP_WORDS;
+    enum { LINE_WORDS = HEADER_SIZE / 8, LAST = BITMAP_WORDS / LINE_WORDS, PAGE = HEADER_SIZE * UNITS };
+    size_t line = w / LINE_WORDS, half = line == LAST ? map : 0;
+    return (uint64_t *)((char *)unit + (1 + 2 * line + map - half) * PAGE) + w % LINE_WORDS + half * LINE_WORDS / 2;
 }
 
-static inline uint64_t *unit_free_bits(const struct unit *unit)
+static inline _Atomic uint64_t *unit_remote_word(const struct unit *unit, size_t w)
 {
-    return (uint64_t *)unit_remote_bits(unit) + BITMAP_WORDS;
+    return (_Atomic uint64_t *)unit_word(unit, w, 0);
 }
+
+static inline uint64_t *unit_free_word(const struct unit *unit, size_t w) { return unit_word(unit, w, 1); }
 
 /* How much of a unit will be used. */
 enum unit_use {

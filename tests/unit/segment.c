@@ -20,12 +20,32 @@ static void addresses_and_headers(void **state)
     assert_ptr_not_equal(unit_of(data + UNIT_SIZE), unit);
     assert_ptr_equal(segment_of(data), segment_of(unit));
     assert_ptr_equal(map_get(data), MAP_SEGMENT);
-    /* The two bitmaps lie in unit 0, and no other unit's overlap them. */
-    char *bits = (char *)unit_remote_bits(unit), *end = (char *)(unit_free_bits(unit) + BITMAP_WORDS);
-    assert_ptr_equal(segment_of(bits), segment_of(unit));
-    assert_true(end <= (char *)segment_of(unit) + UNIT_SIZE);
-    assert_true(bits >= (char *)segment_of(unit) + HEADER_SIZE * UNITS);
     unit_give(unit);
+}
+
+/* They fill unit 0 behind the headers. A unit of at most 512 slots touches two pages of it, which all such units share. */
+static void no_two_words_of_bitmaps_are_one(void **state)
+{
+    (void)state;
+    enum { PAGE = HEADER_SIZE * UNITS };
+    static bool seen[UNIT_SIZE / 8];
+    struct unit *any = unit_take(UNIT_SOME);
+    struct segment *segment = segment_of(any);
+    size_t count = 0;
+    for (unsigned u = 1; u < UNITS; u++) {
+        const struct unit *unit = segment_unit(segment, u);
+        for (size_t w = 0; w < 2 * BITMAP_WORDS; w++) {
+            char *word = w % 2 ? (char *)unit_free_word(unit, w / 2) : (char *)unit_remote_word(unit, w / 2);
+            size_t at = (size_t)(word - (char *)segment);
+            assert_true(at >= PAGE && at + 8 <= UNIT_SIZE && at % 8 == 0);
+            assert_true(w / 2 >= 8 || at < 3 * PAGE);
+            assert_false(seen[at / 8]);
+            seen[at / 8] = true;
+            count++;
+        }
+    }
+    assert_int_equal(count, (UNITS - 1) * 2 * BITMAP_WORDS);
+    unit_give(any);
 }
 
 static void every_unit_once(void **state)
@@ -129,6 +149,7 @@ int main(void)
     os_memory_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_and_headers),
+        cmocka_unit_test(no_two_words_of_bitmaps_are_one),
         cmocka_unit_test(every_unit_once),
         cmocka_unit_test(the_fullest_segment_serves_first),
         cmocka_unit_test(what_is_beyond_touched_is_zero),

@@ -159,8 +159,8 @@ static void exercise(size_t stride)
     assert_int_equal(m.slab->used, 0);
     slab_done(m.slab);
     for (unsigned w = 0; w < BITMAP_WORDS; w++) {
-        assert_int_equal(unit_free_bits(unit)[w], 0);
-        assert_int_equal(atomic_load(&unit_remote_bits(unit)[w]), 0);
+        assert_int_equal(*unit_free_word(unit, w), 0);
+        assert_int_equal(atomic_load(unit_remote_word(unit, w)), 0);
     }
     unit_give(unit);
 }
