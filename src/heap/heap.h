@@ -220,7 +220,7 @@ static inline bool sweep_is_due(const struct heap *h, const struct heap_class *c
 {
     enum { FEW_PAGES = 8, LOOKS_FOR_A_PAGE = 16 };
     size_t less = class->most - class->out;
-    if (less * class->stride < os_page ||
+    if (less * class->stride < os_page || class->slabs == 0 ||
         (h->slabs < sweep_least.slabs && !atomic_load_explicit(&sweep_any, memory_order_relaxed))) {
         return false;
     }

@@ -160,12 +160,44 @@ static void sweeps_amid_traffic(void **state)
     sweep_least = usual;
 }
 
+/* A thread that had some of a class, and ended, leaves it without a slab; the next goes on from there. */
+static void *use_and_free(void *unused)
+{
+    enum { FEW = 12, SMALL = 48, LONG = 22000 };
+    void *small[FEW], *longer[FEW];
+    for (int i = 0; i < FEW; i++) {
+        small[i] = allot_malloc(SMALL);
+        longer[i] = allot_malloc(LONG);
+        assert_true(small[i] && longer[i]);
+    }
+    for (int i = 0; i < FEW; i++) {
+        allot_free(longer[i]);
+        allot_free(small[i]);
+    }
+    return unused;
+}
+
+static void a_class_without_slabs_is_not_swept(void **state)
+{
+    (void)state;
+    struct sweep_least usual = sweep_least;
+    sweep_least.slabs = 0;
+    for (int i = 0; i < 2; i++) {
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, use_and_free, NULL), 0);
+        pthread_join(thread, NULL);
+    }
+    assert_true(allot_check());
+    sweep_least = usual;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(survivors_hold_little_more_than_themselves),
         cmocka_unit_test(nothing_goes_back_in_haste),
         cmocka_unit_test(sweeps_amid_traffic),
+        cmocka_unit_test(a_class_without_slabs_is_not_swept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
