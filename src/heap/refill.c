@@ -159,7 +159,7 @@ static void retire_current(struct heap *h, unsigned c)
 static enum unit_use expected_use(const struct heap_class *class)
 {
     enum { FEW_SLABS = 4, PAGE = 4096 };
-    bool fills = UNIT_SIZE % class->stride <= PAGE;
+    bool fills = UNIT_SIZE - slab_slots_of(class->stride) * class->stride < PAGE;
     return class->slabs == 0 ? UNIT_FEW : class->slabs >= FEW_SLABS && fills ? UNIT_ALL : UNIT_SOME;
 }
 

@@ -67,7 +67,14 @@ static inline size_t slab_stride(const struct slab *s) { return (size_t)s->strid
 
 static inline char *slab_data(const struct slab *s) { return unit_data(&s->unit); }
 
-/* How many slots there are: as many as fit, UNIT_SIZE / stride, which `recip` holds in its upper half; and have bits. */
+/* How many slots of so many bytes there are: as many as fit, and have bits. */
+static inline size_t slab_slots_of(size_t stride)
+{
+    size_t fit = UNIT_SIZE / stride;
+    return fit < BITMAP_WORDS * 64 ? fit : BITMAP_WORDS * 64;
+}
+
+/* The same of a slab: `recip` holds UNIT_SIZE / stride in its upper half. */
 static inline unsigned slab_nslots(const struct slab *s)
 {
     unsigned fit = s->recip >> (32 - UNIT_SHIFT);
