@@ -120,6 +120,7 @@ static struct heap *take_over(struct heap *_Atomic *waiting, size_t bytes, uint3
     if (h) {
         h->epoch = epoch;
         h->tid = os_thread_id();
+        atomic_store_explicit(&h->may_drift, true, memory_order_relaxed);
         set_state(h, HEAP_ACTIVE);
     }
     os_unlock(&heaps_lock);
@@ -180,6 +181,8 @@ static void flush(struct heap *h, struct block **list)
         struct slab *s = slab_of(b);
         if (is_common(s)) {
             commons_free(b, s);
+        } else if (slab_owner(s) != h->id) {
+            remote_put(b, s);
         } else if (slab_free_local(s, b)) {
             heap_settle(h, s);
         }
@@ -219,6 +222,7 @@ void heap_flush_front(void)
 /* A heap of the calling thread's, which has nothing of it at hand any more, waits for another. */
 static void leave(struct heap *h, struct heap *_Atomic *waiting)
 {
+    adrift_take_back(h, true);
     remote_drain(h, SIZE_MAX);
     heap_retire_current(h);
     os_lock(&heaps_lock);

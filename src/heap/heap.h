@@ -100,8 +100,12 @@ struct heap {
                                    * its own for good */
     _Atomic uint64_t user; /* a private heap's: the number of the thread that may use it */
     _Atomic(struct slab *) inbox; /* slabs with remote frees, by inbox_next */
-    _Atomic size_t adrift,
-        gone; /* bytes in there, about; and how many they were when pages last went back (heap/adrift.c) */
+    /* Bytes in there, about; and how many they were when slabs were last laid out, and pages last went back (heap/adrift.c) */
+    atomic_size_t adrift, laid_out, gone;
+    _Atomic bool may_drift; /* a thread's, and not first-class: others may look. The adrift lock's, as all of this: */
+    _Atomic bool lent;      /* others have had slots of it */
+    atomic_size_t loose_slabs; /* in `loose`, by inbox_next */
+    struct heap *_Atomic next_loose;
     struct slab *undrained;   /* such as were taken from there and have not been looked at yet, likewise */
     ptrdiff_t out, published; /* sum of used * stride of its slabs; and what of it is in the process's total */
     uint64_t mid_zeroed[2];   /* as front.zeroed, for mid */
@@ -116,6 +120,7 @@ struct heap {
     struct block *mid[2 * MID_CLASSES]; /* blocks at hand of the middle classes, then of their tuned ones */
     uint8_t common[CLASSES]; /* blocks of each class, tuned or not, that its present thread has had from the commons */
     struct heap_class classes[ALL_CLASSES];
+    struct slab *loose[ALL_CLASSES]; /* slabs with remote frees, for all to take from while the owner does not look */
 };
 
 /* -- heap.c: heaps and their ids -- */
@@ -261,8 +266,11 @@ static inline void heap_sync(struct heap *h, struct slab *s) { heap_count(h, s, 
 
 /* -- remote.c: blocks freed by others -- */
 
-/* Frees p, a slot of a slab that another heap owns. */
+/* Frees p, a slot of a slab that another heap owns. The second form for what has been at hand only. */
 void remote_free(void *p, struct slab *s);
+void remote_put(void *p, struct slab *s);
+/* A slab that was noticed is not any more; its owner hears of it again when there is anything. */
+void remote_denotice(struct slab *s);
 /* Takes in what others have freed, in at most so many slabs: the owner, or who holds the heap's lock. */
 void remote_drain(struct heap *h, size_t most);
 /* How many those are within malloc or free. */
@@ -272,18 +280,28 @@ void remote_forget(struct heap *h);
 
 /* -- adrift.c: blocks freed by others while their owner does not look -- */
 
-/* From how many bytes on it is worth looking. */
-extern size_t adrift_least;
+/* From how many bytes on pages go back; and slots may be had by others. */
+extern size_t adrift_least, adrift_slots_least;
 
 /* Some more bytes of a heap have been freed by others. */
 void adrift_note(struct heap *h, size_t bytes);
-/* Gives back what it can; returns the bytes. */
+
+/* Gives back what it can of a heap; returns the bytes. */
 size_t adrift_trim(struct heap *h);
-/* The owner looks. */
+
+/* Slots of class c of a heap whose owner does not look, now out: a list, or NULL when none are at hand. They stay that
+ * heap's: who has them frees them as another's. */
+struct block *adrift_take(struct heap *h, unsigned c);
+
+/* The owner, who looks or `ends`: slabs that are loose are put to those that it has taken from its inbox. From its end on none
+ * are laid out. */
+void adrift_take_back(struct heap *h, bool ends);
+
 static inline void adrift_none(struct heap *h)
 {
     if (atomic_load_explicit(&h->adrift, memory_order_relaxed) != 0) {
         atomic_store_explicit(&h->adrift, 0, memory_order_relaxed);
+        atomic_store_explicit(&h->laid_out, 0, memory_order_relaxed);
         atomic_store_explicit(&h->gone, 0, memory_order_relaxed);
     }
 }

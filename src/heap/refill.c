@@ -154,11 +154,14 @@ static void retire_current(struct heap *h, unsigned c)
     heap_settle(h, s);
 }
 
+/* So many slabs are enough for what a thread uses over and over. */
+enum { FEW_SLABS = 4 };
+
 /* How much of another slab will be used. The first of a class: perhaps a few blocks are all that is wanted. After a few that
  * are full: as much as fits. */
 static enum unit_use expected_use(const struct heap_class *class)
 {
-    enum { FEW_SLABS = 4, PAGE = 4096 };
+    enum { PAGE = 4096 };
     bool fills = UNIT_SIZE - slab_slots_of(class->stride) * class->stride < PAGE;
     return class->slabs == 0 ? UNIT_FEW : class->slabs >= FEW_SLABS && fills ? UNIT_ALL : UNIT_SOME;
 }
@@ -178,7 +181,7 @@ static struct unit *take_unit(enum unit_use use)
     return unit;
 }
 
-/* Makes a slab with something to hand out current. */
+/* Makes a slab with room that there is current: false when there is none. */
 static bool replace_current(struct heap *h, unsigned c)
 {
     struct heap_class *class = &h->classes[c];
@@ -188,20 +191,24 @@ static bool replace_current(struct heap *h, unsigned c)
         remote_drain(h, drain_steps());
     }
     struct slab *s = heap_pick(h, class);
-    s = s ? s : heap_inherit(h, c);
-    if (!s) {
-        catch_up();
-        class->stride = c < CLASSES ? (uint32_t)class_size(c) : class->stride;
-        struct unit *unit = take_unit(expected_use(class));
-        if (!unit) {
-            return false;
-        }
-        class->slabs++;
-        h->slabs++;
-        s = (struct slab *)unit;
-        slab_init(unit, h->id, class->stride, c);
+    class->current = s ? s : heap_inherit(h, c);
+    return class->current;
+}
+
+/* And a fresh one: false with memory out. */
+static bool begin_current(struct heap *h, unsigned c)
+{
+    struct heap_class *class = &h->classes[c];
+    catch_up();
+    class->stride = c < CLASSES ? (uint32_t)class_size(c) : class->stride;
+    struct unit *unit = take_unit(expected_use(class));
+    if (!unit) {
+        return false;
     }
-    class->current = s;
+    class->slabs++;
+    h->slabs++;
+    class->current = (struct slab *)unit;
+    slab_init(unit, h->id, class->stride, c);
     return true;
 }
 
@@ -240,7 +247,16 @@ struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct blo
                 }
             }
         }
-        if (!replace_current(h, c)) {
+        if (replace_current(h, c)) {
+            continue;
+        }
+        struct block *b = class->slabs >= FEW_SLABS ? adrift_take(h, c) : NULL;
+        if (b) {
+            *list = b->next;
+            *zeroed = false;
+            return b;
+        }
+        if (!begin_current(h, c)) {
             errno = ENOMEM;
             return NULL;
         }

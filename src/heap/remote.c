@@ -58,6 +58,19 @@ static bool free_as_user(struct heap *h, struct slab *s, void *p)
     return true;
 }
 
+static void put(struct heap *h, void *p, struct slab *s)
+{
+    size_t bytes = slab_free_remote(s, slab_index(s, p));
+    if (give_notice(h, s)) {
+        heap_collect_ownerless(h);
+    }
+    if (bytes) {
+        adrift_note(h, bytes);
+    }
+}
+
+void remote_put(void *p, struct slab *s) { put(heap_by_id(slab_owner(s)), p, s); }
+
 void remote_free(void *p, struct slab *s)
 {
     uint32_t owner = atomic_load_explicit(&s->unit.owner, memory_order_acquire); /* as heap_hand_over has released it */
@@ -75,13 +88,7 @@ void remote_free(void *p, struct slab *s)
             return;
         }
     }
-    size_t bytes = slab_free_remote(s, slab_index(s, p));
-    if (give_notice(h, s)) {
-        heap_collect_ownerless(h);
-    }
-    if (bytes) {
-        adrift_note(h, bytes);
-    }
+    put(h, p, s);
 }
 
 /* A notice for a slab that has gone to another heap: its present owner hears of it. Who has set a bit has made the owner known
@@ -99,6 +106,12 @@ static void pass_on(struct slab *s)
     }
 }
 
+void remote_denotice(struct slab *s)
+{
+    atomic_exchange_explicit(&s->pending, 0, memory_order_seq_cst);
+    pass_on(s);
+}
+
 /* The next slab that was noticed, out of the inbox; which is emptied once for all of them. */
 static struct slab *next_noticed(struct heap *h, bool *emptied)
 {
@@ -106,6 +119,10 @@ static struct slab *next_noticed(struct heap *h, bool *emptied)
         h->undrained = atomic_exchange_explicit(&h->inbox, NULL, memory_order_seq_cst);
         adrift_none(h);
         *emptied = true;
+    }
+    if (unlikely(!h->undrained && atomic_load_explicit(&h->loose_slabs, memory_order_relaxed) != 0)) {
+        adrift_take_back(h, false);
+        adrift_none(h);
     }
     struct slab *s = h->undrained;
     if (s) {

@@ -30,17 +30,25 @@ static void unmark_front(const struct front *f, const struct slab *s, uint64_t *
     }
 }
 
+static void unmark_fronts(const struct slab *s, uint64_t *map)
+{
+    stats_lock();
+    for (const struct front *f = fronts_first(); f; f = f->next) {
+        unmark_front(f, s, map);
+    }
+    stats_unlock();
+}
+
 static void unmark_at_hand(const struct heap *h, const struct slab *s, uint64_t *map)
 {
     unsigned c = s->klass;
+    if (heap_is_lost(h)) {
+        return;
+    }
     if (c >= SMALL_CLASSES) {
         slab_follow(s, h->mid[c - SMALL_CLASSES], map);
     } else if (is_common(s)) {
-        stats_lock();
-        for (const struct front *f = fronts_first(); f; f = f->next) {
-            unmark_front(f, s, map);
-        }
-        stats_unlock();
+        unmark_fronts(s, map);
     } else if (h->front) {
         unmark_front(h->front, s, map);
     }
@@ -50,8 +58,13 @@ void heap_mark_live(const struct slab *s, uint64_t *map)
 {
     slab_mark_out(s, map);
     const struct heap *h = heap_by_id(slab_owner(s));
-    if (h && !heap_is_lost(h)) {
+    if (h) {
         unmark_at_hand(h, s, map);
+    }
+    if (h && atomic_load_explicit(&h->lent, memory_order_relaxed)) {
+        for (const struct heap *by = heaps_newest(); by; by = by->older) {
+            unmark_at_hand(by, s, map);
+        }
     }
 }
 

@@ -89,6 +89,19 @@ static uint64_t choose_marked(struct slab *s, unsigned group, unsigned *word)
     return mask;
 }
 
+/* A list of the slots of word w in `mask`. */
+static struct batch list_of(const struct slab *s, size_t w, uint64_t mask)
+{
+    struct batch batch = {.count = count_bits(mask)};
+    struct block **link = &batch.first;
+    for (; mask; mask &= mask - 1) {
+        *link = slab_slot(s, (unsigned)w * 64 + lowest_bit(mask));
+        link = &(*link)->next;
+    }
+    *link = NULL;
+    return batch;
+}
+
 static struct batch take_marked(struct slab *s, unsigned group)
 {
     unsigned w, pages = 0;
@@ -96,14 +109,9 @@ static struct batch take_marked(struct slab *s, unsigned group)
     for (uint64_t left = s->unit.holes ? mask : 0; left; left &= left - 1) {
         pages |= pages_of(s, w * 64 + lowest_bit(left), 1);
     }
-    struct batch batch = {.count = count_bits(mask), .filled = count_bits(pages & s->unit.holes)};
+    struct batch batch = list_of(s, w, mask);
+    batch.filled = count_bits(pages & s->unit.holes);
     s->unit.holes &= (uint16_t)~pages;
-    struct block **link = &batch.first;
-    for (; mask; mask &= mask - 1) {
-        *link = slab_slot(s, w * 64 + lowest_bit(mask));
-        link = &(*link)->next;
-    }
-    *link = NULL;
     s->nmarked -= (uint16_t)batch.count;
     return batch;
 }
@@ -327,6 +335,30 @@ void slab_unclaim_pages(struct slab *s, unsigned pages)
         put_back(s, slots_on(s->recip, first, end));
         pages &= ~((1u << end) - (1u << first));
     }
+}
+
+struct batch slab_claim_slots(struct slab *s, uint32_t owner, unsigned klass, bool *more)
+{
+    uint32_t recip = *(volatile uint32_t *)&s->recip;
+    struct slots all = slots_on(recip, 0, UNIT_SIZE / os_page);
+    struct batch batch = {0};
+    for (size_t w = 0; w * 64 < all.to && slab_owner(s) == owner; w++) {
+        _Atomic uint64_t *remote = remote_word(s, w);
+        if (atomic_load_explicit(remote, memory_order_relaxed) == 0) {
+            continue;
+        }
+        if (batch.count) {
+            *more = true;
+            break;
+        }
+        uint64_t mask = atomic_exchange_explicit(remote, 0, memory_order_seq_cst);
+        if (mask && (slab_owner(s) != owner || s->klass != klass || s->recip != recip)) {
+            atomic_fetch_or_explicit(remote, mask, memory_order_seq_cst);
+            break;
+        }
+        batch = list_of(s, w, mask);
+    }
+    return batch;
 }
 
 unsigned slab_follow(const struct slab *s, const struct block *list, uint64_t *map)

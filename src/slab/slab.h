@@ -201,6 +201,10 @@ size_t slab_free_remote(struct slab *s, unsigned index);
 unsigned slab_claim_pages(struct slab *s);
 void slab_unclaim_pages(struct slab *s, unsigned pages);
 
+/* And takes slots that others have freed, of one word, to use them: they stay out, of a slab that is still this owner's and of
+ * this class. None when there are none. `more`: there are others. */
+struct batch slab_claim_slots(struct slab *s, uint32_t owner, unsigned klass, bool *more);
+
 /* Follows a list of blocks, as far as it makes sense: the list may be another thread's, who is changing it. Returns how many
  * blocks there are; clears their bits in `map`, unless that is NULL. */
 unsigned slab_follow(const struct slab *s, const struct block *list, uint64_t *map);

@@ -129,6 +129,118 @@ static void trim_reaches_all(void **state)
     adrift_least = least;
 }
 
+/* -- slots of an owner who sleeps -- */
+
+enum { SAME = 40000, SIZES = 4 };
+static void *same[SAME], *other[SAME];
+static size_t size_of_same(int i) { return 200 + (size_t)(i % SIZES) * 150; }
+
+static void *make_same(int i)
+{
+    unsigned char *p = allot_malloc(size_of_same(i));
+    memset(p, i, size_of_same(i));
+    return p;
+}
+
+static void free_same(void *p, int i)
+{
+    const unsigned char *bytes = p;
+    assert_true(bytes[0] == (unsigned char)i && memcmp(bytes, bytes + 1, size_of_same(i) - 1) == 0);
+    allot_free(p);
+}
+
+static void *make_same_and_sleep(void *arg)
+{
+    for (int i = 0; i < SAME; i++) {
+        same[i] = make_same(i);
+    }
+    pthread_barrier_wait(&step);
+    pthread_barrier_wait(&step);
+    for (int i = 0; i < SAME; i++) { /* it looks again, and finds what is left */
+        same[i] = same[i] ? same[i] : make_same(i);
+    }
+    return arg;
+}
+
+static int count_it(void *block_, size_t usable, void *count)
+{
+    (void)block_, (void)usable;
+    ++*(size_t *)count;
+    return 0;
+}
+
+static size_t walked(void)
+{
+    size_t count = 0;
+    allot_walk(count_it, &count);
+    return count;
+}
+
+/* The main thread, or one that ends with some of them at hand. */
+static void *make_others(void *unused)
+{
+    for (int i = 0; i < SAME / 2; i++) {
+        other[i] = make_same(i);
+    }
+    assert_int_equal(walked(), stats().blocks);
+    return unused;
+}
+
+static void slots_of_one_asleep_serve_others(void **state)
+{
+    (void)state;
+    for (int ends = 0; ends < 2; ends++) {
+        pthread_t owner, thread;
+        allot_trim();
+        struct allot_stats before = stats();
+        pthread_barrier_init(&step, NULL, 2);
+        assert_int_equal(pthread_create(&owner, NULL, make_same_and_sleep, NULL), 0);
+        pthread_barrier_wait(&step);
+        size_t most = stats().resident - before.resident;
+        for (int i = 0; i < SAME; i++) { /* so that hardly a page has nothing on it */
+            if (i % 3 != 0) {
+                free_same(same[i], i);
+                same[i] = NULL;
+            }
+        }
+        if (ends) {
+            assert_int_equal(pthread_create(&thread, NULL, make_others, NULL), 0);
+            pthread_join(thread, NULL);
+        } else {
+            make_others(NULL);
+        }
+        assert_true(stats().resident - before.resident < most * 11 / 10);
+        assert_int_equal(walked(), stats().blocks);
+        allot_check();
+        pid_t pid = fork(); /* where the owner is not */
+        if (pid == 0) {
+            for (int i = 0; i < SAME / 2; i++) {
+                free_same(other[i], i);
+                other[i] = make_same(i);
+            }
+            allot_check();
+            _exit(0);
+        }
+        int status;
+        waitpid(pid, &status, 0);
+        assert_int_equal(status, 0);
+        for (int i = 0; i < SAME / 2; i += 2) {
+            free_same(other[i], i);
+        }
+        pthread_barrier_wait(&step);
+        pthread_join(owner, NULL);
+        for (int i = 0; i < SAME; i++) {
+            free_same(same[i], i);
+            if (i % 2 && i < SAME / 2) {
+                free_same(other[i], i);
+            }
+        }
+        allot_check();
+        assert_int_equal(stats().live, before.live);
+        assert_int_equal(walked(), stats().blocks);
+    }
+}
+
 /* Two owners replace blocks at random of a table that all share, and free what they find there; two more only free. */
 enum { OWNERS = 2, FREERS = 2, ROUNDS = 200000, PLACES = 4096 };
 static _Atomic(void *) place[PLACES];
@@ -200,8 +312,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_owner_asleep),
         cmocka_unit_test(trim_reaches_all),
+        cmocka_unit_test(slots_of_one_asleep_serve_others),
         cmocka_unit_test(owners_at_work),
     };
     adrift_least = (size_t)64 << 10;
+    adrift_slots_least = (size_t)4 << 10;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
