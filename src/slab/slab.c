@@ -176,7 +176,8 @@ unsigned slab_collect(struct slab *s)
         if (atomic_load_explicit(remote, memory_order_seq_cst) == 0) {
             continue;
         }
-        uint64_t mask = atomic_exchange_explicit(remote, 0, memory_order_seq_cst), *marked = free_word(s, w);
+        uint64_t mask = atomic_exchange_explicit(remote, 0, memory_order_seq_cst);
+        uint64_t *marked = free_word(s, w);
         if (*marked & mask) {
             allot_fault("double free", "small block", slab_slot(s, w * 64 + lowest_bit(*marked & mask)));
         }
