@@ -54,11 +54,11 @@ extern __thread struct front front;
 #define LEVELS     8
 #define LEVEL_FULL LEVELS
 
-/* What the last sweep of a class gave back (heap/sweep.c). */
+/* What sweeps of a class gave back of late (heap/sweep.c). */
 struct sweep_record {
-    uint32_t punched, filled;  /* pages; and how many of such had to be made again since */
-    uint32_t pause;            /* milliseconds for which there is none after one that came too early */
-    uint64_t at, paused_until; /* in milliseconds */
+    uint32_t punched, filled;     /* pages; and how many such had to be made again; since: */
+    uint32_t pause;               /* milliseconds for which there is none when that was too early */
+    uint64_t since, paused_until; /* in milliseconds */
 };
 
 struct heap_class {
@@ -66,7 +66,7 @@ struct heap_class {
     uint32_t occupied;    /* bit l: list[l] is not empty; beside `current`, as each refill reads both */
     uint32_t slabs;
     uint32_t stride;    /* of its slabs; 0 before the first */
-    uint32_t out, most; /* slots that are out, and the most that have been since the last sweep (heap/sweep.c) */
+    uint32_t out, most; /* slots that are; and the most that have been, since pages last went back too early */
     struct slab *list[LEVELS + 1];
     struct sweep_record swept;
 };
@@ -77,6 +77,8 @@ enum heap_state {
     HEAP_SHARED,  /* one of the commons: its lock guards it */
     HEAP_PRIVATE, /* a first-class heap: its owner's */
 };
+
+#define SWEEP_NOTED 64
 
 /* What a middle class is asked for, by its refills, and what its tuned class has been made for (heap/tune.c). */
 struct tuning {
@@ -106,11 +108,11 @@ struct heap {
     _Atomic bool lent;      /* others have had slots of it */
     atomic_size_t loose_slabs; /* in `loose`, by inbox_next */
     struct heap *_Atomic next_loose;
-    struct slab *undrained;   /* such as were taken from there and have not been looked at yet, likewise */
-    ptrdiff_t out, published; /* sum of used * stride of its slabs; and what of it is in the process's total */
-    uint64_t mid_zeroed[2];   /* as front.zeroed, for mid */
-    size_t slabs;             /* of all classes */
-    struct heap *older;       /* the chain of all heaps */
+    struct slab *undrained;    /* such as were taken from there and have not been looked at yet, likewise */
+    ptrdiff_t out, published;  /* sum of used * stride of its slabs; and what of it is in the process's total */
+    uint64_t mid_zeroed[2];    /* as front.zeroed, for mid */
+    size_t slabs, noted_count; /* of all classes; and in `noted` */
+    struct heap *older;        /* the chain of all heaps */
     struct heap *next_idle;
     size_t big;                   /* a private heap's runs and large blocks ever made; 0: none to look for */
     struct allot_tag *tag;        /* what a private heap's blocks are counted to, or NULL; */
@@ -120,6 +122,7 @@ struct heap {
     struct block *mid[2 * MID_CLASSES]; /* blocks at hand of the middle classes, then of their tuned ones */
     uint8_t common[CLASSES]; /* blocks of each class, tuned or not, that its present thread has had from the commons */
     struct heap_class classes[ALL_CLASSES];
+    struct slab *noted[SWEEP_NOTED]; /* to be swept together (heap/sweep.c) */
     struct slab *loose[ALL_CLASSES]; /* slabs with remote frees, for all to take from while the owner does not look */
 };
 
@@ -177,8 +180,8 @@ struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct blo
  * gives it back, and sets the next trip. The owner. */
 void heap_settle(struct heap *h, struct slab *s) __attribute__((noinline));
 
-/* Sets a slab's next trip: for when a quarter of it and at least a quarter of a page has come back, half that in a heap that is
- * swept; or all. Only right after slab_sync. */
+/* Sets a slab's next trip: for when a quarter of what is out and at least a quarter of a page has come back, or, of a class that
+ * is swept, an eighth; or all. Only right after slab_sync. */
 void heap_arm(const struct heap *h, struct slab *s);
 
 /* Slabs other than the current one may have something to hand out. */
@@ -202,38 +205,40 @@ void heap_trip(struct heap *h, struct slab *s) __attribute__((noinline));
 
 /* -- sweep.c: pages within slabs go back -- */
 
-/* From when on it is worth looking: so much less of a class is out than was, and the heap has so many slabs. Smaller ones that
- * are filled and emptied over and over would have the same pages back at once. */
-struct sweep_least {
-    size_t bytes, slabs;
-};
-extern struct sweep_least sweep_least;
-/* Memory is short: heaps of any size are swept. */
+/* Heaps of fewer slabs are not swept: what is filled and emptied over and over would have the same pages back at once. */
+extern size_t sweep_least;
+/* Memory is short: heaps of any size are. */
 extern _Atomic bool sweep_any;
 
-/* How many pages, about, hold nothing any more when so many slots in random places have come back and so many are still out,
- * of slabs with so many pages in all: a page of which m slots are out on average is empty with probability e^-m, in powers of
- * two; and each slot is a page or more where it is so long. */
-static inline size_t pages_expected(size_t frees, size_t out, size_t pages, size_t stride)
+/* Pages of a class are to go back: an eighth less of it is out than was, else they are about to come again. */
+static inline bool sweeps(const struct heap *h, const struct heap_class *class)
 {
-    size_t halvings = out * 23 / (16 * pages); /* 1 / ln 2 = 23 / 16 */
-    return halvings < 32 ? size_max(frees, frees * stride / os_page) >> halvings : 0;
+    return class->most - class->out > class->most / 8 &&
+           (h->slabs >= sweep_least || atomic_load_explicit(&sweep_any, memory_order_relaxed));
 }
 
-/* A sweep may give back as many pages as are worth a look at each slab; or the class has lost an eighth, in whatever order. */
-static inline bool sweep_is_due(const struct heap *h, const struct heap_class *class)
+/* How many pages of a slab, about, hold nothing any more when so many of its slots have come back, in random places: a page of
+ * which m slots are out on average is empty with probability e^-m, in powers of two; and each slot is a page or more where it
+ * is so long. A huge page is not cut up for less than half of it. */
+static inline bool sweep_worth_it(const struct slab *s)
 {
-    enum { FEW_PAGES = 8, LOOKS_FOR_A_PAGE = 16 };
-    size_t less = class->most - class->out;
-    if (less * class->stride < os_page || class->slabs == 0 ||
-        (h->slabs < sweep_least.slabs && !atomic_load_explicit(&sweep_any, memory_order_relaxed))) {
-        return false;
-    }
-    return (less > class->most / 8 && less * class->stride >= sweep_least.bytes) ||
-           pages_expected(less, class->out, class->slabs * (UNIT_SIZE / os_page), class->stride) >=
-               FEW_PAGES + class->slabs / LOOKS_FOR_A_PAGE;
+    size_t stride = slab_stride(s), came_back = s->nlocal + (size_t)s->unswept;
+    size_t halvings = s->used * 23 / (16 * (UNIT_SIZE / os_page)); /* 1 / ln 2 = 23 / 16 */
+    return halvings < 16 && size_max(came_back, came_back * stride / os_page) >> halvings != 0 &&
+           !(s->unit.dense && s->used * stride > UNIT_SIZE / 2);
 }
-void heap_sweep(struct heap *h, struct heap_class *class) __attribute__((cold));
+
+/* A slab that is on a list of its heap may have pages to give back. Right after slab_sync. */
+static inline void sweep_note(struct heap *h, struct slab *s)
+{
+    if (!s->noted && h->noted_count < SWEEP_NOTED && sweeps(h, &h->classes[s->klass]) && sweep_worth_it(s)) {
+        s->noted = true;
+        h->noted[h->noted_count++] = s;
+    }
+}
+
+static inline bool sweep_is_due(const struct heap *h) { return h->noted_count == SWEEP_NOTED && !in_haste; }
+void heap_sweep(struct heap *h) __attribute__((cold));
 
 /* Every page of a heap that has a slab under it and nothing on it goes back. Returns the bytes. */
 size_t heap_sweep_all(struct heap *h);

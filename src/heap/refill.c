@@ -92,23 +92,23 @@ void heap_settle(struct heap *h, struct slab *s)
         unlist(class, s);
         enlist(class, s, occupancy(s));
     }
+    sweep_note(h, s);
     heap_arm(h, s);
 }
 
 void heap_arm(const struct heap *h, struct slab *s)
 {
     enum { QUARTER_PAGE = 1024 };
-    unsigned halved = h->slabs >= sweep_least.slabs;
-    size_t least = (QUARTER_PAGE >> halved) / slab_stride(s) + 1;
-    slab_arm(s, (unsigned)size_min(size_max(s->used / 4u >> halved, least), s->used));
+    bool swept = sweeps(h, &h->classes[s->klass]);
+    size_t least = swept ? 1 : QUARTER_PAGE / slab_stride(s) + 1;
+    slab_arm(s, (unsigned)size_min(size_max(s->used / (swept ? 8u : 4u), least), s->used));
 }
 
 void heap_trip(struct heap *h, struct slab *s)
 {
-    struct heap_class *class = &h->classes[s->klass];
     heap_settle(h, s);
-    if (unlikely(sweep_is_due(h, class))) {
-        heap_sweep(h, class);
+    if (unlikely(sweep_is_due(h))) {
+        heap_sweep(h);
     }
 }
 
@@ -135,6 +135,7 @@ void heap_hand_over(struct heap *from, struct heap *to, struct slab *s)
     heap_count(from, s, -(int)s->used);
     old->slabs--;
     from->slabs--;
+    s->noted = false;
     /* Who frees a block of it may not have heard of that heap otherwise. */
     atomic_store_explicit(&s->unit.owner, to->id, memory_order_release);
     heap_count(to, s, (int)s->used);
@@ -227,8 +228,8 @@ static bool should_replace(struct heap *h, const struct heap_class *class)
 struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct block **list, bool *zeroed)
 {
     struct heap_class *class = &h->classes[c];
-    if (unlikely(sweep_is_due(h, class))) {
-        heap_sweep(h, class);
+    if (unlikely(sweep_is_due(h))) {
+        heap_sweep(h);
     }
     for (bool looked = false;; looked = true) {
         struct slab *s = class->current;

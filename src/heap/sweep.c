@@ -1,49 +1,52 @@
 /* heap/sweep.c - what a heap no longer needs goes back to the system although its slabs are in use.
  *
- * A slab of which little is left in use holds pages on which nothing is. When an eighth of what was out of a class has come
- * back since its last sweep, its slabs' lists are folded into their bitmaps, and free pages punched out. So what can go back
- * has gone, but for the last eighth, with the last free of a wave, and nobody has to call. A sweep looks once at each slab
- * of the class, and visits each slot that was freed since the last one: these frees pay for it.
+ *   a slab's trip comes due -> noted, when a page of it may have come free -> with 64 noted: folded, free pages punched out
  *
- * Purge what drops, keep what comes back: when a quarter as many pages as a sweep gave back had to be made again soon, that was
- * too early, and there is none for a second, then two, up to sixteen.
+ * A slab of which little is left in use holds pages on which nothing is. Its owner looks at it each time an eighth of what is
+ * in use has come back (heap_arm), its header then being in the cache; when a page is likely to be free by then, it is noted.
+ * Noted slabs are swept together: their lists are folded into their bitmaps, and pages go back, many in one call. So what can
+ * go back has gone, but for the last 64 slabs, with the last free of a wave; nobody has to call, and nobody looks at slabs from
+ * which nothing is to be had.
+ *
+ * Purge what drops, keep what comes back: when a quarter as many pages of a class as went back had to be made again soon, that
+ * was too early, and it is left alone for a second, then two, up to sixteen.
  */
+#include <string.h>
+
 #include "base/bits.h"
 #include "heap/heap.h"
 #include "os/memory.h"
 #include "os/process.h"
 
 _Atomic bool sweep_any;
-struct sweep_least sweep_least = {(size_t)64 << 10, ((size_t)64 << 20) / UNIT_SIZE};
+size_t sweep_least = ((size_t)64 << 20) / UNIT_SIZE;
 
-enum { SOON = 10000, PAUSE_LEAST = 1000, PAUSE_MOST = 16000 }; /* milliseconds */
+enum { SOON = 10000, PAUSE_LEAST = 1000, PAUSE_MOST = 16000, FEW_PAGES = 64 }; /* milliseconds, but for the last */
 
-static bool too_early(struct sweep_record *last)
+/* The class is to be left alone: its pages come back. */
+static bool too_early(struct heap_class *class, uint64_t now)
 {
-    uint64_t now = os_milliseconds();
-    if (now < last->paused_until) {
+    struct sweep_record *record = &class->swept;
+    if (now < record->paused_until) {
         return true;
     }
-    bool early = last->filled > last->punched / 4 && now - last->at < SOON;
-    if (last->punched) {
-        last->pause = !early ? 0 : last->pause ? (uint32_t)size_min(2 * last->pause, PAUSE_MOST) : PAUSE_LEAST;
-        last->paused_until = now + last->pause;
+    bool early = record->filled > record->punched / 4;
+    if (early && record->punched >= FEW_PAGES) {
+        record->pause = record->pause ? (uint32_t)size_min(2 * record->pause, PAUSE_MOST) : PAUSE_LEAST;
+        record->paused_until = now + record->pause;
+        class->most = class->out;
     }
-    *last = (struct sweep_record){.pause = last->pause, .at = now, .paused_until = last->paused_until};
-    return last->pause != 0 && now < last->paused_until;
-}
-
-/* Whether a page of a slab may well have come free since the last time. A huge page is not cut up for less than half of it. */
-static bool worth_it(const struct slab *s)
-{
-    size_t came_back = s->nlocal + (size_t)s->unswept, in_use = s->used * slab_stride(s);
-    return pages_expected(came_back, s->used, UNIT_SIZE / os_page, slab_stride(s)) > 0 &&
-           !(s->unit.dense && in_use > UNIT_SIZE / 2);
+    if (record->punched >= FEW_PAGES && (early || now - record->since > SOON)) {
+        record->pause = early ? record->pause : 0;
+        record->punched = record->filled = 0;
+        record->since = now;
+    }
+    return now < record->paused_until;
 }
 
 /* What is on its way back, many pages in one call: each may have to wait for all cores that run a thread of the process. */
 struct sweep {
-    const struct heap *heap;
+    struct heap *heap;
     struct slab *fold[FOLD_MOST];
     size_t folds, purges;
     struct iovec range[OS_PURGE_MANY];
@@ -51,14 +54,16 @@ struct sweep {
         struct slab *slab;
         unsigned pages;
     } of[OS_PURGE_MANY];
-    unsigned punched;
+    size_t punched;
 };
 
 static void purge(struct sweep *w)
 {
     size_t done = os_purge_many(w->range, w->purges);
     for (size_t i = 0; i < done; i++) {
-        slab_punch(w->of[i].slab, w->of[i].pages);
+        struct slab *s = w->of[i].slab;
+        slab_punch(s, w->of[i].pages);
+        w->heap->classes[s->klass].swept.punched += count_bits(w->of[i].pages);
         w->punched += count_bits(w->of[i].pages);
     }
     w->purges = 0;
@@ -91,47 +96,67 @@ static void fold(struct sweep *w)
     w->folds = 0;
 }
 
-/* Returns how many pages went back. `asked`: by somebody who does not care what that costs. */
-static unsigned sweep(struct heap *h, struct heap_class *class, bool asked)
+static void begin(struct sweep *w, struct heap *h)
 {
-    struct sweep w;
-    w.heap = h;
-    w.folds = w.purges = w.punched = 0;
-    for (unsigned level = 0; level < LEVELS; level++) {
-        for (struct slab *s = class->list[level], *next; s; s = next) {
-            next = s->next;
-            __builtin_prefetch(next);
-            heap_sync(h, s);
-            if (s->used == 0) {
-                heap_settle(h, s);
-            } else if (asked || worth_it(s)) {
-                w.fold[w.folds++] = s;
-                if (w.folds == FOLD_MOST) {
-                    fold(&w);
-                }
-            } else {
-                heap_arm(h, s);
-            }
-        }
-    }
-    fold(&w);
-    purge(&w);
-    class->most = class->out;
-    return w.punched;
+    w->heap = h;
+    w->folds = w->purges = w->punched = 0;
 }
 
-void heap_sweep(struct heap *h, struct heap_class *class)
+static void add(struct sweep *w, struct slab *s)
 {
-    if (!in_haste && !too_early(&class->swept)) {
-        class->swept.punched = sweep(h, class, false);
+    w->fold[w->folds++] = s;
+    if (w->folds == FOLD_MOST) {
+        fold(w);
     }
+}
+
+static size_t end(struct sweep *w)
+{
+    fold(w);
+    purge(w);
+    return w->punched;
+}
+
+void heap_sweep(struct heap *h)
+{
+    struct slab *noted[SWEEP_NOTED];
+    struct sweep w;
+    size_t count = h->noted_count;
+    uint64_t now = os_milliseconds();
+    memcpy(noted, h->noted, count * sizeof *noted);
+    h->noted_count = 0;
+    begin(&w, h);
+    for (size_t i = 0; i < count; i++) {
+        struct slab *s = noted[i];
+        if (slab_owner(s) != h->id || !s->noted) {
+            continue; /* it went back meanwhile */
+        }
+        struct heap_class *class = &h->classes[s->klass];
+        s->noted = false;
+        heap_sync(h, s);
+        if (s != class->current && sweep_worth_it(s) && !too_early(class, now)) {
+            add(&w, s);
+        }
+    }
+    end(&w);
 }
 
 size_t heap_sweep_all(struct heap *h)
 {
-    size_t pages = 0;
+    struct sweep w;
+    begin(&w, h);
     for (unsigned c = 0; c < ALL_CLASSES; c++) {
-        pages += any_with_room(&h->classes[c]) ? sweep(h, &h->classes[c], true) : 0;
+        for (unsigned level = 0; level < LEVELS; level++) {
+            for (struct slab *s = h->classes[c].list[level], *next; s; s = next) {
+                next = s->next;
+                heap_sync(h, s);
+                if (s->used == 0) {
+                    heap_settle(h, s);
+                } else {
+                    add(&w, s);
+                }
+            }
+        }
     }
-    return pages * os_page;
+    return end(&w) * os_page;
 }

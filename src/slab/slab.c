@@ -25,7 +25,7 @@ void slab_init(struct unit *unit, uint32_t owner, size_t stride, unsigned klass)
     s->stride16 = (uint16_t)(stride / 16);
     s->recip = (uint32_t)((((uint64_t)1 << 32) + stride - 1) / stride);
     s->klass = (uint8_t)klass;
-    s->level = 0;
+    s->level = s->noted = 0;
     s->unit.holes = 0;
     s->unswept = 0;
     s->next = s->prev = NULL;

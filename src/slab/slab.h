@@ -50,7 +50,8 @@ struct slab {
     uint16_t stride16; /* bytes of a slot / 16 */
     uint32_t recip;    /* ceil(2^32 / stride): offset * recip >> 32 is offset / stride for offsets of up to 2^16 */
     uint8_t klass;     /* the owner's: size class, */
-    uint8_t level;     /* and which of its lists the slab is on */
+    uint8_t level : 7; /* which of its lists the slab is on, */
+    uint8_t noted : 1; /* and that it is to be swept */
     uint8_t unswept;   /* marked since the slab was last folded, or 255 */
     _Atomic uint8_t pending; /* 1: in exactly one inbox */
     struct slab *next, *prev;

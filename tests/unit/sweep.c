@@ -146,8 +146,8 @@ static void *waves(void *argument)
 static void sweeps_amid_traffic(void **state)
 {
     (void)state;
-    struct sweep_least usual = sweep_least;
-    sweep_least = (struct sweep_least){1, 1};
+    size_t usual = sweep_least;
+    sweep_least = 1;
     pthread_t other;
     assert_int_equal(pthread_create(&other, NULL, waves, (void *)1), 0);
     waves((void *)2);
@@ -180,8 +180,8 @@ static void *use_and_free(void *unused)
 static void a_class_without_slabs_is_not_swept(void **state)
 {
     (void)state;
-    struct sweep_least usual = sweep_least;
-    sweep_least.slabs = 0;
+    size_t usual = sweep_least;
+    sweep_least = 0;
     for (int i = 0; i < 2; i++) {
         pthread_t thread;
         assert_int_equal(pthread_create(&thread, NULL, use_and_free, NULL), 0);
