@@ -13,6 +13,7 @@
 #include <allot/malloc.h>
 
 #include "heap/heap.h"
+#include "heap/tag.h"
 #include "span/large.h"
 #include "span/run.h"
 #include "span/segment.h"
@@ -30,11 +31,19 @@ static _Atomic(void *) handed[2]; /* from one thread to another */
         }                                                    \
     } while (0)
 
-static void *get(size_t size)
+static void *try_to_get(size_t size)
 {
     uintptr_t *p = allot_malloc(size);
+    if (p) {
+        p[1] = (uintptr_t)p; /* the first word is the heap's to keep links in */
+    }
+    return p;
+}
+
+static void *get(size_t size)
+{
+    void *p = try_to_get(size);
     EXPECT(p != NULL);
-    p[1] = (uintptr_t)p; /* the first word is the heap's to keep links in */
     return p;
 }
 
@@ -108,9 +117,12 @@ static void all_drain(void)
     for (unsigned i = 0; i < 2 * THREADS; i++) {
         act_as(i % THREADS);
         heap_flush_front();
-        if (front.heap) {
-            remote_drain(front.heap, SIZE_MAX);
-            heap_retire_current(front.heap);
+        for (int tagged = 0; tagged <= 1; tagged++) {
+            struct heap *h = tagged ? front.tagged : front.heap;
+            if (h) {
+                remote_drain(h, SIZE_MAX);
+                heap_retire_current(h);
+            }
         }
     }
     commons_trim();
@@ -339,6 +351,125 @@ static void double_ends(void)
     all_drain();
 }
 
+/* -- tags: what counts to them is never beyond their limit, nor less than nothing -- */
+
+static struct allot_tag *tag;
+static size_t taken[THREADS]; /* by each thread */
+static atomic_uint told;
+
+static void within_limit(void) { EXPECT(allot_tag_used(tag) <= tag->limit); }
+
+/* Two of three blocks' worth are in use, so there is always room for one, and for two when one of those was freed before. */
+static void tags_begin(void)
+{
+    threads_with_heaps(3);
+    tag = allot_tag("three", SIZE_MAX);
+    for (unsigned t = 0; t < 3; t++) {
+        act_as(t);
+        allot_tag_enter(tag);
+    }
+    blocks_of(0, 0, 2, SIZE);
+    allot_tag("three", allot_tag_used(tag) / 2 * 3);
+}
+
+static void use_tagged(void)
+{
+    put(try_to_get(SIZE));
+    within_limit();
+}
+
+static void free_1_and_use_tagged(void)
+{
+    put_block(1);
+    void *p = get(SIZE);
+    within_limit();
+    put(p);
+}
+
+static void tags_end(void)
+{
+    all_is_free();
+    EXPECT(allot_tag_used(tag) == 0);
+}
+
+static void tag_begins(void) { tag = allot_tag("four", 4); }
+
+static void take_tagged(size_t bytes)
+{
+    if (tag_take(tag, bytes)) {
+        taken[running_thread()] = bytes;
+        within_limit();
+    }
+}
+
+static void take_2(void) { take_tagged(2); }
+static void take_3(void) { take_tagged(3); }
+static void take_5(void) { take_tagged(5); }
+
+/* Who asks for too much is in nobody's way. */
+static void tag_ends(void)
+{
+    EXPECT(taken[2] == 0 && taken[0] + taken[1] > 0);
+    EXPECT(allot_tag_used(tag) == taken[0] + taken[1]);
+}
+
+/* -- and who wants to know of it is told, once until it is calm again, which nobody may miss -- */
+
+enum { SOFT = 16, CALM = SOFT - SOFT / 8, BEFORE = 10 };
+
+static void tell(struct allot_tag *of, void *arg)
+{
+    EXPECT(of == tag && arg == &told);
+    atomic_fetch_add(&told, 1);
+}
+
+static void soft_begins(void)
+{
+    tag = allot_tag("soft", SIZE_MAX);
+    allot_tag_soft(tag, SOFT, tell, &told);
+    tag_take(tag, BEFORE);
+}
+
+static void take_and_tell(size_t bytes)
+{
+    EXPECT(tag_take(tag, bytes));
+    tag_tell(tag);
+}
+
+static void take_4_and_tell(void) { take_and_tell(4); }
+static void take_8_and_tell(void) { take_and_tell(8); }
+static void give_8(void) { tag_give(tag, 8); }
+
+static void told_once(void) { EXPECT(told == 1 && tag->notice == SIZE_MAX && tag->calm == CALM); }
+
+static void calm_ends(void)
+{
+    EXPECT(allot_tag_used(tag) < CALM);
+    EXPECT(told <= 1 && tag->notice == SOFT && tag->calm == 0);
+}
+
+/* -- a tag is made once, whoever asks first -- */
+
+static struct allot_tag *same[2];
+
+static void makes_begin(void)
+{
+    threads_with_heaps(1);
+    tag = allot_tag("before", SIZE_MAX); /* the tree and the table are there */
+}
+
+static void make_first(void) { same[0] = allot_tag("same", 7); }
+static void make_second(void) { same[1] = allot_tag("same", 7); }
+
+static void look_at_tags(void)
+{
+    for (uint32_t i = 1; (tag = tag_by_index(i)) != NULL; i++) {
+        EXPECT(strcmp(tag->name, i == 1 ? "before" : "same") == 0);
+    }
+}
+
+static void makes_end(void) { EXPECT(same[0] && same[0] == same[1] && !tag_by_index(3)); }
+
 /* -- units that come and go while others are purged -- */
 
 enum { UNITS_KEPT = 3, UNITS_FREED = 16 };
@@ -404,7 +535,13 @@ static const struct scenario scenarios[] = {
     {"double-free", free_begins, {drain, free_0_unlooked, free_0_unlooked}, double_ends, 1, false},
     {"purge", purge_begins, {give_0, give_1, take_two}, purge_ends, 0, false},
     {"purge-fork", purge_begins, {give_0, give_1, fork_unit}, purge_ends, 0, false},
+    {"tags", tags_begin, {use_tagged, free_1_and_use_tagged}, tags_end, 0, false},
+    {"tag-limit", tag_begins, {take_2, take_3, take_5}, tag_ends, 0, false},
+    {"tag-soft", soft_begins, {take_4_and_tell, take_8_and_tell}, told_once, 0, false},
+    {"tag-calm", soft_begins, {take_8_and_tell, give_8}, calm_ends, 0, false},
+    {"tag-make", makes_begin, {make_first, make_second, look_at_tags}, makes_end, 0, false},
     /* the same with more, for `make soak` */
+    {"tags-more", tags_begin, {use_tagged, free_0, free_1}, tags_end, 0, false},
     {"free-more", free_begins, {use_twice, free_0, free_1, free_2}, all_is_free, 0, false},
     {"inbox-more", inbox_begins, {drain_twice, free_0_and_2, free_1_and_3}, all_is_free, 0, false},
     {"late-more", late_begins, {drain_and_free_handed, free_0, free_1_and_hand_out, adopt_and_free_handed}, late_ends, 0, false},
