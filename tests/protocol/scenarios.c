@@ -440,12 +440,217 @@ static void take_4_and_tell(void) { take_and_tell(4); }
 static void take_8_and_tell(void) { take_and_tell(8); }
 static void give_8(void) { tag_give(tag, 8); }
 
+static void fork_and_tell(void)
+{
+    is_child = system_fork();
+    take_8_and_tell();
+}
+
+/* Who comes beyond it next is told, or the one that was about to tell has done all of it. */
+static void soft_fork_ends(void)
+{
+    EXPECT(tag->notice == SOFT || tag->calm == CALM);
+    EXPECT(is_child || told == 1);
+}
+
 static void told_once(void) { EXPECT(told == 1 && tag->notice == SIZE_MAX && tag->calm == CALM); }
 
 static void calm_ends(void)
 {
     EXPECT(allot_tag_used(tag) < CALM);
     EXPECT(told <= 1 && tag->notice == SOFT && tag->calm == 0);
+}
+
+/* -- first-class heaps: one thread's, while others free what is in it -- */
+
+static struct allot_heap own;
+static struct heap *own_heap;
+static _Atomic bool adopted;
+
+static void *get_own(size_t size)
+{
+    uintptr_t *p = allot_heap_alloc(&own, size);
+    EXPECT(p != NULL);
+    p[1] = (uintptr_t)p;
+    return p;
+}
+
+static void make_own(size_t size, unsigned blocks)
+{
+    EXPECT(allot_heap_init(&own, &(struct allot_heap_opts){.tag = tag}) == 0);
+    own_heap = heaps_newest();
+    for (unsigned i = 0; i < blocks; i++) {
+        block[i] = get_own(size);
+    }
+}
+
+static void own_begins(void)
+{
+    threads_with_heaps(3);
+    make_own(SIZE, 3);
+}
+
+static void use_own(void)
+{
+    put(get_own(SIZE));
+    remote_drain(own_heap, SIZE_MAX);
+}
+
+/* What was freed is free, before all is. */
+static void own_ends(void)
+{
+    allot_heap_adopt(&own);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        put_block(i);
+    }
+    struct allot_stats stats;
+    remote_drain(own_heap, SIZE_MAX);
+    allot_heap_stats(&own, &stats);
+    EXPECT(stats.live == 0 && allot_heap_check(&own));
+    allot_heap_done(&own);
+    all_is_free();
+}
+
+/* -- and is reset, or done and another's, once its owner has seen that what the others free is free: one notice may have told of
+ * both, and the other be on its way yet, for a unit that somebody else has by then -- */
+
+static void reset_begins(void)
+{
+    threads_with_heaps(3);
+    blocks_of(2, 2, 2, HALF); /* no first slab, so it takes what was used before */
+    act_as(0);
+    make_own(HALF, 2);
+    allot_trim();
+    one_other_unit_is_free();
+}
+
+static bool only_mine_is_left(void)
+{
+    remote_drain(own_heap, SIZE_MAX);
+    put(atomic_exchange(&handed[0], NULL));
+    return own_heap->out < HALF;
+}
+
+static void reset_own(void)
+{
+    if (only_mine_is_left()) {
+        allot_heap_reset(&own);
+        EXPECT(!tag || allot_tag_used(tag) == 0);
+    }
+}
+
+static void end_own(void)
+{
+    if (only_mine_is_left()) {
+        allot_heap_done(&own);
+    }
+}
+
+static void make_own_anew(void)
+{
+    struct allot_heap other;
+    EXPECT(allot_heap_init(&other, NULL) == 0);
+    EXPECT(allot_heap_alloc(&other, HALF) != NULL);
+    allot_heap_done(&other);
+}
+
+static void free_0_and_make_own(void)
+{
+    put_block(0);
+    make_own_anew();
+}
+
+static void charged_begins(void)
+{
+    threads_with_heaps(2);
+    tag = allot_tag("heap", SIZE_MAX);
+    make_own(HALF, 1);
+    get_own(SIZE);
+}
+
+/* A notice in the inbox of a heap that is done waits for the next one of its record. */
+static void reset_ends(void)
+{
+    if (own.state) {
+        put_block(0);
+        put_block(1);
+        allot_heap_done(&own);
+    }
+    put(atomic_exchange(&handed[0], NULL));
+    put_block(2);
+    put_block(3);
+    all_drain();
+    for (struct heap *h = heaps_newest(); h; h = h->older) {
+        if (h->id & ID_PRIVATE) {
+            remote_forget(h);
+        }
+    }
+    all_is_free();
+}
+
+/* -- and is adopted by another; who had it frees in it when it has seen that -- */
+
+static void hand_over_own(void)
+{
+    put(get_own(SIZE));
+    atomic_exchange(&handed[0], &own);
+    if (atomic_load(&adopted)) {
+        put_block(1);
+    }
+}
+
+static void adopt_own(void)
+{
+    if (atomic_exchange(&handed[0], NULL)) {
+        allot_heap_adopt(&own);
+        atomic_exchange(&adopted, true);
+        put(get_own(SIZE));
+        put_block(2);
+    }
+}
+
+static void adopt_ends(void)
+{
+    atomic_store(&handed[0], NULL);
+    own_ends();
+}
+
+/* -- pages of free slots, which others claim and purge as soon as there are any: the owner finds them free, or not yet -- */
+
+static void adrift_begins(void)
+{
+    adrift_least = 1;
+    threads_with_heaps(3);
+    blocks_of(0, 0, 2, HALF);
+}
+
+static void adrift_late_begins(void)
+{
+    adrift_least = 1;
+    late_begins();
+}
+
+static void use_half(void) { put(get(HALF)); }
+static void trim_other(void) { adrift_trim(heap_by_id(slab_owner(slab_of(block[1])))); }
+static void drain_and_use(void)
+{
+    drain();
+    use_half();
+}
+static void fork_and_go_on(void)
+{
+    is_child = system_fork();
+    go_on();
+}
+
+static void adrift_fork_ends(void)
+{
+    if (!is_child) {
+        all_is_free();
+    } else {
+        allot_trim();
+        allot_check();
+    }
 }
 
 /* -- a tag is made once, whoever asks first -- */
@@ -539,8 +744,21 @@ static const struct scenario scenarios[] = {
     {"tag-limit", tag_begins, {take_2, take_3, take_5}, tag_ends, 0, false},
     {"tag-soft", soft_begins, {take_4_and_tell, take_8_and_tell}, told_once, 0, false},
     {"tag-calm", soft_begins, {take_8_and_tell, give_8}, calm_ends, 0, false},
+    {"tag-fork", soft_begins, {fork_and_tell, take_8_and_tell}, soft_fork_ends, 0, false},
     {"tag-make", makes_begin, {make_first, make_second, look_at_tags}, makes_end, 0, false},
+    {"own", own_begins, {use_own, free_0_and_2, free_1}, own_ends, 0, false},
+    {"own-reset", reset_begins, {reset_own, free_0, free_1_and_hand_out}, reset_ends, 0, false},
+    {"own-charged", charged_begins, {reset_own, free_0}, reset_ends, 0, false},
+    {"own-done", reset_begins, {end_own, free_0_and_make_own, free_1_and_hand_out}, reset_ends, 0, false},
+    {"own-adopt", own_begins, {hand_over_own, adopt_own, free_0}, adopt_ends, 0, false},
+    {"adrift", adrift_begins, {drain_and_use, free_0_and_1}, all_is_free, 0, false},
+    {"adrift-trim", adrift_begins, {drain_and_use, free_0, trim_other}, all_is_free, 0, false},
+    {"adrift-end", adrift_begins, {end, free_0_and_1}, all_is_free, 0, false},
+    {"adrift-fork", adrift_begins, {fork_and_go_on, free_0}, adrift_fork_ends, 0, false},
     /* the same with more, for `make soak` */
+    {"adrift-more", adrift_begins, {drain_and_use, free_0, free_1}, all_is_free, 0, false},
+    {"adrift-end-more", adrift_begins, {end, free_0, free_1}, all_is_free, 0, false},
+    {"adrift-late", adrift_late_begins, {drain_and_free_handed, free_0, free_1_and_hand_out}, late_ends, 0, false},
     {"tags-more", tags_begin, {use_tagged, free_0, free_1}, tags_end, 0, false},
     {"free-more", free_begins, {use_twice, free_0, free_1, free_2}, all_is_free, 0, false},
     {"inbox-more", inbox_begins, {drain_twice, free_0_and_2, free_1_and_3}, all_is_free, 0, false},
