@@ -19,7 +19,7 @@
 #include "span/segment.h"
 #include "system.h"
 
-enum { SIZE = 3000, OTHER = 3500, HALF = 30000, BLOCKS = 8 };
+enum { SIZE = 3000, OTHER = 3500, HALF = 30000, BLOCKS = 10 };
 
 static void *block[BLOCKS];
 static _Atomic(void *) handed[2]; /* from one thread to another */
@@ -619,14 +619,14 @@ static void adopt_ends(void)
 
 static void adrift_begins(void)
 {
-    adrift_least = 1;
+    adrift_least = adrift_slots_least = 1;
     threads_with_heaps(3);
     blocks_of(0, 0, 2, HALF);
 }
 
 static void adrift_late_begins(void)
 {
-    adrift_least = 1;
+    adrift_least = adrift_slots_least = 1;
     late_begins();
 }
 
@@ -642,7 +642,15 @@ static void noticed_begins(void)
     blocks_of(0, 0, 2, HALF);
     act_as(1);
     put_block(0);
-    adrift_least = 1;
+    adrift_least = adrift_slots_least = 1;
+}
+
+/* And thread 2, all of whose slabs are full, would have to take a fresh unit. */
+static void loose_begins(void)
+{
+    noticed_begins();
+    blocks_of(2, 2, 8, HALF);
+    adrift_trim(others);
 }
 
 static void sleep_on(void) {}
@@ -768,11 +776,16 @@ static const struct scenario scenarios[] = {
     {"own-charged", charged_begins, {reset_own, free_0}, reset_ends, 0, false},
     {"own-done", reset_begins, {end_own, free_0_and_make_own, free_1_and_hand_out}, reset_ends, 0, false},
     {"own-adopt", own_begins, {hand_over_own, adopt_own, free_0}, adopt_ends, 0, false},
-    {"adrift", adrift_begins, {drain_and_use, free_0_and_1}, all_is_free, 0, false},
+    {"adrift", adrift_begins, {drain, free_0_and_1}, all_is_free, 0, false},
     {"adrift-trim", noticed_begins, {sleep_on, free_1, trim_others}, all_is_free, 0, false},
     {"adrift-end", adrift_begins, {end, free_0_and_1}, all_is_free, 0, false},
+    {"loose", loose_begins, {drain, sleep_on, use_half}, all_is_free, 0, false},
+    {"loose-free", loose_begins, {sleep_on, free_1, use_half}, all_is_free, 0, false},
+    {"loose-end", loose_begins, {end, sleep_on, use_half}, all_is_free, 0, false},
     {"adrift-fork", noticed_begins, {fork_and_go_on, trim_others}, adrift_fork_ends, 0, false},
     /* the same with more, for `make soak` */
+    {"adrift-more", adrift_begins, {drain_and_use, free_0_and_1}, all_is_free, 0, false},
+    {"loose-more", loose_begins, {use_half, free_1, use_half}, all_is_free, 0, false},
     {"adrift-trim-more", noticed_begins, {drain, free_1, trim_others}, all_is_free, 0, false},
     {"adrift-late", adrift_late_begins, {drain_and_free_handed, free_0, free_1_and_hand_out}, late_ends, 0, false},
     {"tags-more", tags_begin, {use_tagged, free_0, free_1}, tags_end, 0, false},
