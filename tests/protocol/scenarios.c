@@ -1,7 +1,7 @@
 /* scenarios.c - the heap's protocols between threads, each with as few threads, slabs and blocks as show all it can do.
  *
- * Blocks are of SIZE bytes or OTHER, which are less than a page, so that nobody counts what is adrift, which would only be more
- * orders of the same; or of HALF, of which a slab has two. At the end of each execution every block has been freed and every thread that still is one has drained: then no heap may have a slab or a slot left. That
+ * Blocks are of SIZE bytes or OTHER, which are less than a page, so that nobody counts what is adrift; or of HALF, of which a
+ * slab has two, and each free is counted: where adrift_least is small, pages go back with it. At the end of each execution every block has been freed and every thread that still is one has drained: then no heap may have a slab or a slot left. That
  * no slot is handed out twice, and none is used by two, is what writing to each block shows: it would be a race. */
 #include "explore.h"
 
