@@ -511,7 +511,7 @@ static void own_ends(void)
     all_is_free();
 }
 
-/* -- and is reset, or done and another's, once its owner has seen that what the others free is free: one notice may have told of
+/* -- and is reset, once its owner has seen that what the others free is free: one notice may have told of
  * both, and the other be on its way yet, for a unit that somebody else has by then -- */
 
 static void reset_begins(void)
@@ -539,27 +539,6 @@ static void reset_own(void)
     }
 }
 
-static void end_own(void)
-{
-    if (only_mine_is_left()) {
-        allot_heap_done(&own);
-    }
-}
-
-static void make_own_anew(void)
-{
-    struct allot_heap other;
-    EXPECT(allot_heap_init(&other, NULL) == 0);
-    EXPECT(allot_heap_alloc(&other, HALF) != NULL);
-    allot_heap_done(&other);
-}
-
-static void free_0_and_make_own(void)
-{
-    put_block(0);
-    make_own_anew();
-}
-
 static void charged_begins(void)
 {
     threads_with_heaps(2);
@@ -571,11 +550,9 @@ static void charged_begins(void)
 /* A notice in the inbox of a heap that is done waits for the next one of its record. */
 static void reset_ends(void)
 {
-    if (own.state) {
-        put_block(0);
-        put_block(1);
-        allot_heap_done(&own);
-    }
+    put_block(0);
+    put_block(1);
+    allot_heap_done(&own);
     put(atomic_exchange(&handed[0], NULL));
     put_block(2);
     put_block(3);
@@ -622,12 +599,6 @@ static void adrift_begins(void)
     adrift_least = adrift_slots_least = 1;
     threads_with_heaps(3);
     blocks_of(0, 0, 2, HALF);
-}
-
-static void adrift_late_begins(void)
-{
-    adrift_least = adrift_slots_least = 1;
-    late_begins();
 }
 
 static void use_half(void) { put(get(HALF)); }
@@ -774,7 +745,6 @@ static const struct scenario scenarios[] = {
     {"own", own_begins, {use_own, free_0_and_2, free_1}, own_ends, 0, false},
     {"own-reset", reset_begins, {reset_own, free_0, free_1_and_hand_out}, reset_ends, 0, false},
     {"own-charged", charged_begins, {reset_own, free_0}, reset_ends, 0, false},
-    {"own-done", reset_begins, {end_own, free_0_and_make_own, free_1_and_hand_out}, reset_ends, 0, false},
     {"own-adopt", own_begins, {hand_over_own, adopt_own, free_0}, adopt_ends, 0, false},
     {"adrift", adrift_begins, {drain, free_0_and_1}, all_is_free, 0, false},
     {"adrift-trim", noticed_begins, {sleep_on, free_1, trim_others}, all_is_free, 0, false},
@@ -785,9 +755,6 @@ static const struct scenario scenarios[] = {
     {"adrift-fork", noticed_begins, {fork_and_go_on, trim_others}, adrift_fork_ends, 0, false},
     /* the same with more, for `make soak` */
     {"adrift-more", adrift_begins, {drain_and_use, free_0_and_1}, all_is_free, 0, false},
-    {"loose-more", loose_begins, {use_half, free_1, use_half}, all_is_free, 0, false},
-    {"adrift-trim-more", noticed_begins, {drain, free_1, trim_others}, all_is_free, 0, false},
-    {"adrift-late", adrift_late_begins, {drain_and_free_handed, free_0, free_1_and_hand_out}, late_ends, 0, false},
     {"tags-more", tags_begin, {use_tagged, free_0, free_1}, tags_end, 0, false},
     {"free-more", free_begins, {use_twice, free_0, free_1, free_2}, all_is_free, 0, false},
     {"inbox-more", inbox_begins, {drain_twice, free_0_and_2, free_1_and_3}, all_is_free, 0, false},
