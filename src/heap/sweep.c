@@ -33,12 +33,13 @@ static bool too_early(struct sweep_record *last)
     return last->pause != 0 && now < last->paused_until;
 }
 
-/* Whether a page of a slab may well have come free since the last time. A huge page is not cut up for less than half of it. */
+/* Whether a page of a slab may well have come free since the last time. A huge page is not cut up for less than half of it, and an
+ * explicit one never. */
 static bool worth_it(const struct slab *s)
 {
     size_t came_back = s->nlocal + (size_t)s->unswept, in_use = s->used * slab_stride(s);
     return pages_expected(came_back, s->used, UNIT_SIZE / os_page, slab_stride(s)) > 0 &&
-           !(s->unit.dense && in_use > UNIT_SIZE / 2);
+           !(s->unit.dense && in_use > UNIT_SIZE / 2) && !segment_of(s)->hugetlb;
 }
 
 /* What is on its way back, many pages in one call: each may have to wait for all cores that run a thread of the process. */
