@@ -91,6 +91,8 @@ static void with_pool(size_t page, long pages, void (*code)(void *))
 
 static size_t in_huge_pages(void) { return (size_t)number_in("/proc/self/status", "HugetlbPages: %ld") * 1024; }
 
+static size_t address_space(void) { return (size_t)number_in("/proc/self/status", "VmSize: %ld") * 1024; }
+
 static struct allot_stats stats(void)
 {
     struct allot_stats now;
@@ -185,6 +187,30 @@ static void all_in_them(void *arg)
     free_all();
 }
 
+/* None of its pages is said to be one that may be purged. */
+static void a_slab_of_free_slots(void *arg)
+{
+    (void)arg;
+    for (int hugetlb = 0; hugetlb <= 1; hugetlb++) {
+        os_hugetlb_page = hugetlb ? 2 * MIB : 0;
+        uint64_t dirty;
+        struct unit *unit = segment_unit(segment_take(&dirty), 1);
+        struct slab *s = (struct slab *)unit;
+        CHECK(segment_of(unit)->hugetlb == hugetlb);
+        slab_init(unit, 1, 1024, 0);
+        for (unsigned slot = 0; slot < slab_nslots(s);) {
+            struct batch batch = slab_take_batch(s, GROUP_ANY);
+            for (unsigned i = 0; i < batch.count; i++, slot++) {
+                slab_free_remote(s, slot);
+            }
+        }
+        CHECK((slab_claim_pages(s) != 0) != hugetlb);
+        slab_unclaim_pages(s, hugetlb ? 0 : (1u << UNIT_SIZE / os_page) - 1);
+        slab_collect(s);
+        CHECK((slab_free_pages(s) != 0) != hugetlb);
+    }
+}
+
 static void *free_others(void *arg)
 {
     for (size_t i = 0; i < MANY; i++) {
@@ -240,7 +266,8 @@ static void large_blocks(void *arg)
     CHECK(stats().large == 8 * MIB);
     pattern_fill(p, 8 * MIB, 1);
     CHECK(allot_try_expand(p, 8 * MIB) && !allot_try_expand(p, 8 * MIB + 1));
-    CHECK(allot_realloc(p, 8 * MIB - 9000) == p);
+    CHECK(allot_realloc(p, 8 * MIB - 9000) == p && allot_malloc_usable_size(p) == 8 * MIB);
+    size_t mapped = address_space();
     /* Growing and shrinking copies. */
     p = allot_realloc(p, 20 * MIB);
     CHECK(p && pattern_holds(p, 8 * MIB - 9000, 1, false) && stats().large == 20 * MIB);
@@ -256,8 +283,15 @@ static void large_blocks(void *arg)
     allot_free(p);
     /* For what they do not fit, and would have to be longer by more than an eighth, there are ordinary pages. */
     p = allot_malloc(4 * MIB + 4096);
-    CHECK(allot_malloc_usable_size(p) == 4 * MIB + 4096);
+    CHECK(allot_malloc_usable_size(p) == 4 * MIB + 4096 && p != at);
     memset(p, 1, 4 * MIB);
+    allot_free(p);
+    /* Neighbours stay apart. */
+    char *one = allot_malloc(8 * MIB), *other = allot_malloc(8 * MIB);
+    allot_free(one);
+    allot_free(other);
+    p = allot_malloc(8 * MIB);
+    CHECK(p == one || p == other);
     allot_free(p);
     char *aligned = allot_aligned_alloc(16 * MIB, 4 * MIB);
     CHECK(aligned && (uintptr_t)aligned % (16 * MIB) == 0);
@@ -266,6 +300,7 @@ static void large_blocks(void *arg)
     CHECK(allot_trim() >= 8 * MIB);
     CHECK(stats().hugetlb == before && in_huge_pages() <= before);
     CHECK(allot_check());
+    CHECK(address_space() < mapped);
     CHECK(allot_option("hugetlb", "off") == 0);
     p = allot_malloc(8 * MIB);
     CHECK(stats().hugetlb == before);
@@ -361,6 +396,12 @@ static void an_empty_pool_means_ordinary_pages(void **state)
     with_pool(2 * MIB, 5, until_there_are_none);
 }
 
+static void pages_of_slabs_are_not_for_purging(void **state)
+{
+    (void)state;
+    with_pool(2 * MIB, 2, a_slab_of_free_slots);
+}
+
 static void large_blocks_have_their_own(void **state)
 {
     (void)state;
@@ -401,6 +442,7 @@ int main(void)
         cmocka_unit_test(the_heap_lies_in_them),
         cmocka_unit_test(what_others_have_freed_stays),
         cmocka_unit_test(an_empty_pool_means_ordinary_pages),
+        cmocka_unit_test(pages_of_slabs_are_not_for_purging),
         cmocka_unit_test(large_blocks_have_their_own),
         cmocka_unit_test(a_child_has_copies),
         cmocka_unit_test(a_child_that_starts_a_program_needs_none),
