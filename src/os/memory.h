@@ -61,7 +61,7 @@ extern _Atomic size_t os_hugetlb_page;
 
 /* Zeroed memory of such pages, a multiple of their size; or NULL, with errno as it was, when the pool has not that many left.
  * They are set aside for this process at once, so touching them cannot fail later; but see fork. Such memory is not to be
- * purged, cut or resized: what is not a whole page of its the kernel refuses, or says that it did and did not. */
+ * purged, cut or resized: the kernel refuses for less than a whole page, or says that it did and did not. */
 void *os_map_hugetlb(size_t length, size_t align);
 
 /* Makes a mapping `now` bytes long in place; false when what follows it is taken. Shrinking always succeeds. */

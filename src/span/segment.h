@@ -56,9 +56,7 @@ struct segment {
     bool hugetlb;   /* in explicit huge pages, which are never purged; as it was mapped, so anybody may read it */
     uint64_t free;  /* units that are free; never bit 0 */
     uint64_t dirty; /* of those, the ones with pages that may be resident */
-    uint64_t
-        ready; /* and of the others, the ones that a huge page made resident and that nobody has taken yet; in explicit
-                     * ones, all */
+    uint64_t ready; /* and of the others, those that a huge page made resident; of explicit ones, all that are free */
     struct segment *next, *prev;
     struct segment *older; /* the chain of all segments, newest first */
 };
