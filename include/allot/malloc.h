@@ -108,6 +108,7 @@ struct allot_stats {
     size_t metadata; /* of `mapped`, the heap's own records */
     size_t segments; /* 4 MiB pieces of address space cut into slabs and page runs */
     size_t threads;  /* live threads that have allocated */
+    size_t hugetlb;  /* of `mapped`, explicit huge pages (option hugetlb); the system counts them in no VmRSS */
 };
 
 /* One size class of small blocks. */

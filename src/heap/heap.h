@@ -219,13 +219,13 @@ static inline bool sweeps(const struct heap *h, const struct heap_class *class)
 
 /* How many pages of a slab, about, hold nothing any more when so many of its slots have come back, in random places: a page of
  * which m slots are out on average is empty with probability e^-m, in powers of two; and each slot is a page or more where it
- * is so long. A huge page is not cut up for less than half of it. */
+ * is so long. A huge page is not cut up for less than half of it, and an explicit one never. */
 static inline bool sweep_worth_it(const struct slab *s)
 {
     size_t stride = slab_stride(s), came_back = s->nlocal + (size_t)s->unswept;
     size_t halvings = s->used * 23 / (16 * (UNIT_SIZE / os_page)); /* 1 / ln 2 = 23 / 16 */
     return halvings < 16 && size_max(came_back, came_back * stride / os_page) >> halvings != 0 &&
-           !(s->unit.dense && s->used * stride > UNIT_SIZE / 2);
+           !(s->unit.dense && s->used * stride > UNIT_SIZE / 2) && !segment_of(s)->hugetlb;
 }
 
 /* A slab that is on a list of its heap may have pages to give back. Right after slab_sync. */

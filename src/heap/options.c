@@ -13,6 +13,7 @@
 #include "heap/instance.h"
 #include "heap/limit.h"
 #include "os/fault.h"
+#include "os/memory.h"
 #include "os/process.h"
 
 struct options options;
@@ -86,6 +87,21 @@ static bool set_limit(const char *value) { return set_size(value, limit_set_hard
 
 static bool set_soft_limit(const char *value) { return set_size(value, limit_set_soft); }
 
+static bool set_hugetlb(const char *value)
+{
+    static const struct {
+        const char *name;
+        size_t page;
+    } sizes[] = {{"off", 0}, {"2M", (size_t)2 << 20}, {"1G", (size_t)1 << 30}};
+    for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        if (strcmp(sizes[i].name, value) == 0) {
+            atomic_store_explicit(&os_hugetlb_page, sizes[i].page, memory_order_relaxed);
+            return true;
+        }
+    }
+    return false;
+}
+
 static const struct {
     const char *name;
     bool (*set)(const char *value);
@@ -96,6 +112,7 @@ static const struct {
     {"stats_pid", set_stats_pid, "a process id, or 0 for every process"},
     {"limit", set_limit, "bytes, as 900M or 2G, or none"},
     {"soft_limit", set_soft_limit, "bytes, as 900M or 2G, or none"},
+    {"hugetlb", set_hugetlb, "off, 2M or 1G"},
 };
 
 static int set_option(const char *name, const char *value, const char *where)

@@ -95,6 +95,9 @@ static void print_text(struct page *page, const struct allot_stats *all, const s
     put(page, "  mapped    %12s in %zu segments; ", human(all->mapped).text, all->segments);
     put(page, "%s of it records\n", human(all->metadata).text);
     put(page, "  resident  %12s\n", human(all->resident).text);
+    if (all->hugetlb) {
+        put(page, "  hugetlb   %12s in explicit huge pages\n", human(all->hugetlb).text);
+    }
     put(page, "\n  %10s %12s %12s %8s\n", "class", "live", "free", "slabs");
     for (size_t i = 0; i < classes; i++) {
         put(page, "  %10zu %12zu %12zu %8zu\n", class[i].size, class[i].blocks, class[i].free, class[i].slabs);
@@ -156,7 +159,8 @@ static void print_json(struct page *page, const struct allot_stats *all, const s
     put(page, "\"mapped\":%zu,\"resident\":%zu,\"metadata\":%zu,", all->mapped, all->resident, all->metadata);
     put(page, "\"runs\":%zu,\"run_blocks\":%zu,", all->runs, all->run_blocks);
     put(page, "\"large\":%zu,\"large_blocks\":%zu,", all->large, all->large_blocks);
-    put(page, "\"segments\":%zu,\"threads\":%zu,\"classes\":[", all->segments, all->threads);
+    put(page, "\"segments\":%zu,\"threads\":%zu,\"hugetlb\":%zu,\"classes\":[", all->segments, all->threads,
+        all->hugetlb);
     for (size_t i = 0; i < classes; i++) {
         put(page, "%s{\"size\":%zu,\"blocks\":%zu,\"free\":%zu,\"slabs\":%zu}", i ? "," : "", class[i].size,
             class[i].blocks, class[i].free, class[i].slabs);

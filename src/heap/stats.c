@@ -119,6 +119,15 @@ static void survey_all(struct survey *survey)
     }
 }
 
+static size_t hugetlb_segments(void)
+{
+    size_t segments = 0;
+    for (const struct segment *segment = segments_newest(); segment; segment = segment->older) {
+        segments += segment->hugetlb;
+    }
+    return segments;
+}
+
 static size_t resident(void)
 {
     size_t bytes = 0;
@@ -156,6 +165,7 @@ void allot_stats(struct allot_stats *out)
         .metadata = mapped - size_min(data, mapped),
         .segments = segments_count(),
         .threads = survey.threads,
+        .hugetlb = hugetlb_segments() * SEGMENT_SIZE + large.hugetlb,
     };
 }
 

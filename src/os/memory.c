@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/mman.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/auxv.h>
@@ -44,16 +45,17 @@ static bool refused(void)
     return left == 0;
 }
 
-static void *map(void *hint, size_t length)
+/* Where a mapping is of other pages than os_page, `flags` says so. */
+static void *map(void *hint, size_t length, int flags)
 {
-    void *at = mmap(hint, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *at = mmap(hint, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
     return at == MAP_FAILED ? NULL : at;
 }
 
 void *os_map(size_t length)
 {
     length = align_up(length, os_page);
-    void *at = length != 0 && !refused() ? map(NULL, length) : NULL;
+    void *at = length != 0 && !refused() ? map(NULL, length, 0) : NULL;
     if (!at) {
         errno = ENOMEM;
         return NULL;
@@ -67,9 +69,9 @@ void *os_map(size_t length)
 static _Atomic(uintptr_t) next_hint;
 
 /* The aligned place at or below `wish`, if it is free. */
-static void *map_there(uintptr_t wish, size_t length, size_t align)
+static void *map_there(uintptr_t wish, size_t length, size_t align, int flags)
 {
-    char *at = map((void *)align_down(wish, align), length);
+    char *at = map((void *)align_down(wish, align), length, flags);
     if (at && ((uintptr_t)at & (align - 1)) != 0) {
         munmap(at, length);
         return NULL;
@@ -78,13 +80,13 @@ static void *map_there(uintptr_t wish, size_t length, size_t align)
 }
 
 /* More than is needed, and what sticks out cut off. */
-static void *map_and_cut(size_t length, size_t align)
+static void *map_and_cut(size_t length, size_t align, size_t page, int flags)
 {
-    size_t slack = align - os_page;
+    size_t slack = align - page;
     if (length + slack < length) {
         return NULL;
     }
-    char *wide = map(NULL, length + slack);
+    char *wide = map(NULL, length + slack, flags);
     if (!wide) {
         return NULL;
     }
@@ -99,16 +101,16 @@ static void *map_and_cut(size_t length, size_t align)
     return at;
 }
 
-static void *map_aligned(size_t length, size_t align)
+static void *map_aligned(size_t length, size_t align, size_t page, int flags)
 {
     uintptr_t below = atomic_load_explicit(&next_hint, memory_order_relaxed);
-    void *at = below > length ? map_there(below - length, length, align) : NULL;
+    void *at = below > length ? map_there(below - length, length, align, flags) : NULL;
     if (at) {
         return at;
     }
     /* The kernel shows where it has room, mostly with more below. Never more than `length` is mapped at a time: under a
      * limit on address space (ulimit -v) the slack of the last resort may be what is missing. */
-    void *room = map(NULL, length);
+    void *room = map(NULL, length, flags);
     if (!room) {
         return NULL;
     }
@@ -116,22 +118,43 @@ static void *map_aligned(size_t length, size_t align)
         return room;
     }
     munmap(room, length);
-    at = map_there((uintptr_t)room, length, align);
-    return at ? at : map_and_cut(length, align);
+    at = map_there((uintptr_t)room, length, align, flags);
+    return at ? at : map_and_cut(length, align, page, flags);
+}
+
+/* Keeps the books of a mapping that is there. */
+static void *mapped_there(void *at, size_t length)
+{
+    if (at) {
+        atomic_store_explicit(&next_hint, (uintptr_t)at, memory_order_relaxed);
+        atomic_fetch_add_explicit(&mapped, length, memory_order_relaxed);
+    }
+    return at;
 }
 
 void *os_map_aligned(size_t length, size_t align)
 {
     align = size_max(align, os_page);
     length = align_up(length, os_page);
-    void *at = length != 0 && !refused() ? map_aligned(length, align) : NULL;
+    void *at = length != 0 && !refused() ? map_aligned(length, align, os_page, 0) : NULL;
     if (!at) {
         errno = ENOMEM;
+    }
+    return mapped_there(at, length);
+}
+
+_Atomic size_t os_hugetlb_page;
+
+void *os_map_hugetlb(size_t length, size_t align)
+{
+    size_t page = atomic_load_explicit(&os_hugetlb_page, memory_order_relaxed);
+    if (page == 0 || length == 0 || length % page != 0 || refused()) {
         return NULL;
     }
-    atomic_store_explicit(&next_hint, (uintptr_t)at, memory_order_relaxed);
-    atomic_fetch_add_explicit(&mapped, length, memory_order_relaxed);
-    return at;
+    int saved = errno, size = (int)(log2_floor(page) << MAP_HUGE_SHIFT);
+    void *at = map_aligned(length, size_max(align, page), page, MAP_HUGETLB | size);
+    errno = saved;
+    return mapped_there(at, length);
 }
 
 void os_unmap(void *at, size_t length)

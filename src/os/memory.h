@@ -7,6 +7,7 @@
 #ifndef OS_MEMORY_H
 #define OS_MEMORY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,6 +54,15 @@ bool os_huge_page(void *at);
 /* Asks for huge pages in a mapping, and touches the one at `from` (a multiple of their size), of which nothing is resident.
  * False when that was not worth it; then all is left to small pages. */
 bool os_huge_pages(void *at, size_t from, size_t length);
+
+/* Explicit huge pages, of the pool that whoever runs the system has set aside (nr_hugepages): their size, 2 MiB or 1 GiB, or 0
+ * for none. */
+extern _Atomic size_t os_hugetlb_page;
+
+/* Zeroed memory of such pages, a multiple of their size; or NULL, with errno as it was, when the pool has not that many left.
+ * They are set aside for this process at once, so touching them cannot fail later; but see fork. Such memory is not to be
+ * purged, cut or resized: the kernel refuses for less than a whole page, or says that it did and did not. */
+void *os_map_hugetlb(size_t length, size_t align);
 
 /* Makes a mapping `now` bytes long in place; false when what follows it is taken. Shrinking always succeeds. */
 bool os_resize(void *at, size_t old, size_t now);

@@ -238,6 +238,9 @@ static bool page_is_free(const struct slab *s, unsigned page)
 unsigned slab_free_pages(const struct slab *s)
 {
     unsigned written = (unsigned)((s->unit.touched * (size_t)16 + os_page - 1) / os_page), pages = 0;
+    if (segment_of(s)->hugetlb) {
+        return 0;
+    }
     for (unsigned p = 0; p < written; p++) {
         pages |= (unsigned)(!(s->unit.holes >> p & 1) && page_is_free(s, p)) << p;
     }
@@ -310,6 +313,9 @@ unsigned slab_claim_pages(struct slab *s)
 {
     unsigned pages = 0, count = (unsigned)(UNIT_SIZE / os_page);
     uint32_t recip = *(volatile uint32_t *)&s->recip;
+    if (segment_of(s)->hugetlb) {
+        return 0;
+    }
     for (unsigned first = 0, end; first < count; first = end + 1) {
         end = first;
         while (end < count && all_remote(s, slots_on(recip, end, end + 1))) {

@@ -6,9 +6,8 @@
  * grows, where it stands or by moving its pages in the kernel's tables. A page that is there costs a tenth of one that must
  * be faulted in and zeroed.
  *
- * Huge pages save most of the rest, where a block is written throughout. Whether this program's are, those tell that it
- * frees and those that grow: some of their pages are looked at. Of a block in huge pages only the end tells anything, since it
- * does not fill one.
+ * Explicit huge pages (option hugetlb) are for blocks that fill them but for an eighth. Such a mapping stays as it is, as the
+ * kernel resizes none; freed it is kept like others, for a block that it fits.
  */
 #include "span/large.h"
 
@@ -19,13 +18,11 @@
 #include "os/fault.h"
 #include "os/lock.h"
 #include "os/memory.h"
+#include "span/advice.h"
 #include "span/map.h"
 #include "span/reserve.h"
 #include "span/run.h"
 #include "span/segment.h"
-
-/* How a mapping was advised as a whole. What is advised differently are two areas of the kernel's. */
-enum pages { PAGES_AS_EVERYWHERE, PAGES_HUGE, PAGES_SMALL };
 
 struct large {
     void *at;
@@ -43,11 +40,6 @@ static struct os_lock lock;
 static struct large *all, *unused;
 static size_t total_bytes, total_blocks;
 
-/* How many blocks in a row were resident wherever one looked, FULL_ENOUGH at most; and the longest of them, in bytes. */
-enum { FULL_ENOUGH = 2 };
-static unsigned full_lately;
-static size_t full_longest;
-
 /* Whole pages, perhaps resident, of one area of the kernel's. */
 static struct kept {
     char *at;
@@ -59,10 +51,7 @@ static struct reserve reserve; /* of `kept`, in bytes */
 
 static struct large *find(const void *p)
 {
-    if ((uintptr_t)p & (SEGMENT_SIZE - 1)) {
-        return NULL;
-    }
-    void *what = map_get(p);
+    void *what = (uintptr_t)p & (SEGMENT_SIZE - 1) ? NULL : map_get(p);
     return what == MAP_SEGMENT ? NULL : what;
 }
 
@@ -70,39 +59,16 @@ static struct large *find(const void *p)
 static struct large *new_record(void)
 {
     struct large *l = unused;
-    if (l) {
-        unused = l->next;
-        return l;
-    }
-    return record_alloc(sizeof *l);
+    unused = l ? l->next : NULL;
+    return l ? l : record_alloc(sizeof *l);
 }
 
 /* With the lock held: learns from a block that ends or grows. */
 static void learn(const struct large *l)
 {
-    enum { LOOKS = 4 };
-    bool full = true;
-    if (in_haste || l->length < OS_HUGE_PAGE) {
-        return;
+    if (!in_haste && l->pages != PAGES_HUGETLB) {
+        advice_learn(l->at, l->length);
     }
-    for (size_t i = 1; full && i <= LOOKS; i++) {
-        full = os_resident((char *)l->at + align_down(l->length / LOOKS * i - os_page, os_page), os_page) != 0;
-    }
-    full_lately = full ? (unsigned)size_min(full_lately + 1, FULL_ENOUGH) : 0;
-    full_longest = full ? size_max(full_longest, l->length) : 0;
-}
-
-/* Whether so long a block is likely to be written throughout: what was seen says nothing about much longer ones. */
-static bool likely_full(size_t length) { return full_lately == FULL_ENOUGH && length / 4 <= full_longest; }
-
-/* Advises a mapping of which nothing is touched beyond `old`, and where that was left as everywhere. */
-static enum pages advise(bool huge, char *at, size_t old, size_t length)
-{
-    size_t from = align_up(old, OS_HUGE_PAGE);
-    if (!huge || from + OS_HUGE_PAGE > length || !os_huge_pages_worth_it()) {
-        return PAGES_AS_EVERYWHERE;
-    }
-    return os_huge_pages(at, from, length) ? PAGES_HUGE : PAGES_SMALL;
 }
 
 /* -- kept mappings, with the lock held -- */
@@ -123,7 +89,8 @@ static size_t kept_best(size_t length)
     size_t best = kept_count;
     for (size_t i = 0; i < kept_count; i++) {
         size_t now = kept[i].length, so_far = best < kept_count ? kept[best].length : length / 2 - 1;
-        if (so_far >= length ? now >= length && now < so_far : now > so_far) {
+        bool better = so_far >= length ? now >= length && now < so_far : now > so_far;
+        if (better && kept[i].pages != PAGES_HUGETLB) {
             best = i;
         }
     }
@@ -199,7 +166,7 @@ static size_t kept_bound(void) { return largest_freed + total_bytes / 8; }
 /* Takes a kept neighbour of k into it. */
 static bool kept_join(struct kept *k)
 {
-    for (size_t i = 0; i < kept_count; i++) {
+    for (size_t i = 0; i < kept_count && k->pages != PAGES_HUGETLB; i++) {
         bool before = kept[i].at + kept[i].length == k->at, after = k->at + k->length == kept[i].at;
         if ((before || after) && k->pages == kept[i].pages &&
             k->length + kept[i].length <= kept_bound() + reserve.kept) {
@@ -337,10 +304,39 @@ static struct kept take_kept(size_t length)
     return k;
 }
 
+/* Whether a mapping of explicit huge pages serves as it is. */
+static bool fits(size_t length, size_t wanted) { return length >= wanted && length - wanted <= wanted / 8; }
+
+static void *take_hugetlb(size_t *length, size_t align, bool *zeroed)
+{
+    struct kept k = {NULL, 0, PAGES_HUGETLB};
+    size_t page = os_hugetlb_page, whole = page ? align_up(*length, page) : 0;
+    if (in_haste || !fits(whole, *length)) {
+        return NULL;
+    }
+    os_lock(&lock);
+    for (size_t i = 0; !k.at && i < kept_count; i++) {
+        if (kept[i].pages == k.pages && fits(kept[i].length, *length) && (uintptr_t)kept[i].at % align == 0) {
+            k = kept_remove(i);
+        }
+    }
+    reserve_take(&reserve, k.length, k.at ? 0 : whole);
+    os_unlock(&lock);
+    *zeroed = !k.at;
+    k = k.at ? k : (struct kept){os_map_hugetlb(whole, align), whole, PAGES_HUGETLB};
+    *length = k.at ? k.length : *length;
+    return k.at;
+}
+
 static void *take(size_t *length, size_t align, bool *zeroed, enum pages *pages)
 {
+    void *whole = take_hugetlb(length, align, zeroed);
+    if (whole) {
+        *pages = PAGES_HUGETLB;
+        return whole;
+    }
     os_lock(&lock);
-    bool huge = likely_full(*length);
+    bool huge = advice_likely_full(*length);
     struct kept k = unlikely(in_haste) ? take_whole(*length, align) : take_kept(*length);
     os_unlock(&lock);
     *length = unlikely(in_haste) && k.at ? k.length : *length;
@@ -455,6 +451,9 @@ bool large_resize(void *p, size_t bytes)
     if (in_haste && length < l->length) {
         return true; /* what it has more is its own until it is freed */
     }
+    if (l->pages == PAGES_HUGETLB) {
+        return fits(l->length, bytes);
+    }
     size_t old = l->length;
     os_lock(&lock);
     if (length < old) { /* before the end is unmapped: a fork in between leaves no record of what is gone */
@@ -462,7 +461,7 @@ bool large_resize(void *p, size_t bytes)
     } else {
         learn(l);
     }
-    bool huge = likely_full(length);
+    bool huge = advice_likely_full(length);
     os_unlock(&lock);
     if (!os_resize(p, old, length)) {
         return false;
@@ -481,7 +480,7 @@ void *large_move(void *p, size_t bytes)
 {
     size_t length = align_up(bytes, os_page);
     struct large *l = find(p);
-    if (!l || length < bytes) {
+    if (!l || length < bytes || l->pages == PAGES_HUGETLB) {
         errno = ENOMEM;
         return NULL;
     }
@@ -507,7 +506,7 @@ void *large_move(void *p, size_t bytes)
         return NULL;
     }
     l->at = at;
-    l->pages = l->pages ? l->pages : advise(likely_full(length), at, l->length, length);
+    l->pages = l->pages ? l->pages : advise(advice_likely_full(length), at, l->length, length);
     set_length(l, length);
     os_unlock(&lock);
     return at;
@@ -533,7 +532,13 @@ size_t large_free_all(uint32_t heap)
 struct large_totals large_totals(void)
 {
     os_lock(&lock);
-    struct large_totals totals = {total_bytes, total_blocks, reserve.dirty + deferred_bytes};
+    struct large_totals totals = {total_bytes, total_blocks, reserve.dirty + deferred_bytes, 0};
+    for (const struct large *l = all; l; l = l->next) {
+        totals.hugetlb += l->pages == PAGES_HUGETLB ? l->length : 0;
+    }
+    for (size_t i = 0; i < kept_count; i++) {
+        totals.hugetlb += kept[i].pages == PAGES_HUGETLB ? kept[i].length : 0;
+    }
     os_unlock(&lock);
     return totals;
 }

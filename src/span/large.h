@@ -39,6 +39,7 @@ size_t large_trim(void);
 struct large_totals {
     size_t bytes, blocks; /* live */
     size_t kept;          /* bytes of mappings kept for the next request, or left by threads in haste */
+    size_t hugetlb;       /* of both, in explicit huge pages; but not what was left */
 };
 struct large_totals large_totals(void);
 

@@ -163,10 +163,15 @@ static void give_back(struct segment *s)
 
 /* -- pages -- */
 
-/* Takes pages out of a hole; true when any of them may not be zero. */
+/* Takes pages out of a hole; true when any of them may not be zero. In explicit huge pages nothing is ever purged, so no page
+ * counts as dirty, and none as clean. */
 static bool use_pages(struct run_map *map, size_t from, size_t to)
 {
     size_t taken = 0;
+    if (segment_of(map)->hugetlb) {
+        used_pages += to - from;
+        return true;
+    }
     for (size_t w = from / 64; w * 64 < to; w++) {
         uint64_t dirty = map->dirty[w] & bitmap_word_mask(w, from, to);
         if (dirty) {
@@ -302,8 +307,10 @@ void runs_catch_up(void)
 
 static void free_pages(struct run_map *map, size_t from, size_t to)
 {
-    bitmap_set_range(map->dirty, from, to);
-    reserve_add(&reserve, to - from);
+    if (!segment_of(map)->hugetlb) {
+        bitmap_set_range(map->dirty, from, to);
+        reserve_add(&reserve, to - from);
+    }
     used_pages -= to - from;
     free_hole(map, from, to);
 }

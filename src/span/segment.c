@@ -9,7 +9,10 @@
  * serves nobody else until its last unit has been taken, and of which each half is made a huge page at once, before its first
  * unit is. All else begins in small pages, whatever the system's policy is; and what is purged comes back so.
  *
- * Free units stay resident as the reserve says (span/reserve.h). A list search is one bit scan; every call is O(1) but for
+ * With explicit huge pages (option hugetlb) segments are made of those as long as the system's pool has some. They are the
+ * process's whether it uses them or not, so nothing in them is purged, and no reserve counts them.
+ *
+ * Other free units stay resident as the reserve says (span/reserve.h). A list search is one bit scan; every call is O(1) but for
  * the purge, during which others may take and give.
  */
 #include "span/segment.h"
@@ -78,9 +81,44 @@ _Static_assert(SEGMENT_SIZE == 2 * OS_HUGE_PAGE, "a segment is two huge pages");
 /* Whether another is little beside the units that are in use and filled: a quarter, and less from then on. */
 static bool huge_page_fits(void) { return !in_haste && dense_units >= 4 * HALF_UNITS && os_huge_pages_worth_it(); }
 
+/* Puts a new segment into the chain; of its free units a huge page made those resident that are `ready`. */
+static void add_segment(struct segment *s, uint64_t ready)
+{
+    for (unsigned i = 0; i < UNITS; i++) {
+        atomic_store_explicit(&segment_unit(s, i)->owner, OWNER_FREE, memory_order_relaxed);
+    }
+    s->kind = SEGMENT_UNITS;
+    s->ready = ready;
+    s->older = atomic_load_explicit(&newest, memory_order_relaxed);
+    atomic_store_explicit(&newest, s, memory_order_release);
+    count++;
+    set_free(s, ALL_UNITS);
+}
+
+/* Segments of explicit huge pages, one or as many as one page has room for; one of them, or NULL. */
+static struct segment *segments_map_hugetlb(void)
+{
+    size_t bytes = size_max(atomic_load_explicit(&os_hugetlb_page, memory_order_relaxed), SEGMENT_SIZE);
+    char *at = os_map_hugetlb(bytes, bytes);
+    for (size_t done = 0; at && done < bytes; done += SEGMENT_SIZE) {
+        struct segment *s = (struct segment *)(at + done);
+        if (!map_set(s, MAP_SEGMENT)) { /* the first; the others' places in the map are beside it */
+            os_unmap(at, bytes);
+            return NULL;
+        }
+        s->hugetlb = true;
+        add_segment(s, ALL_UNITS);
+    }
+    return (struct segment *)at;
+}
+
 static struct segment *segment_map(bool huge)
 {
-    struct segment *s = os_map_aligned(SEGMENT_SIZE, SEGMENT_SIZE);
+    struct segment *s = segments_map_hugetlb();
+    if (s) {
+        return s;
+    }
+    s = os_map_aligned(SEGMENT_SIZE, SEGMENT_SIZE);
     if (!s) {
         return NULL;
     }
@@ -90,16 +128,8 @@ static struct segment *segment_map(bool huge)
     }
     os_small_pages(s, SEGMENT_SIZE);
     huge = huge && os_huge_page(s);
-    for (unsigned i = 0; i < UNITS; i++) {
-        atomic_store_explicit(&segment_unit(s, i)->owner, OWNER_FREE, memory_order_relaxed);
-    }
-    s->kind = SEGMENT_UNITS;
-    s->ready = huge ? LOWER_HALF : 0;
     frontier = huge ? s : frontier;
-    s->older = atomic_load_explicit(&newest, memory_order_relaxed);
-    atomic_store_explicit(&newest, s, memory_order_release);
-    count++;
-    set_free(s, ALL_UNITS);
+    add_segment(s, huge ? LOWER_HALF : 0);
     reserve_take(&reserve, 0, count_bits(s->ready));
     return s;
 }
@@ -177,7 +207,8 @@ struct unit *unit_take(enum unit_use use)
  * resident, as in any case where nothing else is left of it. */
 static size_t purge(struct segment *s, bool all, size_t *bytes)
 {
-    uint64_t dirty = s->dirty, ready = all || s->free == ALL_UNITS ? s->ready : 0, units = dirty | ready, left = units;
+    uint64_t dirty = s->dirty, ready = (all || s->free == ALL_UNITS) && !s->hugetlb ? s->ready : 0,
+             units = dirty | ready, left = units;
     size_t count_taken = count_bits(units);
     if (!units) {
         return 0;
@@ -237,8 +268,12 @@ void unit_give(struct unit *unit)
     used_units--;
     dense_units -= unit->dense;
     unit->dense = false;
-    s->dirty |= bit;
-    reserve_add(&reserve, 1);
+    if (s->hugetlb) {
+        s->ready |= bit;
+    } else {
+        s->dirty |= bit;
+        reserve_add(&reserve, 1);
+    }
     set_free(s, s->free | bit);
     keep_bound();
     os_unlock(&lock);
@@ -249,8 +284,9 @@ struct segment *segment_take(uint64_t *dirty)
     os_lock(&lock);
     struct segment *s = by_free[UNITS - 1] ? by_free[UNITS - 1] : segment_map(false);
     if (s) {
-        *dirty = s->dirty | s->ready;
-        reserve_take(&reserve, count_bits(s->dirty), UNITS - 1 - count_bits(*dirty));
+        uint64_t resident = s->dirty | s->ready;
+        *dirty = s->hugetlb ? 0 : resident;
+        reserve_take(&reserve, count_bits(s->dirty), UNITS - 1 - count_bits(resident));
         s->dirty = s->ready = 0;
         set_free(s, 0);
         used_units += UNITS - 1;
@@ -262,15 +298,17 @@ struct segment *segment_take(uint64_t *dirty)
 void segment_give(struct segment *s, uint64_t dirty)
 {
     os_lock(&lock);
+    uint64_t written = s->hugetlb ? ALL_UNITS : dirty;
     s->kind = SEGMENT_UNITS;
     for (unsigned i = 1; i < UNITS; i++) {
         struct unit *unit = segment_unit(s, i);
         atomic_store_explicit(&unit->owner, OWNER_FREE, memory_order_relaxed);
-        unit->touched = dirty >> i & 1 ? UNIT_SIZE / 16 : 0;
+        unit->touched = written >> i & 1 ? UNIT_SIZE / 16 : 0;
         unit->holes = 0;
     }
     used_units -= UNITS - 1;
     s->dirty = dirty;
+    s->ready = written & ~dirty;
     reserve_add(&reserve, count_bits(dirty));
     set_free(s, ALL_UNITS);
     os_unlock(&lock);
@@ -310,6 +348,7 @@ bool segments_check(void)
         segments++;
         CHECK((s->free & 1) == 0, "segment", s);
         CHECK(((s->dirty | s->ready) & ~s->free) == 0 && (s->dirty & s->ready) == 0, "segment", s);
+        CHECK(!s->hugetlb || (s->dirty == 0 && s->ready == s->free), "segment", s);
         CHECK(map_get(s) == MAP_SEGMENT, "segment", s);
         dirty += count_bits(s->dirty);
         used += UNITS - 1 - count_bits(s->free);

@@ -53,9 +53,10 @@ enum segment_kind { SEGMENT_UNITS, SEGMENT_RUNS };
 struct segment {
     _Atomic uint32_t owner; /* OWNER_FREE: no block lies in unit 0 */
     uint8_t kind;
+    bool hugetlb;   /* in explicit huge pages, which are never purged; as it was mapped, so anybody may read it */
     uint64_t free;  /* units that are free; never bit 0 */
     uint64_t dirty; /* of those, the ones with pages that may be resident */
-    uint64_t ready; /* and of the others, the ones that a huge page made resident and that nobody has taken yet */
+    uint64_t ready; /* and of the others, those that a huge page made resident; of explicit ones, all that are free */
     struct segment *next, *prev;
     struct segment *older; /* the chain of all segments, newest first */
 };
@@ -122,7 +123,7 @@ struct unit *unit_take(enum unit_use use);
 void unit_give(struct unit *unit);
 
 /* A segment all of whose units are free, for the taker alone, or NULL with ENOMEM; and back. `dirty`: the units that
- * may not be zero, a bit each. */
+ * may not be zero, a bit each; in explicit huge pages none of them is marked, and none may be taken for zero. */
 struct segment *segment_take(uint64_t *dirty);
 void segment_give(struct segment *segment, uint64_t dirty);
 

@@ -53,6 +53,7 @@ void system_thread_ends(void) { exit_step(); }
 
 size_t os_page = 4096;
 int64_t os_huge_page_worth;
+_Atomic size_t os_hugetlb_page;
 
 void os_memory_init(void)
 {
@@ -118,6 +119,7 @@ bool os_huge_page(void *at) { return at == NULL; }
 bool os_huge_pages(void *at, size_t from, size_t length) { return at == NULL && from > length; }
 bool os_resize(void *at, size_t old, size_t now) { return at == NULL && old > now; }
 bool os_move(void *at, size_t old, void *place, size_t now) { return at == place && old == now; }
+void *os_map_hugetlb(size_t length, size_t align) { return length == align ? NULL : arena; }
 size_t os_resident(void *at, size_t length) { return at ? length : 0; }
 size_t os_mapped(void) { return used.records + used.segments; }
 void os_fail_after(long n) { (void)n; }

@@ -34,12 +34,16 @@ static void the_environment(void **state)
         {"stats_format=json,stats_format=text", "[|0|0]"},
         {"speed=11,stats_pid=4",
          "allot: ALLOT_OPTIONS: speed: no such option; there are stats, stats_format, stats_pid, limit, "
-         "soft_limit\n[|0|4]"},
+         "soft_limit, hugetlb\n[|0|4]"},
         {"stats", "allot: ALLOT_OPTIONS: stats: has no value; options are written name=value,name=value\n[|0|0]"},
         {"stats_format=xml",
          "allot: ALLOT_OPTIONS: stats_format=xml: not a value of this option, which takes text or json; "
          "it stays as it was\n[|0|0]"},
         {"limit=2G,soft_limit=900M,limit=none,soft_limit=none,limit=17,limit=none,stats_pid=4", "[|0|4]"},
+        {"hugetlb=2M,hugetlb=1G,hugetlb=off,stats_pid=4", "[|0|4]"},
+        {"hugetlb=4M",
+         "allot: ALLOT_OPTIONS: hugetlb=4M: not a value of this option, which takes off, 2M or 1G; it stays as "
+         "it was\n[|0|0]"},
         {"limit=2X", "allot: ALLOT_OPTIONS: limit=2X: not a value of this option, which takes bytes, as 900M or 2G, or "
                      "none; it stays as it was\n[|0|0]"},
         {"soft_limit=99999999T", "allot: ALLOT_OPTIONS: soft_limit=99999999T: not a value of this option, which takes "
