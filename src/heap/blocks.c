@@ -8,6 +8,7 @@
 
 #include "heap/heap.h"
 #include "heap/limit.h"
+#include "heap/share.h"
 #include "heap/tag.h"
 #include "os/fault.h"
 #include "span/large.h"
@@ -35,6 +36,7 @@ void *heap_alloc_more_small(struct heap *h, struct front *f, size_t size)
     struct at_hand at = at_hand_small(f, size);
     unsigned c = class_of_size(size_max(size, 1));
     bool zeroed = false;
+    share_poll();
     struct block *b = !h || wants_little(h, c) ? commons_alloc(size, at.list, &zeroed)
                                                : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
     note_zeroed(at, zeroed);
@@ -45,6 +47,7 @@ void *heap_alloc_more_mid(struct heap *h, size_t size, unsigned c)
 {
     struct at_hand at = at_hand_mid(h, c);
     bool zeroed = false;
+    share_poll();
     heap_tune(h, c, size);
     struct block *b =
         wants_little(h, c) ? commons_alloc(size, NULL, &zeroed) : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
@@ -73,6 +76,7 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
     size_t got = p ? block_size(p) : 0;
     bytes_count((ptrdiff_t)got);
     limit_adjust(pages, got);
+    share_poll();
     return p;
 }
 
@@ -97,6 +101,7 @@ void big_free_uncounted(void *p)
     bytes_count(-(ptrdiff_t)bytes);
     limit_give(bytes);
     catch_up();
+    share_poll();
 }
 
 /* A big block that is to have another length: what it counts for meanwhile. */
