@@ -74,8 +74,8 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         p = large_alloc(size, align, heap, zeroed);
     }
     size_t got = p ? block_size(p) : 0;
-    bytes_count((ptrdiff_t)got);
     limit_adjust(pages, got);
+    bytes_count((ptrdiff_t)got);
     share_poll();
     return p;
 }
@@ -98,8 +98,8 @@ void big_free_uncounted(void *p)
     } else {
         allot_fault("free of what is no live block", "address", p);
     }
-    bytes_count(-(ptrdiff_t)bytes);
     limit_give(bytes);
+    bytes_count(-(ptrdiff_t)bytes);
     catch_up();
     share_poll();
 }
@@ -130,8 +130,8 @@ static bool resize_begins(struct resizing *r, const void *p, size_t size)
 static void resize_ends(const struct resizing *r, void *p)
 {
     size_t now = block_size(p);
-    bytes_count((ptrdiff_t)now - (ptrdiff_t)r->old);
     limit_adjust(r->old + r->more, now);
+    bytes_count((ptrdiff_t)now - (ptrdiff_t)r->old);
     if (unlikely(r->tag != NULL)) {
         tag_resized(r->tag, p, r->old, r->more, now);
     }
@@ -165,8 +165,8 @@ void *big_move(void *p, size_t size)
 void big_free_all(uint32_t heap)
 {
     size_t bytes = runs_free_all(heap) + large_free_all(heap);
-    bytes_count(-(ptrdiff_t)bytes);
     limit_give(bytes);
+    bytes_count(-(ptrdiff_t)bytes);
 }
 
 void heap_catch_up(void)

@@ -126,13 +126,9 @@ void share_visit(void)
     if (!cell || (page && !look && !control_is_asked(page, &asked)) || in_haste || !os_try_lock(&lock)) {
         return;
     }
-    if (!page) {
+    atomic_store_explicit(&cell->look, false, memory_order_relaxed);
+    if (!page || (look && !os_share_is_open())) {
         share_anew();
-    } else if (look) {
-        atomic_store_explicit(&cell->look, false, memory_order_relaxed);
-        if (!os_share_is_open()) {
-            share_anew();
-        }
     } else if (control_is_asked(page, &asked) && fill_tables()) {
         share_figures();
         control_answer(page, &tables, asked);
