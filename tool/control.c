@@ -11,7 +11,7 @@
 
 #include "control.h"
 
-enum { WAIT_MS = 200, TRIES = 100 };
+enum { WAIT_MS = 100, TRIES = 100 };
 
 static void sleep_ms(void) { usleep(1000); }
 

@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -424,6 +423,9 @@ static bool print(const struct request *r, pid_t pid, bool first)
         }
         return false;
     }
+    if (fresh && page.now.peak < page.tables.live) { /* it is told of the sum by and by */
+        page.now.peak = page.tables.live;
+    }
     if (line) {
         show_line(&page, fresh, first);
     } else if (r->json) {
@@ -441,7 +443,7 @@ static bool print(const struct request *r, pid_t pid, bool first)
 
 static void wait_seconds(double seconds)
 {
-    struct timespec left = {(time_t)seconds, (long)((seconds - floor(seconds)) * 1e9)};
+    struct timespec left = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
     nanosleep(&left, NULL);
 }
 

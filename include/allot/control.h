@@ -33,7 +33,7 @@
 /* The words mean what the members of these names of struct allot_stats mean (allot/malloc.h); no limit is UINT64_MAX. */
 struct allot_control_now {
     uint64_t live; /* within 64 KiB for each heap: blocks at hand count until somebody has asked */
-    uint64_t peak;
+    uint64_t peak; /* likewise */
     uint64_t held, limit, soft_limit;
     uint64_t kept_slabs, kept_runs, kept_large; /* free and kept for later, by what it is kept for */
     uint64_t given_back, mapped, segments, threads;

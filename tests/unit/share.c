@@ -461,10 +461,16 @@ static void no_descriptors(void *arg)
 static void no_memory(void *arg)
 {
     (void)arg;
-    allot_fail_after(0);
+    for (long had = 0; had < 2; had++) {
+        allot_fail_after(had);
+        turn_on();
+        allot_fail_after(-1);
+        goes_on();
+    }
     turn_on();
-    allot_fail_after(-1);
-    goes_on();
+    if (!control_on() || open_own() < 0) {
+        _exit(2);
+    }
 }
 
 /* Without /proc nothing can be known of filters, and without /dev/shm there is no place for what is then made. */
@@ -542,6 +548,7 @@ static void nothing_harms_the_program(void **state)
          "allot: share=on: too many files are open (ulimit -n) (error 24); the statistics are not shared, "
          "and the program goes on\n"},
         {no_memory,
+         "allot: share=on: memory is out (error 12); the statistics are not shared, and the program goes on\n"
          "allot: share=on: memory is out (error 12); the statistics are not shared, and the program goes on\n"},
         {no_folders, "allot: share=on: there is no /dev/shm (error 2); the statistics are not shared, and the program "
                      "goes on\n"},
