@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include <allot/heap.h>
 #include <allot/malloc.h>
 #include <allot/tag.h>
 
@@ -172,6 +173,96 @@ static void of_many_the_largest(void **state)
     assert_in_range(larger, 0, 1);
 }
 
+/* -- kinds of heaps -- */
+
+static size_t heaps_of(enum allot_heap_kind kind, int *tid)
+{
+    static struct allot_heap_stats heap[50];
+    size_t n = allot_stats_heaps(heap, 50), found = 0;
+    assert_in_range(n, 1, 50);
+    for (size_t i = 0; i < n; i++) {
+        if (heap[i].kind == kind) {
+            found++;
+            *tid = heap[i].tid;
+        }
+    }
+    return found;
+}
+
+static void *free_all_of(void *arg)
+{
+    void **block = arg;
+    for (size_t i = 0; i < 100; i++) {
+        allot_free(block[i]);
+    }
+    return NULL;
+}
+
+static void *leave_blocks(void *arg)
+{
+    void **block = arg;
+    for (size_t i = 0; i < 100; i++) {
+        block[i] = allot_malloc(1000);
+    }
+    return NULL;
+}
+
+/* The child of a fork, to which the other thread has not come along. */
+static void look_for_lost(void *arg)
+{
+    int tid = -1;
+    (void)arg;
+    if (heaps_of(ALLOT_HEAP_LOST, &tid) == 0 || tid != 0) {
+        _exit(1);
+    }
+}
+
+static pthread_barrier_t step;
+
+static void *have_a_heap(void *arg)
+{
+    leave_blocks(arg);
+    pthread_barrier_wait(&step);
+    pthread_barrier_wait(&step);
+    return free_all_of(arg);
+}
+
+static void heaps_say_what_they_are(void **state)
+{
+    (void)state;
+    int tid = 0;
+    void *block[100], *others[100];
+    struct allot_heap private;
+    pthread_t thread;
+    assert_int_equal(allot_heap_init(&private, NULL), 0);
+    assert_non_null(allot_heap_alloc(&private, 100));
+    struct allot_tag *before = allot_tag_enter(allot_tag("tenant", SIZE_MAX));
+    void *tagged = allot_malloc(100), *own = allot_malloc(100);
+    allot_tag_enter(before);
+    assert_int_equal(pthread_create(&thread, NULL, leave_blocks, block), 0);
+    pthread_join(thread, NULL);
+
+    assert_int_equal(heaps_of(ALLOT_HEAP_PRIVATE, &tid), 1);
+    assert_int_equal(tid, 0);
+    assert_int_equal(heaps_of(ALLOT_HEAP_WAITING, &tid), 1);
+    assert_int_equal(tid, 0);
+    assert_int_equal(heaps_of(ALLOT_HEAP_TAGGED, &tid), 1);
+    assert_int_equal(tid, gettid());
+    assert_int_equal(heaps_of(ALLOT_HEAP_LOST, &tid), 0);
+
+    pthread_barrier_init(&step, NULL, 2);
+    assert_int_equal(pthread_create(&thread, NULL, have_a_heap, others), 0);
+    pthread_barrier_wait(&step);
+    assert_in_range(heaps_of(ALLOT_HEAP_THREAD, &tid), 1, 2);
+    assert_int_equal(child_run(look_for_lost, NULL).status, 0);
+    pthread_barrier_wait(&step);
+    pthread_join(thread, NULL);
+    free_all_of(block);
+    allot_free(tagged);
+    allot_free(own);
+    allot_heap_done(&private);
+}
+
 #ifndef __SANITIZE_THREAD__ /* a survey reads what others are changing: heap/stats.c */
 
 static _Atomic bool stop;
@@ -231,27 +322,16 @@ static void tables_are_whole(void **state)
 }
 
 /* A thread that only frees what others have made answers as well. */
-static void *free_all(void *arg)
-{
-    void **block = arg;
-    for (size_t i = 0; i < 1000; i++) {
-        allot_free(block[i]);
-    }
-    return NULL;
-}
-
 static void who_only_frees_answers(void **state)
 {
     (void)state;
-    void *block[1000];
+    void *block[100];
     pthread_t thread;
-    for (size_t i = 0; i < 1000; i++) {
-        block[i] = allot_malloc(200);
-    }
+    leave_blocks(block);
     turn_on();
     int fd = open_own();
     ask(fd);
-    assert_int_equal(pthread_create(&thread, NULL, free_all, block), 0);
+    assert_int_equal(pthread_create(&thread, NULL, free_all_of, block), 0);
     pthread_join(thread, NULL);
     read_page(fd);
     assert_int_equal(page.answered, page.asked);
@@ -586,6 +666,7 @@ int main(void)
         cmocka_unit_test(nothing_harms_the_program), /* first: in a process that has never shared */
         cmocka_unit_test(the_page_says_what_stats_say),
         cmocka_unit_test(of_many_the_largest),
+        cmocka_unit_test(heaps_say_what_they_are),
 #ifndef __SANITIZE_THREAD__
         cmocka_unit_test(tables_are_whole),
         cmocka_unit_test(who_only_frees_answers),
