@@ -110,11 +110,13 @@ static bool fill_tables(void)
 /* Where a page cannot be shared any more, that is the end of it. */
 static void share_anew(void)
 {
+    int saved = errno;
     if (control_share() == 0) {
         share_figures();
     } else {
         control_end();
     }
+    errno = saved;
 }
 
 void share_visit(void)
