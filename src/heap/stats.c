@@ -27,8 +27,7 @@ static struct os_lock lock; /* guards the survey's marks in the heaps */
 
 static void survey_slab(struct survey *survey, const struct slab *s)
 {
-    size_t slots = slab_nslots(s),
-           out = (size_t)size_min(slab_out(s), slots); /* more: its owner is about to change it */
+    size_t slots = slab_nslots(s), out = size_min(slab_out(s), slots); /* more: its owner is about to change it */
     if (atomic_load_explicit(&s->pending, memory_order_relaxed)) {
         for (unsigned w = 0; w < slab_words(s); w++) {
             size_t freed = count_bits(atomic_load_explicit(unit_remote_word(&s->unit, w), memory_order_relaxed));
