@@ -9,6 +9,7 @@
 #define EXIT_USAGE 2
 
 int command_run(int argc, char **argv);
+int command_stats(int argc, char **argv);
 
 /* One line on standard error, `allot: what, where, what to do`. Names may come from hostile files: what is no printable
  * character shows as a question mark. Keeps errno. */

@@ -12,6 +12,7 @@ struct command {
 
 static const struct command commands[] = {
     {"run", "run a program on allot's malloc", command_run},
+    {"stats", "show what a running program's heap is like", command_stats},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
@@ -29,6 +30,7 @@ static void print_help(FILE *to)
                 "Examples:\n"
                 "  allot run -- python3 job.py            the program on allot's malloc, all else as it was\n"
                 "  allot run --stats -- sqlite3 my.db     and what its heap was like, when it ends\n"
+                "  allot stats 4711                       the same of one that runs and shares it\n"
                 "  allot help run                         everything about one command\n");
 }
 

@@ -26,13 +26,14 @@
 /* As env, nice and timeout have it. */
 enum { EXIT_OWN_FAILURE = 125, EXIT_CANNOT_EXECUTE = 126, EXIT_NOT_FOUND = 127, EXIT_SIGNAL = 128 };
 
-static const char help[] = "usage: allot run [--stats] [--json] [-o FILE] [--] PROGRAM [ARGUMENT...]\n"
+static const char help[] = "usage: allot run [--stats] [--json] [-o FILE] [--share] [--] PROGRAM [ARGUMENT...]\n"
                            "\n"
                            "Runs PROGRAM on allot's malloc. Its input, output, signals and exit status are its own.\n"
                            "\n"
                            "  -s, --stats          when it has ended, print on standard error what its heap was like\n"
                            "  -j, --json           the same as one line of JSON\n"
                            "  -o, --output=FILE    the same into FILE, which is replaced as a whole\n"
+                           "      --share          let allot stats look into it, and what it starts, while it runs\n"
                            "  -h, --help           this text\n"
                            "\n"
                            "Exit status: PROGRAM's; with --stats 128+N where signal N ended it; 127 where there is\n"
@@ -41,6 +42,7 @@ static const char help[] = "usage: allot run [--stats] [--json] [-o FILE] [--] P
                            "Examples:\n"
                            "  allot run -- python3 job.py\n"
                            "  allot run --stats -- sqlite3 my.db 'select count(*) from t'\n"
+                           "  allot run --share -- redis-server          and then: allot stats redis-server\n"
                            "  allot run --json -o heap.json -- make -j8\n"
                            "  ALLOT_OPTIONS=stats=stderr allot run -- git gc    every process of it prints its own\n";
 
@@ -48,20 +50,21 @@ struct request {
     char **argv; /* the program's */
     bool stats;
     bool json;
+    bool share;
     const char *output; /* NULL: standard error */
 
     char path[PATH_MAX];    /* the program's file */
     char options[PATH_MAX]; /* for the library, but for the program's own pid; "" without stats */
 };
 
+enum { OPTION_SHARE = 256 }; /* has no letter */
+
 static bool parse(int argc, char **argv, struct request *out)
 {
     static const struct option options[] = {
-        {"stats", no_argument, NULL, 's'},
-        {"json", no_argument, NULL, 'j'},
-        {"output", required_argument, NULL, 'o'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"stats", no_argument, NULL, 's'},        {"json", no_argument, NULL, 'j'},
+        {"output", required_argument, NULL, 'o'}, {"share", no_argument, NULL, OPTION_SHARE},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -76,6 +79,9 @@ static bool parse(int argc, char **argv, struct request *out)
             break;
         case 's':
             break;
+        case OPTION_SHARE:
+            out->share = true;
+            continue;
         case 'h':
             fputs(help, stdout);
             return true;
@@ -169,6 +175,9 @@ static int become(void *arg)
 {
     struct request *request = arg;
 
+    if (request->share) {
+        library_option("share=on");
+    }
     if (request->options[0]) {
         char *options;
         if (asprintf(&options, "%s,stats_pid=%d", request->options, (int)getpid()) < 0) {

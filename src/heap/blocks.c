@@ -8,6 +8,7 @@
 
 #include "heap/heap.h"
 #include "heap/limit.h"
+#include "heap/share.h"
 #include "heap/tag.h"
 #include "os/fault.h"
 #include "span/large.h"
@@ -35,6 +36,7 @@ void *heap_alloc_more_small(struct heap *h, struct front *f, size_t size)
     struct at_hand at = at_hand_small(f, size);
     unsigned c = class_of_size(size_max(size, 1));
     bool zeroed = false;
+    share_poll();
     struct block *b = !h || wants_little(h, c) ? commons_alloc(size, at.list, &zeroed)
                                                : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
     note_zeroed(at, zeroed);
@@ -45,6 +47,7 @@ void *heap_alloc_more_mid(struct heap *h, size_t size, unsigned c)
 {
     struct at_hand at = at_hand_mid(h, c);
     bool zeroed = false;
+    share_poll();
     heap_tune(h, c, size);
     struct block *b =
         wants_little(h, c) ? commons_alloc(size, NULL, &zeroed) : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
@@ -71,8 +74,9 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         p = large_alloc(size, align, heap, zeroed);
     }
     size_t got = p ? block_size(p) : 0;
-    bytes_count((ptrdiff_t)got);
     limit_adjust(pages, got);
+    bytes_count((ptrdiff_t)got);
+    share_poll();
     return p;
 }
 
@@ -94,9 +98,10 @@ void big_free_uncounted(void *p)
     } else {
         allot_fault("free of what is no live block", "address", p);
     }
-    bytes_count(-(ptrdiff_t)bytes);
     limit_give(bytes);
+    bytes_count(-(ptrdiff_t)bytes);
     catch_up();
+    share_poll();
 }
 
 /* A big block that is to have another length: what it counts for meanwhile. */
@@ -125,8 +130,8 @@ static bool resize_begins(struct resizing *r, const void *p, size_t size)
 static void resize_ends(const struct resizing *r, void *p)
 {
     size_t now = block_size(p);
-    bytes_count((ptrdiff_t)now - (ptrdiff_t)r->old);
     limit_adjust(r->old + r->more, now);
+    bytes_count((ptrdiff_t)now - (ptrdiff_t)r->old);
     if (unlikely(r->tag != NULL)) {
         tag_resized(r->tag, p, r->old, r->more, now);
     }
@@ -160,8 +165,8 @@ void *big_move(void *p, size_t size)
 void big_free_all(uint32_t heap)
 {
     size_t bytes = runs_free_all(heap) + large_free_all(heap);
-    bytes_count(-(ptrdiff_t)bytes);
     limit_give(bytes);
+    bytes_count(-(ptrdiff_t)bytes);
 }
 
 void heap_catch_up(void)

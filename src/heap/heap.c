@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "heap/options.h"
+#include "heap/share.h"
 #include "heap/tag.h"
 #include "os/fault.h"
 #include "os/memory.h"
@@ -35,6 +36,7 @@ static uint32_t epoch;
 
 _Atomic uint64_t threads_so_far;
 static struct front *fronts; /* the stats lock's */
+static atomic_size_t alive;
 
 struct heap *heap_by_id(uint32_t id)
 {
@@ -102,10 +104,14 @@ static void make_known(void)
     stats_lock();
     list_push(&fronts, &front);
     stats_unlock();
+    atomic_fetch_add_explicit(&alive, 1, memory_order_relaxed);
+    share_note();
     os_watch_thread();
 }
 
 const struct front *fronts_first(void) { return fronts; }
+
+size_t threads_alive(void) { return atomic_load_explicit(&alive, memory_order_relaxed); }
 
 /* A heap of one kind for the calling thread: one whose thread has ended, else another. */
 static struct heap *take_over(struct heap *_Atomic *waiting, size_t bytes, uint32_t flags)
@@ -249,6 +255,8 @@ static void thread_ends(void)
     stats_lock(); /* a survey may be looking at what this thread has at hand */
     list_remove(&fronts, &front);
     stats_unlock();
+    atomic_fetch_sub_explicit(&alive, 1, memory_order_relaxed);
+    share_note();
     front.heap = front.tagged = NULL;
     front.aside = NULL;
     front.heap_id = 0;
@@ -358,6 +366,7 @@ size_t heaps_trim(void)
 
 static void before_fork(void)
 {
+    share_lock();
     tags_lock();
     adrift_lock();
     stats_lock();
@@ -380,6 +389,7 @@ static void after_fork_in_parent(void)
     stats_unlock();
     adrift_unlock();
     tags_unlock();
+    share_unlock();
 }
 
 static void come_along(struct heap *h)
@@ -398,6 +408,7 @@ static void after_fork_in_child(void)
     come_along(front.heap);
     come_along(front.tagged);
     fronts = NULL;
+    atomic_store_explicit(&alive, front.known, memory_order_relaxed);
     if (front.known) {
         list_push(&fronts, &front);
     }
@@ -410,6 +421,7 @@ static void after_fork_in_child(void)
     stats_lock_reset();
     adrift_lock_reset();
     tags_lock_reset();
+    share_lock_reset();
 }
 
 void heap_init(void)

@@ -25,6 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <allot/malloc.h>
+
 #include "heap/classes.h"
 #include "os/lock.h"
 #include "os/memory.h"
@@ -156,7 +158,10 @@ static inline bool heap_is_mine(const struct heap *h)
 extern _Atomic uint64_t threads_so_far;
 static inline bool threaded(void) { return atomic_load_explicit(&threads_so_far, memory_order_relaxed) > 1; }
 
-/* The chain of the fronts of live threads, with the stats lock held. */
+/* How many threads have wanted memory and have not ended. */
+size_t threads_alive(void);
+
+/* The chain of their fronts, with the stats lock held. */
 const struct front *fronts_first(void);
 
 /* Prepares the process on the first allocation of any kind: options, handlers. */
@@ -249,8 +254,9 @@ void heap_retire_current(struct heap *h);
 /* Gives back every slab, whatever is out. The inbox has been emptied. */
 void heap_release_all(struct heap *h);
 
-/* The process's total of bytes that are out, and the most it has been. */
+/* The process's total of bytes that are out, as far as it has been told, and the most it has been. */
 void bytes_count(ptrdiff_t bytes);
+size_t bytes_live(void);
 size_t bytes_peak(void);
 
 /* Counts slots of a slab that went out, or came back when negative. The total hears of it when it amounts to something. */
@@ -458,6 +464,16 @@ size_t block_usable(const void *p);
 uint32_t block_heap(const void *p);
 
 /* -- stats.c: figures; the lock that guards its marks in the heaps -- */
+
+/* All figures at one moment. The tables are the caller's, for so many rows at most; `classes` and `heaps` say how many there are
+ * in all. False when another thread is at it. */
+struct stats_tables {
+    struct allot_stats all;
+    struct allot_class_stats *class;
+    struct allot_heap_stats *heap;
+    size_t classes_most, heaps_most, classes, heaps;
+};
+bool stats_try(struct stats_tables *out);
 
 void stats_lock(void);
 void stats_unlock(void);

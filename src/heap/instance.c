@@ -13,6 +13,7 @@ const struct instance own_instance = {
     .trim = allot_trim,
     .option = allot_option,
     .stats = allot_stats,
+    .resident = allot_resident,
     .stats_classes = allot_stats_classes,
     .stats_heaps = allot_stats_heaps,
     .stats_print = allot_stats_print,

@@ -14,7 +14,7 @@
 #include <allot/tag.h>
 
 /* Changes with the layout of segments, slabs and this table: copies of different numbers cannot share a process. */
-#define INSTANCE_ABI 3
+#define INSTANCE_ABI 4
 
 struct instance {
     unsigned abi;
@@ -28,6 +28,7 @@ struct instance {
     size_t (*trim)(void);
     int (*option)(const char *, const char *);
     void (*stats)(struct allot_stats *);
+    size_t (*resident)(void);
     size_t (*stats_classes)(struct allot_class_stats *, size_t);
     size_t (*stats_heaps)(struct allot_heap_stats *, size_t);
     int (*stats_print)(int, bool);

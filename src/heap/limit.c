@@ -16,18 +16,18 @@ _Atomic bool limit_near;
 static atomic_size_t hard = SIZE_MAX, soft_asked = SIZE_MAX, soft_of_group = SIZE_MAX;
 static _Atomic uint64_t group_seen_at;
 
-static size_t soft(void)
+size_t limit_soft(void)
 {
     return size_min(atomic_load_explicit(&soft_asked, memory_order_relaxed),
                     atomic_load_explicit(&soft_of_group, memory_order_relaxed));
 }
 
-static size_t near(void) { return soft() == SIZE_MAX ? SIZE_MAX : soft() - soft() / 4; }
+static size_t near(void) { return limit_soft() == SIZE_MAX ? SIZE_MAX : limit_soft() - limit_soft() / 4; }
 
 /* What the pools may keep beside what is in use. */
 static void set_room(size_t held)
 {
-    size_t most = soft();
+    size_t most = limit_soft();
     atomic_store_explicit(&reserve_most, most == SIZE_MAX ? SIZE_MAX : (most - size_min(held, most)) / RESERVES,
                           memory_order_relaxed);
     atomic_store_explicit(&sweep_any, held >= most, memory_order_relaxed);
@@ -87,6 +87,8 @@ static void set(atomic_size_t *limit, size_t bytes)
     set_room(held);
     set_notice(held);
 }
+
+size_t limit_hard(void) { return atomic_load_explicit(&hard, memory_order_relaxed); }
 
 void limit_set_hard(size_t bytes) { set(&hard, bytes); }
 

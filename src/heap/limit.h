@@ -52,5 +52,8 @@ static inline void limit_adjust(size_t guess, size_t now)
 /* Limits in bytes; SIZE_MAX for none. */
 void limit_set_hard(size_t bytes);
 void limit_set_soft(size_t bytes);
+size_t limit_hard(void);
+/* The one that counts: what was set, or what comes of the control group. */
+size_t limit_soft(void);
 
 #endif

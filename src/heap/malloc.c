@@ -9,6 +9,7 @@
 
 #include "heap/fast.h"
 #include "heap/instance.h"
+#include "heap/share.h"
 #include "heap/tag.h"
 #include "os/fault.h"
 #include "os/memory.h"
@@ -296,7 +297,10 @@ size_t allot_trim(void)
     heap_flush_front();
     size_t bytes = trim_own(front.heap) + trim_own(front.tagged);
     bytes += commons_trim() + heaps_trim() + big_give_up();
-    return bytes + segments_trim();
+    bytes += segments_trim();
+    share_note();
+    share_poll();
+    return bytes;
 }
 
 bool allot_thread_latency(bool on)

@@ -12,6 +12,7 @@
 
 #include "heap/instance.h"
 #include "heap/limit.h"
+#include "heap/share.h"
 #include "os/fault.h"
 #include "os/memory.h"
 #include "os/process.h"
@@ -102,6 +103,42 @@ static bool set_hugetlb(const char *value)
     return false;
 }
 
+/* Nothing of libc's that allocates, as strerror may: the heap is being prepared. */
+static const char *why_not_shared(int error)
+{
+    switch (error) {
+    case EPERM:
+        return "the process has rights that its user has not, or more filters of system calls than it had";
+    case EFBIG:
+        return "the limit on the size of files is too low (ulimit -f)";
+    case EMFILE:
+    case ENFILE:
+        return "too many files are open (ulimit -n)";
+    case ENOMEM:
+        return "memory is out";
+    case ENOSPC:
+        return "/dev/shm is full";
+    case ENOENT:
+        return "there is no /dev/shm";
+    default:
+        return "the system refuses";
+    }
+}
+
+static bool set_share(const char *value)
+{
+    bool on = strcmp(value, "on") == 0;
+    if (!on && strcmp(value, "off") != 0) {
+        return false;
+    }
+    int error = -share_set(on);
+    if (error) {
+        os_say("share=on: %s (error %d); the statistics are not shared, and the program goes on", why_not_shared(error),
+               error);
+    }
+    return true;
+}
+
 static const struct {
     const char *name;
     bool (*set)(const char *value);
@@ -113,6 +150,7 @@ static const struct {
     {"limit", set_limit, "bytes, as 900M or 2G, or none"},
     {"soft_limit", set_soft_limit, "bytes, as 900M or 2G, or none"},
     {"hugetlb", set_hugetlb, "off, 2M or 1G"},
+    {"share", set_share, "on or off"},
 };
 
 static int set_option(const char *name, const char *value, const char *where)
@@ -122,6 +160,7 @@ static int set_option(const char *name, const char *value, const char *where)
             int saved = errno;
             bool done = known[i].set(value);
             errno = saved;
+            share_note();
             if (!done) {
                 os_say("%s: %s=%s: not a value of this option, which takes %s; it stays as it was", where, name, value,
                        known[i].values);

@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "heap/heap.h"
 #include "heap/limit.h"
+#include "heap/share.h"
 #include "os/fault.h"
 
 /* -- totals -- */
@@ -28,13 +29,14 @@ void bytes_count(ptrdiff_t bytes)
     while (now > most &&
            !atomic_compare_exchange_weak_explicit(&peak, &most, now, memory_order_relaxed, memory_order_relaxed)) {
     }
+    share_note();
 }
 
-size_t bytes_peak(void)
-{
-    long most = atomic_load_explicit(&peak, memory_order_relaxed);
-    return most > 0 ? (size_t)most : 0;
-}
+static size_t not_negative(long bytes) { return bytes > 0 ? (size_t)bytes : 0; }
+
+size_t bytes_live(void) { return not_negative(atomic_load_explicit(&total, memory_order_relaxed)); }
+
+size_t bytes_peak(void) { return not_negative(atomic_load_explicit(&peak, memory_order_relaxed)); }
 
 /* -- the lists of a class -- */
 
@@ -110,6 +112,7 @@ void heap_trip(struct heap *h, struct slab *s)
     if (unlikely(sweep_is_due(h))) {
         heap_sweep(h);
     }
+    share_poll();
 }
 
 /* -- refill -- */

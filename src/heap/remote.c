@@ -29,6 +29,7 @@
  * have been executed. Under these, and what is in docs/proof.md, all of this was tried in every order with a few blocks.
  */
 #include "heap/heap.h"
+#include "heap/share.h"
 #include "heap/tag.h"
 #include "os/fault.h"
 
@@ -58,15 +59,18 @@ static bool free_as_user(struct heap *h, struct slab *s, void *p)
     return true;
 }
 
-static void put(struct heap *h, void *p, struct slab *s)
+/* True now and then: at the first and about every so many. */
+static bool put(struct heap *h, void *p, struct slab *s)
 {
     size_t bytes = slab_free_remote(s, slab_index(s, p));
-    if (give_notice(h, s)) {
+    bool first = give_notice(h, s);
+    if (first) {
         heap_collect_ownerless(h);
     }
     if (bytes) {
         adrift_note(h, bytes);
     }
+    return first || bytes;
 }
 
 void remote_put(void *p, struct slab *s) { put(heap_by_id(slab_owner(s)), p, s); }
@@ -80,6 +84,7 @@ void remote_free(void *p, struct slab *s)
     }
     if (is_common(s)) {
         commons_free(p, s);
+        share_poll();
         return;
     }
     if (owner & (ID_PRIVATE | ID_TAGGED)) {
@@ -88,7 +93,9 @@ void remote_free(void *p, struct slab *s)
             return;
         }
     }
-    put(h, p, s);
+    if (put(h, p, s)) {
+        share_poll();
+    }
 }
 
 /* A notice for a slab that has gone to another heap: its present owner hears of it. Who has set a bit has made the owner known

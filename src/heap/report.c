@@ -69,6 +69,12 @@ static struct size_text human(size_t bytes)
 
 enum { MAX_HEAPS = 256 };
 
+static const char *kind_name(enum allot_heap_kind kind)
+{
+    static const char *const names[] = {"thread", "tagged", "waiting", "shared", "private", "lost"};
+    return names[kind];
+}
+
 /* All of them, however many, when there are any. */
 static void put_tags(struct page *page)
 {
@@ -84,8 +90,9 @@ static void put_tags(struct page *page)
     }
 }
 
-static void print_text(struct page *page, const struct allot_stats *all, const struct allot_class_stats *class,
-                       size_t classes, const struct allot_heap_stats *heap, size_t heaps)
+static void print_text(struct page *page, const struct allot_stats *all, size_t resident,
+                       const struct allot_class_stats *class, size_t classes, const struct allot_heap_stats *heap,
+                       size_t heaps)
 {
     put(page, "allot: statistics of process %d (%s)\n", (int)getpid(), program_invocation_short_name);
     put(page, "  live      %12s in %zu blocks", human(all->live).text, all->blocks);
@@ -94,7 +101,9 @@ static void print_text(struct page *page, const struct allot_stats *all, const s
     put(page, "  peak      %12s\n", human(all->peak).text);
     put(page, "  mapped    %12s in %zu segments; ", human(all->mapped).text, all->segments);
     put(page, "%s of it records\n", human(all->metadata).text);
-    put(page, "  resident  %12s\n", human(all->resident).text);
+    put(page, "  resident  %12s; ", human(resident).text);
+    put(page, "kept for later, at most %s; ", human(all->kept).text);
+    put(page, "given back so far %s\n", human(all->given_back).text);
     if (all->hugetlb) {
         put(page, "  hugetlb   %12s in explicit huge pages\n", human(all->hugetlb).text);
     }
@@ -104,11 +113,10 @@ static void print_text(struct page *page, const struct allot_stats *all, const s
     }
     put(page, "\n  %10s %10s %12s %12s\n", "heap", "thread", "live", "held");
     for (size_t i = 0; i < heaps && i < MAX_HEAPS; i++) {
-        char thread[16] = "-";
-        if (heap[i].tid) {
-            snprintf(thread, sizeof thread, "%d", heap[i].tid);
-        }
-        put(page, "  %10u %10s %12s ", heap[i].id, thread, human(heap[i].live).text);
+        char thread[16];
+        snprintf(thread, sizeof thread, "%d", heap[i].tid);
+        put(page, "  %10u %10s %12s ", heap[i].id, heap[i].tid ? thread : kind_name(heap[i].kind),
+            human(heap[i].live).text);
         put(page, "%12s\n", human(heap[i].held).text);
     }
     if (heaps > MAX_HEAPS) {
@@ -150,13 +158,15 @@ static void put_json_tags(struct page *page)
     put(page, tags_exist() ? "]" : "");
 }
 
-static void print_json(struct page *page, const struct allot_stats *all, const struct allot_class_stats *class,
-                       size_t classes, const struct allot_heap_stats *heap, size_t heaps)
+static void print_json(struct page *page, const struct allot_stats *all, size_t resident,
+                       const struct allot_class_stats *class, size_t classes, const struct allot_heap_stats *heap,
+                       size_t heaps)
 {
     put(page, "{\"pid\":%d,\"program\":", (int)getpid());
     put_json_string(page, program_invocation_short_name);
     put(page, ",\"live\":%zu,\"blocks\":%zu,\"peak\":%zu,", all->live, all->blocks, all->peak);
-    put(page, "\"mapped\":%zu,\"resident\":%zu,\"metadata\":%zu,", all->mapped, all->resident, all->metadata);
+    put(page, "\"mapped\":%zu,\"resident\":%zu,\"metadata\":%zu,", all->mapped, resident, all->metadata);
+    put(page, "\"held\":%zu,\"kept\":%zu,\"given_back\":%zu,", all->held, all->kept, all->given_back);
     put(page, "\"runs\":%zu,\"run_blocks\":%zu,", all->runs, all->run_blocks);
     put(page, "\"large\":%zu,\"large_blocks\":%zu,", all->large, all->large_blocks);
     put(page, "\"segments\":%zu,\"threads\":%zu,\"hugetlb\":%zu,\"classes\":[", all->segments, all->threads,
@@ -167,8 +177,8 @@ static void print_json(struct page *page, const struct allot_stats *all, const s
     }
     put(page, "],\"heaps\":[");
     for (size_t i = 0; i < heaps && i < MAX_HEAPS; i++) {
-        put(page, "%s{\"id\":%u,\"tid\":%d,\"live\":%zu,\"held\":%zu,\"slabs\":%zu}", i ? "," : "", heap[i].id,
-            heap[i].tid, heap[i].live, heap[i].held, heap[i].slabs);
+        put(page, "%s{\"id\":%u,\"tid\":%d,\"kind\":\"%s\",\"live\":%zu,\"held\":%zu,\"slabs\":%zu}", i ? "," : "",
+            heap[i].id, heap[i].tid, kind_name(heap[i].kind), heap[i].live, heap[i].held, heap[i].slabs);
     }
     put(page, "],\"heaps_in_all\":%zu", heaps);
     put_json_tags(page);
@@ -189,7 +199,7 @@ int allot_stats_print(int fd, bool json)
     size_t classes = allot_stats_classes(class, CLASSES);
     size_t heaps = allot_stats_heaps(heap, MAX_HEAPS);
     struct page page = {.fd = fd};
-    (json ? print_json : print_text)(&page, &all, class, classes, heap, heaps);
+    (json ? print_json : print_text)(&page, &all, allot_resident(), class, classes, heap, heaps);
     flush(&page);
     errno = saved;
     return page.error;

@@ -9,6 +9,7 @@
 
 #include "heap/heap.h"
 #include "heap/instance.h"
+#include "heap/limit.h"
 #include "os/memory.h"
 #include "span/large.h"
 #include "span/map.h"
@@ -26,7 +27,7 @@ static struct os_lock lock; /* guards the survey's marks in the heaps */
 
 static void survey_slab(struct survey *survey, const struct slab *s)
 {
-    size_t out = slab_out(s);
+    size_t slots = slab_nslots(s), out = size_min(slab_out(s), slots); /* more: its owner is about to change it */
     if (atomic_load_explicit(&s->pending, memory_order_relaxed)) {
         for (unsigned w = 0; w < slab_words(s); w++) {
             size_t freed = count_bits(atomic_load_explicit(unit_remote_word(&s->unit, w), memory_order_relaxed));
@@ -36,7 +37,7 @@ static void survey_slab(struct survey *survey, const struct slab *s)
     unsigned c = class_untuned(s->klass % ALL_CLASSES);
     survey->class[c].out += out;
     survey->class[c].bytes += out * slab_stride(s);
-    survey->class[c].slots += slab_nslots(s);
+    survey->class[c].slots += slots;
     survey->class[c].slabs++;
     survey->slabs++;
     struct heap *h = heap_by_id(slab_owner(s));
@@ -128,13 +129,98 @@ static size_t hugetlb_segments(void)
     return segments;
 }
 
-static size_t resident(void)
+static struct allot_stats totals(const struct survey *survey)
 {
-    size_t bytes = 0;
-    for (struct segment *segment = segments_newest(); segment; segment = segment->older) {
-        bytes += os_resident(segment, SEGMENT_SIZE);
+    struct run_totals runs = runs_totals();
+    struct large_totals large = large_totals();
+    size_t live = survey->bytes + runs.bytes + large.bytes;
+    size_t mapped = os_mapped(), data = segments_count() * (SEGMENT_SIZE - UNIT_SIZE) + large.bytes + large.kept;
+    return (struct allot_stats){
+        .live = live,
+        .blocks = survey->blocks + runs.runs + large.blocks,
+        .peak = size_max(bytes_peak(), live),
+        .mapped = mapped,
+        .held = atomic_load_explicit(&limit_held, memory_order_relaxed),
+        .kept = segments_kept() + runs_kept() + large.kept,
+        .given_back = os_given_back(),
+        .runs = runs.bytes,
+        .run_blocks = runs.runs,
+        .large = large.bytes,
+        .large_blocks = large.blocks,
+        .metadata = mapped - size_min(data, mapped),
+        .segments = segments_count(),
+        .threads = survey->threads,
+        .hugetlb = hugetlb_segments() * SEGMENT_SIZE + large.hugetlb,
+    };
+}
+
+static size_t list_classes(const struct survey *survey, struct allot_class_stats *out, size_t max)
+{
+    size_t n = 0;
+    for (unsigned c = 0; c < CLASSES; c++) {
+        if (survey->class[c].slabs == 0) {
+            continue;
+        }
+        if (n < max) {
+            out[n] = (struct allot_class_stats){
+                .size = class_size(c),
+                .blocks = survey->class[c].out,
+                .free = survey->class[c].slots - survey->class[c].out,
+                .slabs = survey->class[c].slabs,
+            };
+        }
+        n++;
     }
-    return bytes + large_resident();
+    return n;
+}
+
+static enum allot_heap_kind kind_of(const struct heap *h)
+{
+    switch ((enum heap_state)atomic_load_explicit(&h->state, memory_order_relaxed)) {
+    case HEAP_IDLE:
+        return ALLOT_HEAP_WAITING;
+    case HEAP_SHARED:
+        return ALLOT_HEAP_SHARED;
+    case HEAP_PRIVATE:
+        return ALLOT_HEAP_PRIVATE;
+    case HEAP_ACTIVE:
+        break;
+    }
+    return heap_is_lost(h) ? ALLOT_HEAP_LOST : h->id & ID_TAGGED ? ALLOT_HEAP_TAGGED : ALLOT_HEAP_THREAD;
+}
+
+static size_t least_held(const struct allot_heap_stats *heap, size_t n)
+{
+    size_t least = 0;
+    for (size_t i = 1; i < n; i++) {
+        least = heap[i].held < heap[least].held ? i : least;
+    }
+    return least;
+}
+
+/* With the lock held, since the marks are read. */
+static size_t list_heaps(struct allot_heap_stats *out, size_t max)
+{
+    size_t n = 0;
+    for (struct heap *h = heaps_newest(); h; h = h->older) {
+        if (h->seen_slabs == 0) {
+            continue;
+        }
+        struct allot_heap_stats row = {
+            .id = h->id & ID_NUMBER,
+            .kind = kind_of(h),
+            .live = h->seen_live,
+            .held = h->seen_slabs * UNIT_SIZE,
+            .slabs = h->seen_slabs,
+        };
+        row.tid = row.kind <= ALLOT_HEAP_TAGGED ? h->tid : 0;
+        size_t at = n < max || max == 0 ? n : least_held(out, max);
+        if (n < max || (max && row.held > out[at].held)) {
+            out[at] = row;
+        }
+        n++;
+    }
+    return n;
 }
 
 void allot_stats(struct allot_stats *out)
@@ -148,25 +234,7 @@ void allot_stats(struct allot_stats *out)
     os_lock(&lock);
     survey_all(&survey);
     os_unlock(&lock);
-    struct run_totals runs = runs_totals();
-    struct large_totals large = large_totals();
-    size_t live = survey.bytes + runs.bytes + large.bytes;
-    size_t mapped = os_mapped(), data = segments_count() * (SEGMENT_SIZE - UNIT_SIZE) + large.bytes + large.kept;
-    *out = (struct allot_stats){
-        .live = live,
-        .blocks = survey.blocks + runs.runs + large.blocks,
-        .peak = size_max(bytes_peak(), live),
-        .mapped = mapped,
-        .resident = resident(),
-        .runs = runs.bytes,
-        .run_blocks = runs.runs,
-        .large = large.bytes,
-        .large_blocks = large.blocks,
-        .metadata = mapped - size_min(data, mapped),
-        .segments = segments_count(),
-        .threads = survey.threads,
-        .hugetlb = hugetlb_segments() * SEGMENT_SIZE + large.hugetlb,
-    };
+    *out = totals(&survey);
 }
 
 size_t allot_stats_classes(struct allot_class_stats *out, size_t max)
@@ -179,22 +247,7 @@ size_t allot_stats_classes(struct allot_class_stats *out, size_t max)
     os_lock(&lock);
     survey_all(&survey);
     os_unlock(&lock);
-    size_t n = 0;
-    for (unsigned c = 0; c < CLASSES; c++) {
-        if (survey.class[c].slabs == 0) {
-            continue;
-        }
-        if (n < max) {
-            out[n] = (struct allot_class_stats){
-                .size = class_size(c),
-                .blocks = survey.class[c].out,
-                .free = survey.class[c].slots - survey.class[c].out,
-                .slabs = survey.class[c].slabs,
-            };
-        }
-        n++;
-    }
-    return n;
+    return list_classes(&survey, out, max);
 }
 
 size_t allot_stats_heaps(struct allot_heap_stats *out, size_t max)
@@ -204,26 +257,38 @@ size_t allot_stats_heaps(struct allot_heap_stats *out, size_t max)
         return first->stats_heaps(out, max);
     }
     struct survey survey;
-    size_t n = 0;
     os_lock(&lock);
     survey_all(&survey);
-    for (struct heap *h = heaps_newest(); h; h = h->older) {
-        if (h->seen_slabs == 0) {
-            continue;
-        }
-        if (n < max) {
-            out[n] = (struct allot_heap_stats){
-                .id = h->id & ID_NUMBER,
-                .tid = heap_is_lost(h) ? 0 : h->tid,
-                .live = h->seen_live,
-                .held = h->seen_slabs * UNIT_SIZE,
-                .slabs = h->seen_slabs,
-            };
-        }
-        n++;
-    }
+    size_t n = list_heaps(out, max);
     os_unlock(&lock);
     return n;
+}
+
+bool stats_try(struct stats_tables *out)
+{
+    struct survey survey;
+    if (!os_try_lock(&lock)) {
+        return false;
+    }
+    survey_all(&survey);
+    out->heaps = list_heaps(out->heap, out->heaps_most);
+    os_unlock(&lock);
+    out->all = totals(&survey);
+    out->classes = list_classes(&survey, out->class, out->classes_most);
+    return true;
+}
+
+size_t allot_resident(void)
+{
+    const struct instance *first = instance_in_use();
+    if (first) {
+        return first->resident();
+    }
+    size_t bytes = 0;
+    for (struct segment *segment = segments_newest(); segment; segment = segment->older) {
+        bytes += os_resident(segment, SEGMENT_SIZE);
+    }
+    return bytes + large_resident();
 }
 
 void stats_lock(void) { os_lock(&lock); }

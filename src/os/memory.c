@@ -18,7 +18,7 @@
 
 size_t os_page = 4096;
 
-static atomic_size_t mapped;
+static atomic_size_t mapped, given_back;
 static atomic_long failing = LONG_MAX; /* requests left before they fail; LONG_MAX: never */
 
 void os_memory_init(void)
@@ -157,14 +157,17 @@ void *os_map_hugetlb(size_t length, size_t align)
     return mapped_there(at, length);
 }
 
+static void count_back(size_t length) { atomic_fetch_add_explicit(&given_back, length, memory_order_relaxed); }
+
 void os_unmap(void *at, size_t length)
 {
     int saved = errno;
     length = align_up(length, os_page);
     if (munmap(at, length) == 0) {
         atomic_fetch_sub_explicit(&mapped, length, memory_order_relaxed);
-    } else {
-        madvise(at, length, MADV_DONTNEED);
+        count_back(length);
+    } else if (madvise(at, length, MADV_DONTNEED) == 0) {
+        count_back(length);
     }
     errno = saved;
 }
@@ -181,10 +184,11 @@ size_t os_purge(void *at, size_t length)
 {
     uintptr_t from = align_up((uintptr_t)at, os_page);
     uintptr_t to = align_down((uintptr_t)at + length, os_page);
-    if (from >= to) {
+    if (from >= to || !advise((void *)from, to - from, MADV_DONTNEED)) {
         return 0;
     }
-    return advise((void *)from, to - from, MADV_DONTNEED) ? to - from : 0;
+    count_back(to - from);
+    return to - from;
 }
 
 /* The calling process, where a descriptor of a process is wanted (Linux 6.14). */
@@ -225,6 +229,9 @@ size_t os_purge_many(const struct iovec *ranges, size_t count)
     }
     while (done < count && madvise(ranges[done].iov_base, ranges[done].iov_len, MADV_DONTNEED) == 0) {
         done++;
+    }
+    for (size_t i = 0; i < done; i++) {
+        count_back(ranges[i].iov_len);
     }
     errno = saved;
     return done;
@@ -273,7 +280,7 @@ bool os_huge_page(void *at)
     if (!advise(at, OS_HUGE_PAGE, MADV_HUGEPAGE)) {
         return false;
     }
-    os_purge(at, OS_HUGE_PAGE);
+    advise(at, OS_HUGE_PAGE, MADV_DONTNEED);
     bool done = touch_huge_page(at);
     os_small_pages(at, OS_HUGE_PAGE);
     return done;
@@ -339,3 +346,5 @@ size_t os_resident(void *at, size_t length)
 }
 
 size_t os_mapped(void) { return atomic_load_explicit(&mapped, memory_order_relaxed); }
+
+size_t os_given_back(void) { return atomic_load_explicit(&given_back, memory_order_relaxed); }

@@ -78,6 +78,9 @@ size_t os_resident(void *at, size_t length);
 /* Bytes mapped through here at present. */
 size_t os_mapped(void);
 
+/* Bytes that have gone back through here so far, by purging or unmapping, whether they were resident or not. */
+size_t os_given_back(void);
+
 /* After n more requests for memory each one fails; negative: none does. */
 void os_fail_after(long n);
 

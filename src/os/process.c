@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
@@ -99,7 +100,7 @@ uint64_t os_milliseconds(void)
 }
 
 /* By raw system calls: libc's open and read are cancellation points. */
-bool os_calls_are_filtered(void)
+int os_call_filters(void)
 {
     char text[4096];
     int saved = errno;
@@ -110,10 +111,18 @@ bool os_calls_are_filtered(void)
     }
     errno = saved;
     text[length > 0 ? length : 0] = 0;
-    return strstr(text, "\nSeccomp:\t0\n") == NULL;
+    static const char mode[] = "\nSeccomp:\t", filters[] = "\nSeccomp_filters:\t"; /* the latter since Linux 5.9 */
+    const char *at = strstr(text, filters);
+    if (at) {
+        return atoi(at + sizeof filters - 1);
+    }
+    at = strstr(text, mode);
+    return at ? atoi(at + sizeof mode - 1) : -1;
 }
 
 int os_thread_id(void) { return (int)syscall(SYS_gettid); }
+
+int os_process_id(void) { return (int)syscall(SYS_getpid); }
 
 /* The kernel's copy of the environment the program was started with. Read a piece at a time: the name may lie anywhere. */
 static long getenv_from_kernel(const char *name, char *out, unsigned size)

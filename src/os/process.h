@@ -24,11 +24,14 @@ void os_watch_thread(void);
 /* Time that only goes forward, in milliseconds, a few of them late; costs next to nothing. */
 uint64_t os_milliseconds(void);
 
-/* Whether a filter of system calls (seccomp) is set for the calling thread, or nothing can be known about it. */
-bool os_calls_are_filtered(void);
+/* How many filters of system calls (seccomp) are set for the calling thread; -1 when nothing can be known. They are inherited
+ * and added to, never taken away. */
+int os_call_filters(void);
+static inline bool os_calls_are_filtered(void) { return os_call_filters() != 0; }
 
-/* The kernel's id of the calling thread. */
+/* The kernel's ids of the calling thread and of the process, as it sees them itself. */
 int os_thread_id(void);
+int os_process_id(void);
 
 /* The value of an environment variable, also before libc has set up `environ`: copied into `out`, cut to its size. Returns
  * its whole length, or -1 when it is not set. */

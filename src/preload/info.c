@@ -15,7 +15,6 @@ ALLOT_API struct mallinfo2 mallinfo2(void)
     allot_stats(&s);
     size_t arena = s.mapped - s.large - (s.metadata < s.mapped - s.large ? s.metadata : 0);
     size_t live = s.live - s.large;
-    size_t held = s.resident > s.large ? s.resident - s.large : 0;
     return (struct mallinfo2){
         .arena = arena,
         .ordblks = s.blocks - s.large_blocks,
@@ -23,7 +22,7 @@ ALLOT_API struct mallinfo2 mallinfo2(void)
         .hblkhd = s.large,
         .uordblks = live,
         .fordblks = arena > live ? arena - live : 0,
-        .keepcost = held > live ? held - live : 0,
+        .keepcost = s.kept,
     };
 }
 

@@ -110,14 +110,14 @@ static struct deferred {
     size_t length;
     enum pages pages;
 } * deferred;
-static size_t deferred_bytes;
+static atomic_size_t deferred_bytes; /* others read it without */
 
 static void defer(struct kept k)
 {
     struct deferred *d = (struct deferred *)k.at;
     *d = (struct deferred){.next = deferred, .length = k.length, .pages = k.pages};
     deferred = d;
-    deferred_bytes += k.length;
+    atomic_fetch_add_explicit(&deferred_bytes, k.length, memory_order_relaxed);
 }
 
 /* Takes the one after *link off the list. */
@@ -125,7 +125,7 @@ static struct kept deferred_remove(struct deferred **link)
 {
     struct deferred *d = *link;
     *link = d->next;
-    deferred_bytes -= d->length;
+    atomic_fetch_sub_explicit(&deferred_bytes, d->length, memory_order_relaxed);
     return (struct kept){(char *)d, d->length, d->pages};
 }
 
@@ -228,7 +228,7 @@ size_t large_trim(void)
     while (kept_count > 0) {
         defer(kept_remove(0));
     }
-    reserve_emptied(&reserve, reserve.dirty);
+    reserve_emptied(&reserve, reserve_dirty(&reserve));
     os_unlock(&lock);
     return unmap_deferred();
 }
@@ -529,10 +529,15 @@ size_t large_free_all(uint32_t heap)
     return bytes;
 }
 
+size_t large_kept(void)
+{
+    return reserve_dirty(&reserve) + atomic_load_explicit(&deferred_bytes, memory_order_relaxed);
+}
+
 struct large_totals large_totals(void)
 {
     os_lock(&lock);
-    struct large_totals totals = {total_bytes, total_blocks, reserve.dirty + deferred_bytes, 0};
+    struct large_totals totals = {total_bytes, total_blocks, large_kept(), 0};
     for (const struct large *l = all; l; l = l->next) {
         totals.hugetlb += l->pages == PAGES_HUGETLB ? l->length : 0;
     }
@@ -588,7 +593,7 @@ bool large_check(void)
         CHECK(kept[i].length > 0, "kept mapping", kept[i].at);
         kept_sum += kept[i].length;
     }
-    CHECK(kept_sum == reserve.dirty && kept_count <= KEPT_BLOCKS, "kept mappings", kept);
+    CHECK(kept_sum == reserve_dirty(&reserve) && kept_count <= KEPT_BLOCKS, "kept mappings", kept);
     os_unlock(&lock);
     return true;
 }

@@ -43,6 +43,9 @@ struct large_totals {
 };
 struct large_totals large_totals(void);
 
+/* As large_totals' `kept`, without waiting for anybody: true at some moment. */
+size_t large_kept(void);
+
 /* Of live and kept mappings, what lies in memory now. Cost: mincore over each. */
 size_t large_resident(void);
 

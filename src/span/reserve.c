@@ -12,8 +12,8 @@ atomic_size_t reserve_most = SIZE_MAX;
 
 void reserve_take(struct reserve *r, size_t dirty, size_t clean)
 {
-    r->dirty -= dirty;
-    r->least = size_min(r->least, r->dirty);
+    reserve_add(r, -dirty);
+    r->least = size_min(r->least, reserve_dirty(r));
     if (unlikely(clean && r->purged)) {
         size_t back = size_min(clean, r->purged);
         bool recent = os_milliseconds() - r->purged_at < REGRET;
@@ -28,7 +28,7 @@ size_t reserve_excess(struct reserve *r, size_t bound, size_t slack, size_t byte
         r->stuck = 0;
     }
     size_t most = atomic_load_explicit(&reserve_most, memory_order_relaxed),
-           dirty = r->dirty - size_min(r->stuck, r->dirty);
+           dirty = reserve_dirty(r) - size_min(r->stuck, reserve_dirty(r));
     if (unlikely(dirty > most / bytes) && !in_haste) {
         return dirty - most / bytes;
     }
@@ -44,7 +44,7 @@ size_t reserve_excess(struct reserve *r, size_t bound, size_t slack, size_t byte
     uint64_t now = os_milliseconds();
     if (now - r->window >= WINDOW) {
         r->kept -= size_min(r->kept, r->least > bound - slack ? r->least - (bound - slack) : 0);
-        r->least = r->dirty;
+        r->least = reserve_dirty(r);
         r->window = now;
     }
     return dirty > bound + r->kept ? dirty - (bound - slack + r->kept) : 0;
@@ -57,7 +57,7 @@ void reserve_purged(struct reserve *r, size_t excess, size_t count)
     r->purged_at = os_milliseconds();
     if (unlikely(excess > count)) {
         r->stuck_at = r->stuck ? r->stuck_at : r->purged_at;
-        r->stuck = size_min(r->stuck + excess - count, r->dirty);
+        r->stuck = size_min(r->stuck + excess - count, reserve_dirty(r));
     }
 }
 

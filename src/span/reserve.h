@@ -31,17 +31,25 @@ static inline void reserve_leave(void) { atomic_store_explicit(&left_in_haste, t
 extern atomic_size_t reserve_most;
 
 struct reserve {
-    size_t dirty;  /* free, perhaps resident */
-    size_t kept;   /* what may stay above the pool's bound */
-    size_t least;  /* the least that `dirty` has been in this window: nobody needed it */
-    size_t purged; /* in the last seconds, and not taken since */
-    size_t stuck;  /* of `dirty`, what the system would not purge when it was asked last, at stuck_at */
+    atomic_size_t dirty; /* free, perhaps resident; for others to read without the lock */
+    size_t kept;         /* what may stay above the pool's bound */
+    size_t least;        /* the least that `dirty` has been in this window: nobody needed it */
+    size_t purged;       /* in the last seconds, and not taken since */
+    size_t stuck;        /* of `dirty`, what the system would not purge when it was asked last, at stuck_at */
     uint64_t stuck_at;
     uint64_t purged_at, window; /* in milliseconds: when that was, and when this window began */
 };
 
+static inline size_t reserve_dirty(const struct reserve *r)
+{
+    return atomic_load_explicit(&r->dirty, memory_order_relaxed);
+}
+
 /* Came free; perhaps resident. */
-static inline void reserve_add(struct reserve *r, size_t count) { r->dirty += count; }
+static inline void reserve_add(struct reserve *r, size_t count)
+{
+    atomic_store_explicit(&r->dirty, reserve_dirty(r) + count, memory_order_relaxed);
+}
 
 /* Were taken: so many that may have been resident, and so many that were not. */
 void reserve_take(struct reserve *r, size_t dirty, size_t clean);

@@ -441,6 +441,8 @@ struct run_totals runs_totals(void)
     return totals;
 }
 
+size_t runs_kept(void) { return reserve_dirty(&reserve) * RUN_PAGE; }
+
 int runs_walk(struct segment *s, int (*visit)(void *run, size_t bytes, uint32_t heap, void *arg), void *arg)
 {
     struct run_map *map = map_of(s);
@@ -487,7 +489,7 @@ bool runs_check(void)
             check_segment(s, &used, &dirty, &runs);
         }
     }
-    CHECK(used == used_pages && dirty == reserve.dirty && runs == used_runs, "page runs", &used_pages);
+    CHECK(used == used_pages && dirty == reserve_dirty(&reserve) && runs == used_runs, "page runs", &used_pages);
     runs_unlock();
     return true;
 }

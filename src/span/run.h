@@ -42,6 +42,9 @@ struct run_totals {
 };
 struct run_totals runs_totals(void);
 
+/* Bytes of free pages that may be resident, without waiting for anybody: true at some moment. */
+size_t runs_kept(void);
+
 /* Calls `visit` for each run of a segment of runs, in order of address; stops at a value other than 0 and returns it.
  */
 int runs_walk(struct segment *segment, int (*visit)(void *run, size_t bytes, uint32_t heap, void *arg), void *arg);

@@ -29,9 +29,9 @@ static struct segment *by_free[UNITS]; /* by_free[n]: segments of n free units, 
 static uint64_t by_free_map;           /* bit n: by_free[n] is not empty */
 static struct segment *frontier;       /* on no list; NULL: none */
 static _Atomic(struct segment *) newest;
-static size_t count;       /* segments */
-static size_t used_units;  /* taken, singly or with a whole segment */
-static size_t dense_units; /* of those, taken with UNIT_ALL */
+static atomic_size_t count; /* segments; others read it without the lock */
+static size_t used_units;   /* taken, singly or with a whole segment */
+static size_t dense_units;  /* of those, taken with UNIT_ALL */
 static struct reserve reserve;
 
 /* Units that may stay resident though free: 1 MiB, and a thirty-second of what is in use. */
@@ -91,7 +91,7 @@ static void add_segment(struct segment *s, uint64_t ready)
     s->ready = ready;
     s->older = atomic_load_explicit(&newest, memory_order_relaxed);
     atomic_store_explicit(&newest, s, memory_order_release);
-    count++;
+    atomic_fetch_add_explicit(&count, 1, memory_order_relaxed);
     set_free(s, ALL_UNITS);
 }
 
@@ -167,7 +167,7 @@ static struct segment *choose(enum unit_use use, bool few_dirty)
 struct unit *unit_take(enum unit_use use)
 {
     os_lock(&lock);
-    bool few_dirty = reserve.dirty < dirty_bound() / 2; /* else, not to use them means to purge them */
+    bool few_dirty = reserve_dirty(&reserve) < dirty_bound() / 2; /* else, not to use them means to purge them */
     struct segment *s = choose(use, few_dirty);
     if (!s) { /* memory is out, but for what is on its way to be purged */
         os_unlock(&lock);
@@ -338,7 +338,9 @@ size_t segments_trim(void)
 
 struct segment *segments_newest(void) { return atomic_load_explicit(&newest, memory_order_acquire); }
 
-size_t segments_count(void) { return count; }
+size_t segments_count(void) { return atomic_load_explicit(&count, memory_order_relaxed); }
+
+size_t segments_kept(void) { return reserve_dirty(&reserve) * UNIT_SIZE; }
 
 bool segments_check(void)
 {
@@ -364,8 +366,8 @@ bool segments_check(void)
         }
     }
     CHECK(!frontier || frontier->free, "segment", frontier);
-    CHECK(segments == count && dirty == reserve.dirty && used == used_units && dense == dense_units, "segment pool",
-          &count);
+    CHECK(segments == count && dirty == reserve_dirty(&reserve) && used == used_units && dense == dense_units,
+          "segment pool", &count);
     segments_unlock();
     return true;
 }

@@ -137,6 +137,9 @@ size_t segments_trim(void);
 struct segment *segments_newest(void);
 size_t segments_count(void);
 
+/* Bytes of free units that may be resident, without waiting for anybody: true at some moment. */
+size_t segments_kept(void);
+
 /* Proves the pool's equations; faults on a broken one. */
 bool segments_check(void);
 

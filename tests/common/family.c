@@ -13,6 +13,7 @@ struct toolkit toolkit;
     X(trim, allot_trim)                       \
     X(option, allot_option)                   \
     X(stats, allot_stats)                     \
+    X(resident, allot_resident)               \
     X(stats_classes, allot_stats_classes)     \
     X(stats_heaps, allot_stats_heaps)         \
     X(stats_print, allot_stats_print)         \

@@ -25,6 +25,7 @@ struct toolkit {
     size_t (*trim)(void);
     int (*option)(const char *name, const char *value);
     void (*stats)(struct allot_stats *out);
+    size_t (*resident)(void);
     size_t (*stats_classes)(struct allot_class_stats *out, size_t max);
     size_t (*stats_heaps)(struct allot_heap_stats *out, size_t max);
     int (*stats_print)(int fd, bool json);

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "system.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include "os/lock.h"
 #include "os/memory.h"
 #include "os/process.h"
+#include "os/shared.h"
 #include "span/segment.h"
 
 enum { RECORDS = SEGMENT_SIZE };
@@ -122,6 +124,7 @@ bool os_move(void *at, size_t old, void *place, size_t now) { return at == place
 void *os_map_hugetlb(size_t length, size_t align) { return length == align ? NULL : arena; }
 size_t os_resident(void *at, size_t length) { return at ? length : 0; }
 size_t os_mapped(void) { return used.records + used.segments; }
+size_t os_given_back(void) { return 0; }
 void os_fail_after(long n) { (void)n; }
 
 /* -- process -- */
@@ -136,8 +139,13 @@ bool os_on_thread_exit(void (*step)(void))
 
 void os_watch_thread(void) {}
 uint64_t os_milliseconds(void) { return 1; }
-bool os_calls_are_filtered(void) { return true; }
+int os_call_filters(void) { return 1; }
 size_t os_cgroup_limit(const char *self, const char *root) { return self && root ? SIZE_MAX : 0; }
+int os_process_id(void) { return 1; }
+int os_share(size_t length, void *at) { return length && at ? -EPERM : 0; }
+bool os_share_is_open(void) { return false; }
+void os_share_close(void) {}
+void *os_map_forgotten(size_t length) { return os_map(length); }
 int os_thread_id(void) { return 1 + (int)running_thread(); }
 bool os_is_privileged(void) { return true; }
 

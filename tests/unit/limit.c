@@ -71,13 +71,6 @@ static void beyond_the_hard_limit(void **state)
     }
 }
 
-static size_t resident(void)
-{
-    struct allot_stats stats;
-    allot_stats(&stats);
-    return stats.resident;
-}
-
 /* A program that swings is let keep what it swings by; not where that is more than it may hold. */
 static size_t kept_after_swings(size_t size)
 {
@@ -88,7 +81,7 @@ static size_t kept_after_swings(size_t size)
         }
         free_all();
     }
-    return resident();
+    return allot_resident();
 }
 
 static void near_the_soft_limit(void **state)

@@ -6,12 +6,22 @@ _allot()
     COMPREPLY=()
 
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "run help --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "run stats help --help --version" -- "$word")
         return
     fi
     case ${COMP_WORDS[1]} in
     help)
-        ((COMP_CWORD > 2)) || mapfile -t COMPREPLY < <(compgen -W "run" -- "$word")
+        ((COMP_CWORD > 2)) || mapfile -t COMPREPLY < <(compgen -W "run stats" -- "$word")
+        ;;
+    stats)
+        if [[ $before == -e || $before == --every || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --every) ]]; then
+            :
+        elif [[ $word == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "--classes --heaps --tags --every --json --help -c -t -g -e -j -h" -- "$word")
+        else
+            # Who shares: number and name, below the heading.
+            mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" stats 2>/dev/null | awk 'NR > 1 { print $1, $2 }')" -- "$word")
+        fi
         ;;
     run)
         # The first word that is no option, and no option's value, is the program.
@@ -38,7 +48,7 @@ _allot()
                 mapfile -t COMPREPLY < <(compgen -c -- "$word")
             fi
         elif [[ $word == -* ]]; then
-            mapfile -t COMPREPLY < <(compgen -W "--stats --json --output --help -s -j -o -h --" -- "$word")
+            mapfile -t COMPREPLY < <(compgen -W "--stats --json --output --share --help -s -j -o -h --" -- "$word")
         else
             mapfile -t COMPREPLY < <(compgen -c -- "$word")
         fi

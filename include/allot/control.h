@@ -1,0 +1,85 @@
+/* allot/control.h - the control page: the figures of a process's heap, for other processes to read.
+ *
+ * A process that was started with ALLOT_OPTIONS=share=on (or called allot_option("share", "on")) shares one of these. It has no
+ * name in any file system. To find it, look through /proc/PID/fd for the descriptor whose link reads
+ * "/memfd:allot.control (deleted)" or begins with "/dev/shm/#", open that link for reading and writing, map ALLOT_CONTROL_SIZE
+ * bytes of it shared, and compare `magic`, `version` and `size`; and `pid` with the last number of "NSpid:" in
+ * /proc/PID/status: a process that has forked by itself, past libc, may still hold its parent's. All this needs the rights to
+ * look into the process: the same user, or root. `allot stats` does it.
+ *
+ * What is in it:
+ *   now      is kept up to date by the process as it allocates and frees: true within 64 KiB for each of its heaps.
+ *   tables   are filled when somebody asks: add 1 to `asked`, and wait until `answered` is as much or more (their difference, as a
+ *            signed number, is not negative). Whichever thread next needs memory that it has not at hand, or gives some back,
+ *            answers. A process that is silent does not; then the tables are as of `tables_at`, or were never filled (0).
+ *
+ * To read the tables whole: load `sequence` (acquire); when it is odd they are being written, try again; copy the tables by words
+ * of 8 bytes (acquire); load `sequence` again; when it is another number, begin anew. Everything may be read at any time
+ * with 8-byte atomic loads, relaxed where nothing else is said. Only `asked` may be written. Sizes are bytes.
+ */
+#ifndef ALLOT_CONTROL_H
+#define ALLOT_CONTROL_H
+
+#include <stdint.h>
+
+#define ALLOT_CONTROL_MAGIC   "allotctl" /* 8 bytes, without the 0 */
+#define ALLOT_CONTROL_VERSION 1
+#define ALLOT_CONTROL_CLASSES 128
+#define ALLOT_CONTROL_HEAPS   128
+#define ALLOT_CONTROL_TAGS    64
+#define ALLOT_CONTROL_NAME    128
+#define ALLOT_CONTROL_SIZE    sizeof(struct allot_control)
+
+/* The words mean what the members of these names of struct allot_stats mean (allot/malloc.h); no limit is UINT64_MAX. */
+struct allot_control_now {
+    uint64_t live; /* within 64 KiB for each heap: blocks at hand count until somebody has asked */
+    uint64_t peak; /* likewise */
+    uint64_t held, limit, soft_limit;
+    uint64_t kept_slabs, kept_runs, kept_large; /* free and kept for later, by what it is kept for */
+    uint64_t given_back, mapped, segments, threads;
+};
+
+/* As struct allot_class_stats, allot_heap_stats and allot_tag_stats have it. */
+struct allot_control_class {
+    uint64_t size, blocks, free, slabs;
+};
+
+struct allot_control_heap {
+    uint64_t live, held, slabs;
+    uint32_t id;
+    int32_t tid;   /* as the process sees it: in its own pid namespace */
+    uint64_t kind; /* an enum allot_heap_kind */
+};
+
+struct allot_control_tag {
+    uint64_t used, limit, refused;
+    char name[ALLOT_CONTROL_NAME];
+};
+
+struct allot_control_tables {
+    uint64_t live, blocks, runs, run_blocks, large, large_blocks, metadata; /* as allot_stats has them, exact */
+    uint64_t classes, heaps, tags; /* how many there are in all; of more than fit, those that hold most */
+    struct allot_control_class of_class[ALLOT_CONTROL_CLASSES];
+    struct allot_control_heap of_heap[ALLOT_CONTROL_HEAPS];
+    struct allot_control_tag of_tag[ALLOT_CONTROL_TAGS];
+};
+
+struct allot_control {
+    char magic[8]; /* written last */
+    uint32_t version, size;
+    int64_t pid;         /* as the process sees it */
+    uint64_t started_at; /* when this was first shared, in milliseconds of CLOCK_MONOTONIC, as all times here */
+    uint64_t unused[4];
+
+    uint64_t asked; /* the readers' */
+    uint64_t unused_too[7];
+
+    uint64_t answered, sequence, tables_at;
+    uint64_t unused_also[5];
+
+    struct allot_control_now now;
+    uint64_t unused_as_well[4];
+    struct allot_control_tables tables;
+};
+
+#endif

@@ -1,0 +1,69 @@
+/* probe/control.c - see probe/control.h. The tables are written under a sequence number, odd meanwhile; each word is stored with
+ * release, so whoever reads one that is new also sees that the number is odd or another. */
+#include "probe/control.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "os/memory.h"
+#include "os/process.h"
+#include "os/shared.h"
+
+_Static_assert(sizeof(struct allot_control_tables) % sizeof(uint64_t) == 0, "tables are made of words");
+_Static_assert(offsetof(struct allot_control, asked) == 64 && offsetof(struct allot_control, answered) == 128 &&
+                   offsetof(struct allot_control, now) == 192 && offsetof(struct allot_control, tables) == 320,
+               "what different sides write lies in lines of its own");
+
+_Atomic(struct control_cell *) control_cell;
+
+/* Both stay for good once they are there; `place` is what the child of a fork inherits of its parent's page. */
+static struct control_cell *cell;
+static struct allot_control *place;
+
+int control_share(void)
+{
+    cell = cell ? cell : os_map_forgotten(sizeof *cell);
+    place = place ? place : os_map(sizeof *place);
+    int error = cell && place ? os_share(sizeof *place, place) : -ENOMEM;
+    if (error) {
+        return error;
+    }
+    place->version = ALLOT_CONTROL_VERSION;
+    place->size = sizeof *place;
+    place->pid = os_process_id();
+    place->started_at = os_milliseconds();
+    uint64_t magic;
+    memcpy(&magic, ALLOT_CONTROL_MAGIC, sizeof magic);
+    __atomic_store_n((uint64_t *)(void *)place->magic, magic, __ATOMIC_RELEASE);
+    atomic_store_explicit(&cell->look, false, memory_order_relaxed);
+    atomic_store_explicit(&cell->page, place, memory_order_release);
+    atomic_store_explicit(&control_cell, cell, memory_order_release);
+    return 0;
+}
+
+void control_end(void)
+{
+    atomic_store_explicit(&control_cell, NULL, memory_order_relaxed);
+    os_share_close();
+}
+
+void control_forked(void)
+{
+    if (control_on()) {
+        atomic_store_explicit(&cell->page, NULL, memory_order_relaxed);
+        os_share_close();
+    }
+}
+
+void control_answer(struct allot_control *page, const struct allot_control_tables *tables, uint64_t asked)
+{
+    uint64_t sequence = __atomic_load_n(&page->sequence, __ATOMIC_RELAXED), *to = (uint64_t *)&page->tables, word;
+    __atomic_store_n(&page->sequence, sequence + 1, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < sizeof *tables / sizeof word; i++) {
+        memcpy(&word, (const char *)tables + i * sizeof word, sizeof word);
+        __atomic_store_n(&to[i], word, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&page->tables_at, os_milliseconds(), __ATOMIC_RELEASE);
+    __atomic_store_n(&page->sequence, sequence + 2, __ATOMIC_RELEASE);
+    __atomic_store_n(&page->answered, asked, __ATOMIC_RELEASE);
+}
