@@ -60,8 +60,8 @@ ALLOT_API void *allot_heap_aligned(struct allot_heap *heap, size_t align, size_t
 ALLOT_API void allot_heap_free(struct allot_heap *heap, void *p);
 ALLOT_API void allot_heap_free_sized(struct allot_heap *heap, void *p, size_t size);
 
-/* Makes the heap the calling thread's. The caller sees to it that the thread that had it no longer uses it. Returns 0.
- */
+/* Makes the heap the calling thread's. Returns 0. The caller sees to it that the thread that had it no longer uses it: also that
+ * it frees no block of it, by whatever name, until it knows of the adoption, as by a lock that both have held. */
 ALLOT_API int allot_heap_adopt(struct allot_heap *heap);
 
 /* Frees every block at once; the heap stays usable. Cost: one visit per slab, not per block. */
