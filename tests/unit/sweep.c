@@ -2,7 +2,6 @@
 #include "common/unit.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <allot/malloc.h>
@@ -15,16 +14,6 @@ enum { BLOCKS = 100000, STAYS = BLOCKS / 20 };
 static unsigned char *block[BLOCKS];
 
 static size_t size_of(size_t i) { return i % 6 < 3 ? 512 : i % 6 < 5 ? 1024 : 2048; }
-
-static size_t resident_pages(void)
-{
-    size_t pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%*u %zu", &pages), 1);
-    fclose(file);
-    return pages;
-}
 
 static void make(size_t i)
 {
@@ -47,12 +36,12 @@ static void survivors_hold_little_more_than_themselves(void **state)
     (void)state;
     static size_t order[BLOCKS];
     struct random random = {1};
-    size_t before = resident_pages();
+    size_t before = allot_resident();
     for (size_t i = 0; i < BLOCKS; i++) {
         make(i);
         order[i] = i;
     }
-    size_t peak = resident_pages() - before;
+    size_t peak = allot_resident() - before;
     for (size_t i = BLOCKS; i > 1; i--) {
         size_t other = random_below(&random, i), held = order[i - 1];
         order[i - 1] = order[other];
@@ -61,7 +50,7 @@ static void survivors_hold_little_more_than_themselves(void **state)
     for (size_t i = STAYS; i < BLOCKS; i++) {
         allot_free(block[order[i]]);
     }
-    assert_true(resident_pages() - before < peak * 4 / 10);
+    assert_true(allot_resident() - before < peak * 4 / 10);
     assert_true(allot_check());
     for (size_t i = 0; i < STAYS; i++) {
         expect(order[i]);
@@ -70,7 +59,7 @@ static void survivors_hold_little_more_than_themselves(void **state)
     for (size_t i = STAYS; i < BLOCKS; i++) {
         make(order[i]);
     }
-    assert_true(resident_pages() - before < peak * 11 / 10);
+    assert_true(allot_resident() - before < peak * 11 / 10);
     assert_true(allot_check());
     for (size_t i = 0; i < BLOCKS; i++) {
         expect(i);
@@ -86,13 +75,13 @@ static void nothing_goes_back_in_haste(void **state)
         make(i);
     }
     allot_thread_latency(true);
-    size_t before = resident_pages();
+    size_t before = allot_resident();
     for (size_t i = 0; i < BLOCKS; i++) {
         if (i % 20) {
             allot_free(block[i]);
         }
     }
-    assert_true(resident_pages() + 100 >= before);
+    assert_true(allot_resident() + 100 * os_page >= before);
     allot_thread_latency(false);
     for (size_t i = 0; i < BLOCKS; i += 20) {
         expect(i);
