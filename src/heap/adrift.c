@@ -16,7 +16,7 @@
  * A thread that made a gigabyte and waits for more to do never learns that others have freed it. So who frees what is
  * another's counts, about, what lies there since the owner looked last. At a quarter of a MiB the slabs are laid out by class,
  * and threads that would take a fresh unit, and have some of the class already, take slots of those. At a few MiB, and then
- * whenever an eighth more has come, pages on which there is nothing else go back. The slots stay the owner's: as long as they
+ * whenever a sixteenth more has come, pages on which there is nothing else go back. The slots stay the owner's: as long as they
  * are claimed they are out to all the world, so the slab cannot go, and what the owner finds later are free slots, some on
  * pages that are zero.
  *
@@ -135,7 +135,7 @@ static void look(struct heap *h, size_t now)
     lay_out_inbox(h);
     atomic_store_explicit(&h->laid_out, now, memory_order_relaxed);
     size_t gone = atomic_load_explicit(&h->gone, memory_order_relaxed);
-    if (now >= gone + size_max(gone / 8, adrift_least)) {
+    if (now >= gone + size_max(gone / 16, adrift_least)) {
         atomic_store_explicit(&h->gone, now, memory_order_relaxed);
         give_back(h);
     }
