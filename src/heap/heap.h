@@ -59,6 +59,7 @@ extern __thread struct front front;
 /* What sweeps of a class gave back of late (heap/sweep.c). */
 struct sweep_record {
     uint32_t punched, filled;     /* pages; and how many such had to be made again; since: */
+    uint32_t looked_at;           /* what `most` was when all slabs were looked at */
     uint32_t pause;               /* milliseconds for which there is none when that was too early */
     uint64_t since, paused_until; /* in milliseconds */
 };
@@ -110,11 +111,12 @@ struct heap {
     _Atomic bool lent;      /* others have had slots of it */
     atomic_size_t loose_slabs; /* in `loose`, by inbox_next */
     struct heap *_Atomic next_loose;
-    struct slab *undrained;    /* such as were taken from there and have not been looked at yet, likewise */
-    ptrdiff_t out, published;  /* sum of used * stride of its slabs; and what of it is in the process's total */
-    uint64_t mid_zeroed[2];    /* as front.zeroed, for mid */
-    size_t slabs, noted_count; /* of all classes; and in `noted` */
-    struct heap *older;        /* the chain of all heaps */
+    struct slab *undrained;   /* such as were taken from there and have not been looked at yet, likewise */
+    ptrdiff_t out, published; /* sum of used * stride of its slabs; and what of it is in the process's total */
+    uint64_t mid_zeroed[2];   /* as front.zeroed, for mid */
+    size_t slabs, slabs_most; /* of all classes; and the most since there were few (sweep_least) */
+    size_t noted_count;       /* in `noted` */
+    struct heap *older;       /* the chain of all heaps */
     struct heap *next_idle;
     size_t big;                   /* a private heap's runs and large blocks ever made; 0: none to look for */
     struct allot_tag *tag;        /* what a private heap's blocks are counted to, or NULL; */
@@ -210,7 +212,8 @@ void heap_trip(struct heap *h, struct slab *s) __attribute__((noinline));
 
 /* -- sweep.c: pages within slabs go back -- */
 
-/* Heaps of fewer slabs are not swept: what is filled and emptied over and over would have the same pages back at once. */
+/* Heaps that have not had so many slabs since they last had a quarter of it are not swept: what is filled and emptied over and
+ * over would have the same pages back at once. */
 extern size_t sweep_least;
 /* Memory is short: heaps of any size are. */
 extern _Atomic bool sweep_any;
@@ -219,7 +222,13 @@ extern _Atomic bool sweep_any;
 static inline bool sweeps(const struct heap *h, const struct heap_class *class)
 {
     return class->most - class->out > class->most / 8 &&
-           (h->slabs >= sweep_least || atomic_load_explicit(&sweep_any, memory_order_relaxed));
+           (h->slabs_most >= sweep_least || atomic_load_explicit(&sweep_any, memory_order_relaxed));
+}
+
+static inline void heap_count_slabs(struct heap *h, int slabs)
+{
+    h->slabs += (size_t)slabs;
+    h->slabs_most = h->slabs < sweep_least / 4 ? h->slabs : size_max(h->slabs, h->slabs_most);
 }
 
 /* How many pages of a slab, about, hold nothing any more when so many of its slots have come back, in random places: a page of

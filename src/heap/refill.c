@@ -81,7 +81,7 @@ void heap_settle(struct heap *h, struct slab *s)
     if (s->used == 0) {
         unlist(class, s);
         class->slabs--;
-        h->slabs--;
+        heap_count_slabs(h, -1);
         release(s);
         return;
     }
@@ -137,7 +137,7 @@ void heap_hand_over(struct heap *from, struct heap *to, struct slab *s)
     struct heap_class *old = &from->classes[s->klass], *new = &to->classes[s->klass];
     heap_count(from, s, -(int)s->used);
     old->slabs--;
-    from->slabs--;
+    heap_count_slabs(from, -1);
     s->noted = false;
     /* Who frees a block of it may not have heard of that heap otherwise. */
     atomic_store_explicit(&s->unit.owner, to->id, memory_order_release);
@@ -145,7 +145,7 @@ void heap_hand_over(struct heap *from, struct heap *to, struct slab *s)
     new->most = new->out > new->most ? new->out : new->most;
     new->stride = old->stride;
     new->slabs++;
-    to->slabs++;
+    heap_count_slabs(to, 1);
 }
 
 /* Puts the current slab of a class on a list, or gives it back when nothing of it is out. */
@@ -210,7 +210,7 @@ static bool begin_current(struct heap *h, unsigned c)
         return false;
     }
     class->slabs++;
-    h->slabs++;
+    heap_count_slabs(h, 1);
     class->current = (struct slab *)unit;
     slab_init(unit, h->id, class->stride, c);
     return true;
@@ -307,6 +307,6 @@ void heap_release_all(struct heap *h)
     }
     bytes_count(-h->published);
     h->published = h->out = 0;
-    h->slabs = 0;
+    h->slabs = h->slabs_most = 0;
     memset(h->tuning, 0, sizeof h->tuning);
 }

@@ -149,6 +149,9 @@ void remote_drain(struct heap *h, size_t most)
         }
         heap_count(h, s, -(int)slab_collect(s));
         heap_settle(h, s);
+        if (unlikely(sweep_is_due(h))) {
+            heap_sweep(h);
+        }
     }
 }
 

@@ -6,13 +6,11 @@
  * in use has come back (heap_arm), its header then being in the cache; when a page is likely to be free by then, it is noted.
  * Noted slabs are swept together: their lists are folded into their bitmaps, and pages go back, many in one call. So what can
  * go back has gone, but for the last 64 slabs, with the last free of a wave; nobody has to call, and nobody looks at slabs from
- * which nothing is to be had.
+ * which nothing is to be had, but once at all of a class that begins to fall.
  *
  * Purge what drops, keep what comes back: when a quarter as many pages of a class as went back had to be made again soon, that
  * was too early, and it is left alone for a second, then two, up to sixteen.
  */
-#include <string.h>
-
 #include "base/bits.h"
 #include "heap/heap.h"
 #include "os/memory.h"
@@ -91,6 +89,7 @@ static void fold(struct sweep *w)
     for (size_t i = 0; i < w->folds; i++) {
         punch(w, w->fold[i]);
         w->fold[i]->unswept = 0;
+        w->fold[i]->noted = false;
         heap_arm(w->heap, w->fold[i]);
     }
     w->folds = 0;
@@ -102,8 +101,13 @@ static void begin(struct sweep *w, struct heap *h)
     w->folds = w->purges = w->punched = 0;
 }
 
+/* Once, though it be met twice. */
 static void add(struct sweep *w, struct slab *s)
 {
+    if (s->noted) {
+        return;
+    }
+    s->noted = true;
     w->fold[w->folds++] = s;
     if (w->folds == FOLD_MOST) {
         fold(w);
@@ -117,25 +121,64 @@ static size_t end(struct sweep *w)
     return w->punched;
 }
 
+/* The slabs of a class that may have pages to give back, or `all`. */
+static void add_class(struct sweep *w, struct heap_class *class, bool all)
+{
+    for (unsigned level = 0; level < LEVELS; level++) {
+        for (struct slab *s = class->list[level], *next; s; s = next) {
+            next = s->next;
+            heap_sync(w->heap, s);
+            if (s->used == 0) {
+                heap_settle(w->heap, s);
+            } else if (all || sweep_worth_it(s)) {
+                add(w, s);
+            }
+        }
+    }
+}
+
+/* The first time that pages of a class are to go back, all of it is looked at: what came back before was not noted. */
+static void add_noted(struct sweep *w, struct heap_class *class, struct slab *s)
+{
+    if (class->swept.looked_at != class->most) {
+        class->swept.looked_at = class->most;
+        add_class(w, class, false);
+    } else if (s != class->current && sweep_worth_it(s)) {
+        add(w, s);
+    }
+}
+
+/* Those that have been noted, but for such as went back meanwhile; returns how many. */
+static size_t take_noted(struct heap *h, struct slab *noted[SWEEP_NOTED])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < h->noted_count; i++) {
+        struct slab *s = h->noted[i];
+        if (slab_owner(s) == h->id && s->noted) {
+            s->noted = false;
+            noted[count++] = s;
+        }
+    }
+    h->noted_count = 0;
+    return count;
+}
+
 void heap_sweep(struct heap *h)
 {
     struct slab *noted[SWEEP_NOTED];
     struct sweep w;
-    size_t count = h->noted_count;
+    size_t count = take_noted(h, noted);
     uint64_t now = os_milliseconds();
-    memcpy(noted, h->noted, count * sizeof *noted);
-    h->noted_count = 0;
     begin(&w, h);
     for (size_t i = 0; i < count; i++) {
         struct slab *s = noted[i];
-        if (slab_owner(s) != h->id || !s->noted) {
-            continue; /* it went back meanwhile */
+        if (slab_owner(s) != h->id) {
+            continue; /* it went back with others of its class */
         }
         struct heap_class *class = &h->classes[s->klass];
-        s->noted = false;
         heap_sync(h, s);
-        if (s != class->current && sweep_worth_it(s) && !too_early(class, now)) {
-            add(&w, s);
+        if (!too_early(class, now)) {
+            add_noted(&w, class, s);
         }
     }
     end(&w);
@@ -143,20 +186,12 @@ void heap_sweep(struct heap *h)
 
 size_t heap_sweep_all(struct heap *h)
 {
+    struct slab *noted[SWEEP_NOTED];
     struct sweep w;
+    take_noted(h, noted);
     begin(&w, h);
     for (unsigned c = 0; c < ALL_CLASSES; c++) {
-        for (unsigned level = 0; level < LEVELS; level++) {
-            for (struct slab *s = h->classes[c].list[level], *next; s; s = next) {
-                next = s->next;
-                heap_sync(h, s);
-                if (s->used == 0) {
-                    heap_settle(h, s);
-                } else {
-                    add(&w, s);
-                }
-            }
-        }
+        add_class(&w, &h->classes[c], true);
     }
     return end(&w) * os_page;
 }

@@ -68,6 +68,60 @@ static void survivors_hold_little_more_than_themselves(void **state)
     assert_true(allot_check());
 }
 
+/* In the order in which they were made: what came back before enough had is looked at too. */
+static void survivors_of_an_orderly_wave(void **state)
+{
+    (void)state;
+    size_t before = allot_resident();
+    for (size_t i = 0; i < BLOCKS; i++) {
+        make(i);
+    }
+    size_t peak = allot_resident() - before;
+    for (size_t i = 0; i < BLOCKS; i++) {
+        if (i % 20) {
+            allot_free(block[i]);
+        }
+    }
+    assert_true(allot_resident() - before < peak * 4 / 10);
+    assert_true(allot_check());
+    for (size_t i = 0; i < BLOCKS; i += 20) {
+        expect(i);
+        allot_free(block[i]);
+    }
+    assert_true(allot_check());
+}
+
+static void *make_all(void *unused)
+{
+    for (size_t i = 0; i < BLOCKS; i++) {
+        make(i);
+    }
+    return unused;
+}
+
+static void survivors_of_a_thread_that_ended(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    allot_trim(); /* nothing is kept for what the test before it did */
+    size_t before = allot_resident();
+    assert_int_equal(pthread_create(&thread, NULL, make_all, NULL), 0);
+    pthread_join(thread, NULL);
+    size_t peak = allot_resident() - before;
+    for (size_t i = 0; i < BLOCKS; i++) {
+        if (i % 20) {
+            allot_free(block[i]);
+        }
+    }
+    assert_true(allot_resident() - before < peak * 4 / 10);
+    assert_true(allot_check());
+    for (size_t i = 0; i < BLOCKS; i += 20) {
+        expect(i);
+        allot_free(block[i]);
+    }
+    assert_true(allot_check());
+}
+
 static void nothing_goes_back_in_haste(void **state)
 {
     (void)state;
@@ -183,6 +237,9 @@ static void a_class_without_slabs_is_not_swept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* The first: after it the classes are left alone for a while, as their pages came again. */
+        cmocka_unit_test(survivors_of_an_orderly_wave),
+        cmocka_unit_test(survivors_of_a_thread_that_ended),
         cmocka_unit_test(survivors_hold_little_more_than_themselves),
         cmocka_unit_test(nothing_goes_back_in_haste),
         cmocka_unit_test(sweeps_amid_traffic),
