@@ -198,7 +198,9 @@ struct block *adrift_take(struct heap *h, unsigned c)
         bool alike = ((of->id ^ h->id) & ~ID_NUMBER) == 0;
         bool fits = c < CLASSES || of->classes[c].stride == h->classes[c].stride;
         batch = alike && fits ? take_from(of, c) : batch;
-        atomic_store_explicit(&of->lent, of->lent || batch.count != 0, memory_order_relaxed);
+        if (batch.count) {
+            atomic_store_explicit(&of->lent, true, memory_order_relaxed);
+        }
         of = next;
     }
     os_unlock(&lock);

@@ -188,8 +188,7 @@ unsigned slab_collect(struct slab *s);
 void slab_fold(struct slab *const *slabs, size_t count);
 
 /* The pages on which nothing is listed or out and that are no holes yet, a bit each: none in explicit huge pages, which have no
- * holes. And makes some of them holes, which the
- * caller has purged. */
+ * holes. And makes some of them holes, which the caller has purged. */
 unsigned slab_free_pages(const struct slab *s);
 static inline void slab_punch(struct slab *s, unsigned pages) { s->unit.holes |= (uint16_t)pages; }
 
@@ -199,8 +198,7 @@ size_t slab_free_remote(struct slab *s, unsigned index);
 
 /* Another thread than the owner takes slots out of the remote bitmap: all on pages on which there are no others. Such a page,
  * a bit each, holds nothing then that anybody will look at, until the slots are put back. None of a slab in explicit huge
- * pages, which are not purged. The slab may be any, but one that
- * somebody releases with blocks in use. */
+ * pages, which are not purged. The slab may be any, but one that somebody releases with blocks in use. */
 unsigned slab_claim_pages(struct slab *s);
 void slab_unclaim_pages(struct slab *s, unsigned pages);
 

@@ -18,19 +18,23 @@ static void *block[MANY];
 
 static size_t size_of(int i) { return 16 + (size_t)i * 7919 % 3000; }
 
-static void *make(int i)
+static void *make_of(int i, size_t size)
 {
-    unsigned char *p = allot_malloc(size_of(i));
-    memset(p, i, size_of(i));
+    unsigned char *p = allot_malloc(size);
+    memset(p, i, size);
     return p;
 }
 
-static void check_and_free(void *p, int i)
+static void check_and_free_of(void *p, int i, size_t size)
 {
     const unsigned char *bytes = p;
-    assert_true(bytes[0] == (unsigned char)i && memcmp(bytes, bytes + 1, size_of(i) - 1) == 0);
+    assert_true(bytes[0] == (unsigned char)i && memcmp(bytes, bytes + 1, size - 1) == 0);
     allot_free(p);
 }
+
+static void *make(int i) { return make_of(i, size_of(i)); }
+
+static void check_and_free(void *p, int i) { check_and_free_of(p, i, size_of(i)); }
 
 static struct allot_stats stats(void)
 {
@@ -135,19 +139,9 @@ enum { SAME = 40000, SIZES = 4 };
 static void *same[SAME], *other[SAME];
 static size_t size_of_same(int i) { return 200 + (size_t)(i % SIZES) * 150; }
 
-static void *make_same(int i)
-{
-    unsigned char *p = allot_malloc(size_of_same(i));
-    memset(p, i, size_of_same(i));
-    return p;
-}
+static void *make_same(int i) { return make_of(i, size_of_same(i)); }
 
-static void free_same(void *p, int i)
-{
-    const unsigned char *bytes = p;
-    assert_true(bytes[0] == (unsigned char)i && memcmp(bytes, bytes + 1, size_of_same(i) - 1) == 0);
-    allot_free(p);
-}
+static void free_same(void *p, int i) { check_and_free_of(p, i, size_of_same(i)); }
 
 static void *make_same_and_sleep(void *arg)
 {
