@@ -116,6 +116,7 @@ struct heap {
     uint64_t mid_zeroed[2];   /* as front.zeroed, for mid */
     size_t slabs, slabs_most; /* of all classes; and the most since there were few (sweep_least) */
     size_t noted_count;       /* in `noted` */
+    struct pace pace;         /* of pages made again in them, of all classes */
     struct heap *older;       /* the chain of all heaps */
     struct heap *next_idle;
     size_t big;                   /* a private heap's runs and large blocks ever made; 0: none to look for */

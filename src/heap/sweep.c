@@ -8,8 +8,8 @@
  * go back has gone, but for the last 64 slabs, with the last free of a wave; nobody has to call, and nobody looks at slabs from
  * which nothing is to be had, but once at all of a class that begins to fall.
  *
- * Purge what drops, keep what comes back: when a quarter as many pages of a class as went back had to be made again soon, that
- * was too early, and it is left alone for a second, then two, up to sixteen.
+ * Purge what drops, keep what comes back: when a quarter as many pages of a class as went back had to be made again soon, and
+ * they are more than cost next to nothing (span/reserve.h), that was too early, and it is left alone for a second, then two, up to sixteen.
  */
 #include "base/bits.h"
 #include "heap/heap.h"
@@ -22,13 +22,17 @@ size_t sweep_least = ((size_t)64 << 20) / UNIT_SIZE;
 enum { SOON = 10000, PAUSE_LEAST = 1000, PAUSE_MOST = 16000, FEW_PAGES = 64 }; /* milliseconds, but for the last */
 
 /* The class is to be left alone: its pages come back. */
-static bool too_early(struct heap_class *class, uint64_t now)
+static bool too_early(struct heap *h, struct heap_class *class, uint64_t now)
 {
     struct sweep_record *record = &class->swept;
     if (now < record->paused_until) {
         return true;
     }
     bool early = record->filled > record->punched / 4;
+    if (early && record->punched >= FEW_PAGES) {
+        record->filled = (uint32_t)(pace_beyond(&h->pace, record->filled * os_page, now) / os_page);
+        early = record->filled > record->punched / 4;
+    }
     if (early && record->punched >= FEW_PAGES) {
         record->pause = record->pause ? (uint32_t)size_min(2 * record->pause, PAUSE_MOST) : PAUSE_LEAST;
         record->paused_until = now + record->pause;
@@ -177,7 +181,7 @@ void heap_sweep(struct heap *h)
         }
         struct heap_class *class = &h->classes[s->klass];
         heap_sync(h, s);
-        if (!too_early(class, now)) {
+        if (!too_early(h, class, now)) {
             add_noted(&w, class, s);
         }
     }

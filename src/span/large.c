@@ -47,7 +47,7 @@ static struct kept {
     enum pages pages;
 } kept[KEPT_BLOCKS]; /* oldest first */
 static size_t kept_count, largest_freed;
-static struct reserve reserve; /* of `kept`, in bytes */
+static struct reserve reserve = {.each = 1}; /* of `kept`, in bytes */
 
 static struct large *find(const void *p)
 {
@@ -197,7 +197,7 @@ static void evict(size_t bytes, struct outgoing *out)
 static void keep(struct kept k, struct outgoing *out)
 {
     reserve_add(&reserve, k.length);
-    size_t excess = reserve_excess(&reserve, kept_bound(), 0, 1);
+    size_t excess = reserve_excess(&reserve, kept_bound(), 0);
     if (k.length < KEPT_LEAST || (k.length > kept_bound() + reserve.kept && !in_haste)) {
         out->mapping[out->count++] = k;
         reserve_purged(&reserve, k.length, k.length);
@@ -216,7 +216,7 @@ void large_catch_up(void)
 {
     struct outgoing out = {.count = 0};
     os_lock(&lock);
-    evict(reserve_excess(&reserve, kept_bound(), 0, 1), &out);
+    evict(reserve_excess(&reserve, kept_bound(), 0), &out);
     os_unlock(&lock);
     send_back(&out);
     unmap_deferred();

@@ -10,27 +10,36 @@ __thread bool in_haste;
 _Atomic bool left_in_haste;
 atomic_size_t reserve_most = SIZE_MAX;
 
+size_t pace_beyond(struct pace *pace, size_t bytes, uint64_t now)
+{
+    size_t passed = (size_t)size_min(now - pace->at, WINDOW);
+    size_t left = size_min(pace->left + passed * PACE_BYTES, WINDOW * PACE_BYTES), free = size_min(left, bytes);
+    *pace = (struct pace){left - free, now};
+    return bytes - free;
+}
+
 void reserve_take(struct reserve *r, size_t dirty, size_t clean)
 {
     reserve_add(r, -dirty);
     r->least = size_min(r->least, reserve_dirty(r));
     if (unlikely(clean && r->purged)) {
         size_t back = size_min(clean, r->purged);
-        bool recent = os_milliseconds() - r->purged_at < REGRET;
-        r->kept += recent ? back : 0;
+        uint64_t now = os_milliseconds();
+        bool recent = now - r->purged_at < REGRET;
+        r->kept += recent ? pace_beyond(&r->pace, back * r->each, now) / r->each : 0;
         r->purged = recent ? r->purged - back : 0;
     }
 }
 
-size_t reserve_excess(struct reserve *r, size_t bound, size_t slack, size_t bytes)
+size_t reserve_excess(struct reserve *r, size_t bound, size_t slack)
 {
     if (unlikely(r->stuck) && os_milliseconds() - r->stuck_at >= WINDOW) {
         r->stuck = 0;
     }
     size_t most = atomic_load_explicit(&reserve_most, memory_order_relaxed),
            dirty = reserve_dirty(r) - size_min(r->stuck, reserve_dirty(r));
-    if (unlikely(dirty > most / bytes) && !in_haste) {
-        return dirty - most / bytes;
+    if (unlikely(dirty > most / r->each) && !in_haste) {
+        return dirty - most / r->each;
     }
     if (likely(dirty <= bound)) {
         return 0;

@@ -4,10 +4,11 @@
  *   |<-- bound: the pool's own, by what is in use -->|<-- kept: by experience ---->| beyond: purged
  *
  * A pool begins with its bound only, so memory that a program no longer needs goes back as it is freed. When memory is
- * taken that was purged in the last seconds, that was too early: as much is kept from then on, so a program that swings
- * pays for a swing or two. What lay unneeded for a whole window of a second is not kept any longer. Counts in the pool's
- * own measure; its lock guards the record. (What is needed in a window: tcmalloc's subrelease by recent demand; learning
- * from regret, as adaptive replacement does with its ghosts.)
+ * taken that was purged in the last seconds, that was too early, but for so much a second as costs next to nothing to make
+ * again: as much is kept from then on, so a program that swings fast pays for a swing or two, and one that swings slowly is
+ * small at each ebb. What lay unneeded for a whole window of a second is not kept any longer. Counts in the pool's own
+ * measure; its lock guards the record. (What is needed in a window: tcmalloc's subrelease by recent demand; learning from
+ * regret, as adaptive replacement does with its ghosts.)
  */
 #ifndef SPAN_RESERVE_H
 #define SPAN_RESERVE_H
@@ -30,14 +31,28 @@ static inline void reserve_leave(void) { atomic_store_explicit(&left_in_haste, t
 #define RESERVES 3
 extern atomic_size_t reserve_most;
 
+/* What may be made again for having gone back too early, without any harm: so many bytes in a millisecond, of at most a
+ * second. At a microsecond for a page of 4 KiB, purged and made again, that is less than a hundredth of a core's time. */
+#define PACE_BYTES ((size_t)32 << 10)
+
+struct pace {
+    size_t left; /* bytes, as of: */
+    uint64_t at; /* in milliseconds */
+};
+
+/* So many bytes were made again by now: how many of them were too many. */
+size_t pace_beyond(struct pace *pace, size_t bytes, uint64_t now);
+
 struct reserve {
     atomic_size_t dirty; /* free, perhaps resident; for others to read without the lock */
+    size_t each;         /* bytes of one of what is counted */
     size_t kept;         /* what may stay above the pool's bound */
     size_t least;        /* the least that `dirty` has been in this window: nobody needed it */
     size_t purged;       /* in the last seconds, and not taken since */
     size_t stuck;        /* of `dirty`, what the system would not purge when it was asked last, at stuck_at */
     uint64_t stuck_at;
     uint64_t purged_at, window; /* in milliseconds: when that was, and when this window began */
+    struct pace pace;
 };
 
 static inline size_t reserve_dirty(const struct reserve *r)
@@ -54,9 +69,9 @@ static inline void reserve_add(struct reserve *r, size_t count)
 /* Were taken: so many that may have been resident, and so many that were not. */
 void reserve_take(struct reserve *r, size_t dirty, size_t clean);
 
-/* How many dirty ones, of so many bytes each, to purge now, given the pool's own bound: none while they are not too many, or in
- * haste; else down to `slack` below what may stay, so that the next that come free cost nothing again. */
-size_t reserve_excess(struct reserve *r, size_t bound, size_t slack, size_t bytes);
+/* How many dirty ones to purge now, given the pool's own bound: none while they are not too many, or in haste; else down to
+ * `slack` below what may stay, so that the next that come free cost nothing again. */
+size_t reserve_excess(struct reserve *r, size_t bound, size_t slack);
 
 /* Were purged, of so many that were too many; or because all were to go, which begins experience anew. What the system would
  * not purge (locked memory, parts of its pages) is tried again after a window, not with each call. */

@@ -52,7 +52,7 @@ static struct segment *empty; /* one without a run is kept, so that a lone run t
 static struct hole *cursor;   /* where purging goes on in a list; new holes come before it */
 static bool segment_given;    /* to the pool, which has yet to be told that it may purge */
 static size_t used_pages, used_runs;
-static struct reserve reserve; /* in pages */
+static struct reserve reserve = {.each = RUN_PAGE}; /* in pages */
 
 _Static_assert(sizeof(struct run_map) <= UNIT_SIZE - HEADER_SIZE * UNITS, "the map fits in unit 0");
 
@@ -272,7 +272,7 @@ static size_t purge_pages(size_t pages, size_t *bytes)
 /* Pages that may stay resident though free: 256 KiB, and an eighth of what is in use. */
 static size_t dirty_bound(void) { return 64 + used_pages / 8; }
 
-static size_t excess(void) { return reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2, RUN_PAGE); }
+static size_t excess(void) { return reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2); }
 
 /* The lock is let go in between. Another thread that is purging sees to it, also to what comes meanwhile. */
 static void keep_bound(void)

@@ -32,7 +32,7 @@ static _Atomic(struct segment *) newest;
 static atomic_size_t count; /* segments; others read it without the lock */
 static size_t used_units;   /* taken, singly or with a whole segment */
 static size_t dense_units;  /* of those, taken with UNIT_ALL */
-static struct reserve reserve;
+static struct reserve reserve = {.each = UNIT_SIZE};
 
 /* Units that may stay resident though free: 1 MiB, and a thirty-second of what is in use. */
 static size_t dirty_bound(void) { return 16 + used_units / 32; }
@@ -239,7 +239,7 @@ static size_t purge(struct segment *s, bool all, size_t *bytes)
     return count_bits(dirty & ~left);
 }
 
-static size_t excess(void) { return reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2, UNIT_SIZE); }
+static size_t excess(void) { return reserve_excess(&reserve, dirty_bound(), dirty_bound() / 2); }
 
 /* Last in what a caller does with the lock, which is let go in between. Another thread that is purging sees to it, also to
  * what comes meanwhile. */
