@@ -12,7 +12,7 @@ atomic_size_t reserve_most = SIZE_MAX;
 
 size_t pace_beyond(struct pace *pace, size_t bytes, uint64_t now)
 {
-    size_t passed = (size_t)size_min(now - pace->at, WINDOW);
+    size_t passed = pace->at == 0 ? 0 : size_min(now - pace->at, WINDOW);
     size_t left = size_min(pace->left + passed * PACE_BYTES, WINDOW * PACE_BYTES), free = size_min(left, bytes);
     *pace = (struct pace){left - free, now};
     return bytes - free;

@@ -31,9 +31,10 @@ static inline void reserve_leave(void) { atomic_store_explicit(&left_in_haste, t
 #define RESERVES 3
 extern atomic_size_t reserve_most;
 
-/* What may be made again for having gone back too early, without any harm: so many bytes in a millisecond, of at most a
- * second. At a microsecond for a page of 4 KiB, purged and made again, that is less than a hundredth of a core's time. */
-#define PACE_BYTES ((size_t)32 << 10)
+/* What may be made again for having gone back too early, without any harm: so many bytes in a millisecond, of at most the last
+ * second. At one to two microseconds for a page of 4 KiB, purged and made again, that is less than a hundredth of a core's
+ * time. */
+#define PACE_BYTES ((size_t)16 << 10)
 
 struct pace {
     size_t left; /* bytes, as of: */
