@@ -117,6 +117,8 @@ struct heap {
     size_t slabs, slabs_most; /* of all classes; and the most since there were few (sweep_least) */
     size_t noted_count;       /* in `noted` */
     struct pace pace;         /* of pages made again in them, of all classes */
+    uint32_t turns;           /* of slabs; and when, in milliseconds, it was last looked at what need not be kept */
+    uint64_t looked_around;
     struct heap *older;       /* the chain of all heaps */
     struct heap *next_idle;
     size_t big;                   /* a private heap's runs and large blocks ever made; 0: none to look for */
@@ -455,7 +457,8 @@ void *big_move(void *p, size_t size);
 /* Frees all runs and large blocks of a first-class heap. */
 void big_free_all(uint32_t heap);
 
-/* Gives back what threads in haste have left to others. Called now and then, without a pool's lock. */
+/* Gives back what the pools need not keep any more, and what threads in haste have left to others. Called now and then, without
+ * a pool's lock. */
 void heap_catch_up(void) __attribute__((cold));
 static inline void catch_up(void)
 {

@@ -17,6 +17,7 @@
 #include "heap/limit.h"
 #include "heap/share.h"
 #include "os/fault.h"
+#include "os/process.h"
 
 /* -- totals -- */
 
@@ -106,12 +107,31 @@ void heap_arm(const struct heap *h, struct slab *s)
     slab_arm(s, (unsigned)size_min(size_max(s->used / (swept ? 8u : 4u), least), s->used));
 }
 
+/* A heap in which slabs change looks once a window at what is kept, also where nothing of the kind comes or goes any more. */
+static void look_around(struct heap *h)
+{
+    enum { TURNS = 16 };
+    if (likely(++h->turns % TURNS != 0) || in_haste) {
+        return;
+    }
+    uint64_t now = os_milliseconds();
+    if (now - h->looked_around < RESERVE_WINDOW) {
+        return;
+    }
+    h->looked_around = now;
+    heap_catch_up();
+    if (h->noted_count) {
+        heap_sweep(h);
+    }
+}
+
 void heap_trip(struct heap *h, struct slab *s)
 {
     heap_settle(h, s);
     if (unlikely(sweep_is_due(h))) {
         heap_sweep(h);
     }
+    look_around(h);
     share_poll();
 }
 
@@ -189,6 +209,7 @@ static struct unit *take_unit(enum unit_use use)
 static bool replace_current(struct heap *h, unsigned c)
 {
     struct heap_class *class = &h->classes[c];
+    look_around(h);
     if (class->current) {
         retire_current(h, c);
     } else { /* with a current slab, should_replace has done so */

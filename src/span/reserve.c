@@ -4,7 +4,7 @@
 #include "base/bits.h"
 #include "os/process.h"
 
-enum { WINDOW = 1000, REGRET = 10000 }; /* milliseconds */
+enum { SECOND = 1000, REGRET = 10 * SECOND }; /* milliseconds */
 
 __thread bool in_haste;
 _Atomic bool left_in_haste;
@@ -12,8 +12,8 @@ atomic_size_t reserve_most = SIZE_MAX;
 
 size_t pace_beyond(struct pace *pace, size_t bytes, uint64_t now)
 {
-    size_t passed = pace->at == 0 ? 0 : size_min(now - pace->at, WINDOW);
-    size_t left = size_min(pace->left + passed * PACE_BYTES, WINDOW * PACE_BYTES), free = size_min(left, bytes);
+    size_t passed = pace->at == 0 ? 0 : size_min(now - pace->at, SECOND);
+    size_t left = size_min(pace->left + passed * PACE_BYTES, SECOND * PACE_BYTES), free = size_min(left, bytes);
     *pace = (struct pace){left - free, now};
     return bytes - free;
 }
@@ -33,7 +33,7 @@ void reserve_take(struct reserve *r, size_t dirty, size_t clean)
 
 size_t reserve_excess(struct reserve *r, size_t bound, size_t slack)
 {
-    if (unlikely(r->stuck) && os_milliseconds() - r->stuck_at >= WINDOW) {
+    if (unlikely(r->stuck) && os_milliseconds() - r->stuck_at >= SECOND) {
         r->stuck = 0;
     }
     size_t most = atomic_load_explicit(&reserve_most, memory_order_relaxed),
@@ -50,9 +50,11 @@ size_t reserve_excess(struct reserve *r, size_t bound, size_t slack)
         }
         return 0;
     }
-    uint64_t now = os_milliseconds();
-    if (now - r->window >= WINDOW) {
-        r->kept -= size_min(r->kept, r->least > bound - slack ? r->least - (bound - slack) : 0);
+    uint64_t now = os_milliseconds(), passed = now - r->window;
+    if (passed >= RESERVE_WINDOW) {
+        size_t unneeded = size_min(r->kept, r->least > bound - slack ? r->least - (bound - slack) : 0);
+        r->kept -=
+            size_min(unneeded, size_max(unneeded * size_min(passed, SECOND) / SECOND, passed * PACE_BYTES / r->each));
         r->least = reserve_dirty(r);
         r->window = now;
     }
