@@ -56,9 +56,14 @@ static void enlist(struct heap_class *class, struct slab *s, unsigned level)
     class->occupied |= 1u << level;
 }
 
-/* Free slots from which on a full slab is worth a refill again: a sixteenth. At the first, slabs come and go 50 times as
- * often and everything takes 1.2 times as long; at a quarter, 4 % more memory is held (docs/experiments.md, 8). */
-static unsigned wake_at(const struct slab *s) { return slab_nslots(s) < 16 ? 1 : slab_nslots(s) / 16u; }
+/* Free slots from which on a full slab is worth a refill again: a sixteenth, or, where that is still many, half as many. At the
+ * first, slabs come and go 50 times as often and everything takes 1.2 times as long; at a quarter, 4 % more memory is held
+ * (docs/experiments.md, 8). */
+static unsigned wake_at(const struct slab *s)
+{
+    unsigned slots = slab_nslots(s);
+    return slots < 16 ? 1 : slots / (slots < 1024 ? 16 : 32);
+}
 
 static unsigned occupancy(const struct slab *s) { return s->used * LEVELS / slab_nslots(s); }
 
