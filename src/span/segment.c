@@ -6,8 +6,8 @@
  *
  * Huge pages save page faults and misses of the TLB, and cost what lies unused in them. So they are for units that will be
  * filled, and only once as many are in use that half a segment more is little. Such units come from a frontier: a segment that
- * serves nobody else until its last unit has been taken, and of which each half is made a huge page at once, before its first
- * unit is. All else begins in small pages, whatever the system's policy is; and what is purged comes back so.
+ * serves nobody else until its last unit has been taken, and of which the upper half is made a huge page at once, before its
+ * first unit is. The lower half has the records in it, of which little is touched. All else begins in small pages, whatever the system's policy is; and what is purged comes back so.
  *
  * With explicit huge pages (option hugetlb) segments are made of those as long as the system's pool has some. They are the
  * process's whether it uses them or not, so nothing in them is purged, and no reserve counts them.
@@ -74,7 +74,6 @@ static struct segment *fullest(void) { return by_free_map ? by_free[lowest_bit(b
 
 #define HALF_UNITS (OS_HUGE_PAGE / UNIT_SIZE)
 #define UPPER_HALF (~(uint64_t)0 << HALF_UNITS)
-#define LOWER_HALF (ALL_UNITS & ~UPPER_HALF)
 
 _Static_assert(SEGMENT_SIZE == 2 * OS_HUGE_PAGE, "a segment is two huge pages");
 
@@ -112,7 +111,7 @@ static struct segment *segments_map_hugetlb(void)
     return (struct segment *)at;
 }
 
-static struct segment *segment_map(bool huge)
+static struct segment *segment_map(void)
 {
     struct segment *s = segments_map_hugetlb();
     if (s) {
@@ -127,10 +126,7 @@ static struct segment *segment_map(bool huge)
         return NULL;
     }
     os_small_pages(s, SEGMENT_SIZE);
-    huge = huge && os_huge_page(s);
-    frontier = huge ? s : frontier;
-    add_segment(s, huge ? LOWER_HALF : 0);
-    reserve_take(&reserve, 0, count_bits(s->ready));
+    add_segment(s, 0);
     return s;
 }
 
@@ -143,11 +139,12 @@ static void open_frontier(void)
     if (frontier || !huge_page_fits()) {
         return;
     }
-    if (s && !s->dirty) {
+    if (!s || s->dirty) {
+        s = count * (UNITS - 1) - used_units < UNITS + used_units / 8 ? segment_map() : NULL;
+    }
+    if (s) {
         unlist(s);
         frontier = s;
-    } else if (count * (UNITS - 1) - used_units < UNITS + used_units / 8) {
-        segment_map(true);
     }
 }
 
@@ -160,7 +157,7 @@ static struct segment *choose(enum unit_use use, bool few_dirty)
         s = frontier;
     }
     s = s ? s : fullest();
-    s = s ? s : segment_map(false);
+    s = s ? s : segment_map();
     return s ? s : frontier;
 }
 
@@ -282,7 +279,7 @@ void unit_give(struct unit *unit)
 struct segment *segment_take(uint64_t *dirty)
 {
     os_lock(&lock);
-    struct segment *s = by_free[UNITS - 1] ? by_free[UNITS - 1] : segment_map(false);
+    struct segment *s = by_free[UNITS - 1] ? by_free[UNITS - 1] : segment_map();
     if (s) {
         uint64_t resident = s->dirty | s->ready;
         *dirty = s->hugetlb ? 0 : resident;
