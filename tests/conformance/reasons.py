@@ -6,6 +6,10 @@ that shows a fault of the library is never entered.
 
 import fnmatch
 
+OWN_HEAP = "has an allocator of its own set up in it, as C++: none asks for the process's malloc"
+OWN_PARTS = "tests a part from which its allocator is made, without a malloc"
+OWN_FREE = "brings calloc and free of its own"
+
 APART = {
     ("glibc", "tst-compathooks-*"): "__malloc_hook and its kin, which no program can be linked to since glibc 2.34",
     ("glibc", "tst-mallocstate"): "malloc_set_state, which no program can be linked to since glibc 2.25",
@@ -13,7 +17,28 @@ APART = {
     ("jemalloc", "smallocx"): "smallocx is not in jemalloc as it is built by default",
     ("libc-test", "functional/string"): "needs strlcpy of the libc, which glibc has since 2.38",
     ("rpmalloc", "main"): "rpmalloc's own interface: its granularity, the callbacks that map memory for it, its heaps",
-    ("snmalloc", "*"): "its allocator is compiled into each test as C++; none asks for the process's malloc",
+    ("snmalloc", "bits"): OWN_PARTS,
+    ("snmalloc", "cheri"): "asks for the bounds in CHERI's pointers; does nothing elsewhere",
+    ("snmalloc", "client_meta"): OWN_HEAP,
+    ("snmalloc", "corruption_detection"): "does nothing unless snmalloc's own checks are compiled in",
+    ("snmalloc", "domestication"): OWN_HEAP,
+    ("snmalloc", "external_pagemap"): "does nothing: its main is empty",
+    ("snmalloc", "fixed_region*"): OWN_HEAP,
+    ("snmalloc", "jemalloc"): "jemalloc's names, which snmalloc has too, compiled into the test",
+    ("snmalloc", "memcpy"): "tests its memcpy that looks at bounds",
+    ("snmalloc", "miracle_ptr"): OWN_HEAP,
+    ("snmalloc", "multi_*"): OWN_FREE,
+    ("snmalloc", "new"): "brings operator new of its own",
+    ("snmalloc", "pagemap"): OWN_PARTS,
+    ("snmalloc", "pool"): OWN_PARTS,
+    ("snmalloc", "protect_fork"): OWN_PARTS,
+    ("snmalloc", "redblack"): OWN_PARTS,
+    ("snmalloc", "release-rounding"): OWN_PARTS,
+    ("snmalloc", "sandbox"): "does nothing: its main is empty",
+    ("snmalloc", "seqset"): OWN_PARTS,
+    ("snmalloc", "sizeclass"): OWN_PARTS,
+    ("snmalloc", "thread_alloc_external"): OWN_HEAP,
+    ("snmalloc", "two_alloc_types"): OWN_HEAP,
 }
 
 AS_ROOT = "as root: expects that a file which is read-only cannot be written"
