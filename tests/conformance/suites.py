@@ -143,7 +143,7 @@ def redis(path):
 
 # Files that only run other files, and those that take many minutes each.
 SQLITE_APART = r"""all|full|quick|veryquick|soak|permutations|testrunner|extraquick|memleak|async_tester|.*_common|.*-common|
-    mallocAll|fuzz.*|speed.*|.*soak.*|crash[1-8]|tester|rtree|fts[1-5]|session|mallocK|sidedelete|.*ioerr.*"""
+    mallocAll|speed.*|.*soak.*|tester|rtree|fts[1-5]|session"""
 
 
 def sqlite(path):
