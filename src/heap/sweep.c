@@ -9,7 +9,8 @@
  * which nothing is to be had, but once at all of a class that begins to fall.
  *
  * Purge what drops, keep what comes back: when a quarter as many pages of a class as went back had to be made again soon, and
- * they are more than cost next to nothing (span/reserve.h), that was too early, and it is left alone for a second, then two, up to sixteen.
+ * faster than what costs next to nothing (span/reserve.h), that was too early, and it is left alone for a second, then two, up
+ * to sixteen.
  */
 #include "base/bits.h"
 #include "heap/heap.h"

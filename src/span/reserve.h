@@ -6,9 +6,9 @@
  * A pool begins with its bound only, so memory that a program no longer needs goes back as it is freed. When memory is
  * taken that was purged in the last seconds, that was too early, but for so much a second as costs next to nothing to make
  * again: as much is kept from then on, so a program that swings fast pays for a swing or two, and one that swings slowly is
- * small at each ebb. What lies unneeded for a window is kept less and less, and after a second not any longer. Counts in the
- * pool's own measure; its lock guards the record. (What is needed in a window: tcmalloc's subrelease by recent demand; learning from
- * regret, as adaptive replacement does with its ghosts.)
+ * small at each ebb. What lies unneeded for a window is kept less and less, and after a second not any longer. Counts in
+ * the pool's own measure; its lock guards the record. (What is needed in a window: tcmalloc's subrelease by recent demand;
+ * learning from regret, as adaptive replacement does with its ghosts.)
  */
 #ifndef SPAN_RESERVE_H
 #define SPAN_RESERVE_H

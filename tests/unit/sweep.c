@@ -3,12 +3,14 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include <allot/malloc.h>
 
 #include "common/random.h"
 #include "heap/heap.h"
 #include "os/memory.h"
+#include "span/segment.h"
 
 enum { BLOCKS = 100000, STAYS = BLOCKS / 20 };
 static unsigned char *block[BLOCKS];
@@ -225,6 +227,39 @@ static void a_class_without_slabs_is_not_swept(void **state)
     sweep_least = usual;
 }
 
+/* What fast swings taught a pool to keep goes though no unit of it comes or goes any more, as long as blocks do. */
+static void what_pools_keep_goes_while_only_slabs_change(void **state)
+{
+    (void)state;
+    enum { SWINGS = 8, LIVE = 20000, SIZE = 200, EVERY = 8, LONGEST = 30 };
+    allot_trim();
+    for (int swing = 0; swing < SWINGS; swing++) {
+        make_all(NULL);
+        for (size_t i = 0; i < BLOCKS; i++) {
+            allot_free(block[i]);
+        }
+    }
+    assert_true(segments_kept() > 16 * MIB);
+    for (int i = 0; i < LIVE; i++) {
+        block[i] = allot_malloc(SIZE);
+        assert_non_null(block[i]);
+    }
+    time_t begin = time(NULL);
+    while (segments_kept() > 4 * MIB && time(NULL) - begin < LONGEST) {
+        for (int i = 0; i < LIVE; i += EVERY) {
+            allot_free(block[i]);
+        }
+        for (int i = 0; i < LIVE; i += EVERY) {
+            block[i] = allot_malloc(SIZE);
+        }
+    }
+    assert_true(segments_kept() <= 4 * MIB);
+    for (int i = 0; i < LIVE; i++) {
+        allot_free(block[i]);
+    }
+    assert_true(allot_check());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +270,7 @@ int main(void)
         cmocka_unit_test(nothing_goes_back_in_haste),
         cmocka_unit_test(sweeps_amid_traffic),
         cmocka_unit_test(a_class_without_slabs_is_not_swept),
+        cmocka_unit_test(what_pools_keep_goes_while_only_slabs_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
