@@ -70,6 +70,8 @@ static inline void cmocka_compare(uintmax_t a, uintmax_t b, bool equal, const ch
     }
 }
 
+#define print_message(...) fprintf(stderr, __VA_ARGS__)
+
 #define CMOCKA_DEMAND(holds, what) cmocka_demand(holds, __FILE__, __LINE__, what)
 #define CMOCKA_COMPARE(type, a, b, equal, what) \
     cmocka_compare((uintmax_t)(type)(a), (uintmax_t)(type)(b), equal, __FILE__, __LINE__, what)
