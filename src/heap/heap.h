@@ -119,7 +119,7 @@ struct heap {
     struct pace pace;         /* of pages made again in them, of all classes */
     uint32_t turns;           /* of slabs; and when, in milliseconds, it was last looked at what need not be kept */
     uint64_t looked_around;
-    struct heap *older;       /* the chain of all heaps */
+    struct heap *older; /* the chain of all heaps */
     struct heap *next_idle;
     size_t big;                   /* a private heap's runs and large blocks ever made; 0: none to look for */
     struct allot_tag *tag;        /* what a private heap's blocks are counted to, or NULL; */

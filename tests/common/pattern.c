@@ -21,10 +21,7 @@ static unsigned char byte_at(uint64_t tag, size_t offset)
 }
 
 /* The offset of the next word to write or check. */
-static size_t next_word(size_t offset)
-{
-    return offset + (offset < DENSE ? WORD : offset < PAGES ? 4096 : FAR);
-}
+static size_t next_word(size_t offset) { return offset + (offset < DENSE ? WORD : offset < PAGES ? 4096 : FAR); }
 
 static size_t tail_start(size_t size) { return size > TAIL ? size - TAIL : 0; }
 

@@ -27,8 +27,8 @@ size_t input_small_size(struct input *in)
 
 static size_t impossible_size(struct input *in)
 {
-    static const size_t most[] = {SIZE_MAX, (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX, SIZE_MAX / 2 - 64 * KIB,
-                                  SIZE_MAX - 4 * MIB, SIZE_MAX - 4095, SIZE_MAX - 64, (size_t)1 << 60};
+    static const size_t most[] = {SIZE_MAX,           (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX,   SIZE_MAX / 2 - 64 * KIB,
+                                  SIZE_MAX - 4 * MIB, SIZE_MAX - 4095,         SIZE_MAX - 64, (size_t)1 << 60};
     uint8_t choice = input_byte(in);
     return most[choice % 8] - choice / 8;
 }

@@ -20,7 +20,8 @@
 enum {
     MODEL_THREADS = 1 << 0, /* operations hop between threads, one at a time, and threads end in between */
     MODEL_HEAPS = 1 << 1,   /* first-class heaps too */
-    MODEL_EXACT = 1 << 2,   /* nothing else in the process allocates: allot_walk must list the oracle's blocks and no more */
+    MODEL_EXACT =
+        1 << 2, /* nothing else in the process allocates: allot_walk must list the oracle's blocks and no more */
 };
 
 /* Plays the operations that `size` bytes hold, gives every block back and proves that the heap is as it was before. */

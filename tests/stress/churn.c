@@ -26,8 +26,8 @@ static void *live(void *arg)
     /* Some die rich in blocks of one size, some having only freed. */
     size_t size = 16 + random_below(&random, 1500);
     for (size_t i = 0; i < steps; i++)
-        parcel_free(atomic_exchange(&slots[random_below(&random, SLOTS)],
-                                    steps % 3 ? parcel_make_sized(&random, size) : NULL));
+        parcel_free(
+            atomic_exchange(&slots[random_below(&random, SLOTS)], steps % 3 ? parcel_make_sized(&random, size) : NULL));
     atomic_fetch_sub(&alive, 1);
     return NULL;
 }

@@ -76,7 +76,8 @@ static void aligned_alloc_refuses_absurd_sizes(void **state)
 static void aligned_alloc_refuses_what_is_no_power_of_two(void **state)
 {
     (void)state;
-    static const size_t bad[] = {0, 3, 5, 12, 24, 48, 100, 4095, 4097, 65537, SIZE_MAX, SIZE_MAX - 1, ((size_t)1 << 63) + 1};
+    static const size_t bad[] = {
+        0, 3, 5, 12, 24, 48, 100, 4095, 4097, 65537, SIZE_MAX, SIZE_MAX - 1, ((size_t)1 << 63) + 1};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_fails(aligned_alloc(opaque(bad[i]), 64), EINVAL);
 }

@@ -30,8 +30,10 @@ static void every_small_size_is_aligned_to_16(void **state)
 static void size_zero_gives_unique_blocks(void **state)
 {
     (void)state;
-    void *blocks[] = {malloc(opaque(0)),    malloc(opaque(0)),       calloc(opaque(0), 8), calloc(8, opaque(0)),
-                      realloc(NULL, opaque(0)), aligned_alloc(64, opaque(0)), valloc(opaque(0)),    pvalloc(opaque(0)),
+    void *blocks[] = {malloc(opaque(0)),        malloc(opaque(0)),
+                      calloc(opaque(0), 8),     calloc(8, opaque(0)),
+                      realloc(NULL, opaque(0)), aligned_alloc(64, opaque(0)),
+                      valloc(opaque(0)),        pvalloc(opaque(0)),
                       memalign(32, opaque(0)),  reallocarray(NULL, opaque(0), 8)};
     enum { BLOCKS = sizeof blocks / sizeof blocks[0] };
     for (size_t i = 0; i < BLOCKS; i++) {

@@ -211,11 +211,15 @@ static void cfree_frees(void **state)
 int main(void)
 {
     const struct CMUnitTest any_malloc[] = {
-        cmocka_unit_test(mallinfo2_counts_small_blocks),   cmocka_unit_test(mallinfo2_counts_large_blocks),
-        cmocka_unit_test(mallinfo2_adds_up),               cmocka_unit_test(mallinfo_is_mallinfo2_in_ints),
-        cmocka_unit_test(malloc_trim_gives_pages_back),    cmocka_unit_test(malloc_trim_tells_whether_it_did),
-        cmocka_unit_test(mallopt_takes_the_known_parameters), 
-        cmocka_unit_test(malloc_info_is_xml),              cmocka_unit_test(malloc_info_refuses_options),
+        cmocka_unit_test(mallinfo2_counts_small_blocks),
+        cmocka_unit_test(mallinfo2_counts_large_blocks),
+        cmocka_unit_test(mallinfo2_adds_up),
+        cmocka_unit_test(mallinfo_is_mallinfo2_in_ints),
+        cmocka_unit_test(malloc_trim_gives_pages_back),
+        cmocka_unit_test(malloc_trim_tells_whether_it_did),
+        cmocka_unit_test(mallopt_takes_the_known_parameters),
+        cmocka_unit_test(malloc_info_is_xml),
+        cmocka_unit_test(malloc_info_refuses_options),
         cmocka_unit_test(malloc_stats_prints_to_stderr),
     };
     const struct CMUnitTest allot[] = {

@@ -12,12 +12,12 @@
 
 #include <malloc.h>
 
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            std::fprintf(stderr, "%s:%d: broken: %s\n", __FILE__, __LINE__, #condition);                               \
-            std::abort();                                                                                              \
-        }                                                                                                              \
+#define CHECK(condition)                                                                 \
+    do {                                                                                 \
+        if (!(condition)) {                                                              \
+            std::fprintf(stderr, "%s:%d: broken: %s\n", __FILE__, __LINE__, #condition); \
+            std::abort();                                                                \
+        }                                                                                \
     } while (0)
 
 namespace
@@ -75,7 +75,7 @@ void aligned_forms()
             ::operator delete[](sound(::operator new[](size, align, std::nothrow), size, a), align, std::nothrow);
         }
     }
-    ::operator delete(nullptr, std::align_val_t{64});
+    ::operator delete (nullptr, std::align_val_t{64});
     ::operator delete[](nullptr, std::align_val_t{64});
 }
 
@@ -127,14 +127,30 @@ void the_handler_is_asked()
         asked = 0;
         std::set_new_handler(gives_up_at_the_third);
         switch (form) {
-        case 0: CHECK(throws_bad_alloc([] { return ::operator new(absurd()); })); break;
-        case 1: CHECK(throws_bad_alloc([] { return ::operator new[](absurd()); })); break;
-        case 2: CHECK(throws_bad_alloc([&] { return ::operator new(absurd(), align); })); break;
-        case 3: CHECK(throws_bad_alloc([&] { return ::operator new[](absurd(), align); })); break;
-        case 4: CHECK(::operator new(absurd(), std::nothrow) == nullptr); break;
-        case 5: CHECK(::operator new[](absurd(), std::nothrow) == nullptr); break;
-        case 6: CHECK(::operator new(absurd(), align, std::nothrow) == nullptr); break;
-        case 7: CHECK(::operator new[](absurd(), align, std::nothrow) == nullptr); break;
+        case 0:
+            CHECK(throws_bad_alloc([] { return ::operator new(absurd()); }));
+            break;
+        case 1:
+            CHECK(throws_bad_alloc([] { return ::operator new[](absurd()); }));
+            break;
+        case 2:
+            CHECK(throws_bad_alloc([&] { return ::operator new(absurd(), align); }));
+            break;
+        case 3:
+            CHECK(throws_bad_alloc([&] { return ::operator new[](absurd(), align); }));
+            break;
+        case 4:
+            CHECK(::operator new(absurd(), std::nothrow) == nullptr);
+            break;
+        case 5:
+            CHECK(::operator new[](absurd(), std::nothrow) == nullptr);
+            break;
+        case 6:
+            CHECK(::operator new(absurd(), align, std::nothrow) == nullptr);
+            break;
+        case 7:
+            CHECK(::operator new[](absurd(), align, std::nothrow) == nullptr);
+            break;
         }
         CHECK(asked == 3);
     }
