@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,7 +24,17 @@ static bool steps_taken; /* by the thread that forks; written and read while the
 
 /* The only thread there is needs no one held back; and it may have been in the middle of a step of its own, when a signal
  * came whose handler forks. */
-static bool alone(void) { return &__libc_single_threaded && __libc_single_threaded; }
+static bool alone(void)
+{
+    if (&__libc_single_threaded) {
+        return __libc_single_threaded;
+    }
+    struct stat tasks; /* musl has no word for it; the kernel's folder has two links and one for each thread */
+    int saved = errno;
+    bool one = stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3;
+    errno = saved;
+    return one;
+}
 
 /* glibc's fork takes the lock of its list of streams after these steps. A thread that flushes all streams has that lock
  * while it waits for the lock of one, and the thread that has this one may be growing its buffer, and so waiting for us:
