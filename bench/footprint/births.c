@@ -10,13 +10,19 @@ enum { MADE = 200, LEFT = 10, LATER = 1000, MOST_AT_ONCE = 64 };
 static void **left; /* [LATER][LEFT], by thread */
 static atomic_int_fast64_t live;
 
+static int64_t size_of(const void *block)
+{
+    const uint64_t *first = block;
+    return (int64_t)*first;
+}
+
 static void *work(void *argument)
 {
     uint64_t me = (uintptr_t)argument, state = me, sum = 0;
     void **mine = &left[me % LATER * LEFT], *block[MADE];
     int64_t more = 0;
     for (int i = 0; i < LEFT; i++) {
-        more -= mine[i] ? (int64_t) * (uint64_t *)mine[i] : 0;
+        more -= mine[i] ? size_of(mine[i]) : 0;
         sum += finish(mine[i]);
         mine[i] = NULL;
     }
@@ -27,7 +33,7 @@ static void *work(void *argument)
     for (int i = LEFT; i < MADE; i++)
         sum += finish(block[i]);
     for (int i = 0; i < LEFT; i++)
-        more += (int64_t) * (uint64_t *)mine[i];
+        more += size_of(mine[i]);
     atomic_fetch_add(&live, more);
     return (void *)(uintptr_t)sum;
 }

@@ -7,7 +7,8 @@
  * Huge pages save page faults and misses of the TLB, and cost what lies unused in them. So they are for units that will be
  * filled, and only once as many are in use that half a segment more is little. Such units come from a frontier: a segment that
  * serves nobody else until its last unit has been taken, and of which the upper half is made a huge page at once, before its
- * first unit is. The lower half has the records in it, of which little is touched. All else begins in small pages, whatever the system's policy is; and what is purged comes back so.
+ * first unit is. The lower half has the records in it, of which little is touched. All else begins in small pages, whatever
+ * the system's policy is; and what is purged comes back so.
  *
  * With explicit huge pages (option hugetlb) segments are made of those as long as the system's pool has some. They are the
  * process's whether it uses them or not, so nothing in them is purged, and no reserve counts them.
