@@ -10,6 +10,7 @@
 #
 # family_test(stress/exchange SOURCES exchange.c MODES system preload [ARGS ...] [PROGRAM swap] [SOAK 20] [CMOCKA]): tests
 # stress.exchange.system and so on, with the folder as their label. PROGRAM: several tests share the program of that name.
+# HARDEN: each mode but system also runs in a process that is hardened so, as name.mode.harden1 and so on.
 # SOAK: each test also runs under `make soak`, that many times longer.
 
 find_package(Threads REQUIRED)
@@ -46,7 +47,7 @@ function(family_program name mode)
 endfunction()
 
 function(family_test path)
-    cmake_parse_arguments(PARSE_ARGV 1 arg CMOCKA "PROGRAM;SOAK" "SOURCES;MODES;ARGS")
+    cmake_parse_arguments(PARSE_ARGV 1 arg CMOCKA "PROGRAM;SOAK" "SOURCES;MODES;ARGS;HARDEN")
     string(REPLACE "/" "." name ${path})
     string(REGEX REPLACE "/.*" "" label ${path})
     set(program ${name})
@@ -73,6 +74,13 @@ function(family_test path)
         endif()
         add_test(NAME ${name}.${mode} COMMAND test-${program}-${build} ${arg_ARGS})
         set_tests_properties(${name}.${mode} PROPERTIES LABELS ${label} TIMEOUT 300 ENVIRONMENT "${environment}")
+        foreach(level ${arg_HARDEN})
+            if(NOT mode STREQUAL system)
+                add_test(NAME ${name}.${mode}.harden${level} COMMAND test-${program}-${build} ${arg_ARGS})
+                set_tests_properties(${name}.${mode}.harden${level} PROPERTIES LABELS ${label} TIMEOUT 300
+                    ENVIRONMENT "ALLOT_OPTIONS=harden=${level};${environment}")
+            endif()
+        endforeach()
         if(arg_SOAK)
             add_test(NAME ${name}.${mode}.soak COMMAND test-${program}-${build} ${arg_ARGS})
             set_tests_properties(${name}.${mode}.soak PROPERTIES LABELS soak TIMEOUT 7200

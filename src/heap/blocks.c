@@ -5,12 +5,15 @@
  *   beyond          a mapping of its own (span/large.h) begins at a multiple of 4 MiB
  */
 #include <errno.h>
+#include <string.h>
 
 #include "heap/heap.h"
 #include "heap/limit.h"
+#include "heap/seal.h"
 #include "heap/share.h"
 #include "heap/tag.h"
 #include "os/fault.h"
+#include "os/memory.h"
 #include "span/large.h"
 #include "span/run.h"
 
@@ -55,6 +58,9 @@ void *heap_alloc_more_mid(struct heap *h, size_t size, unsigned c)
     return b;
 }
 
+/* What a big block is called. */
+static const char *kind_of(const void *p) { return begins_large(p) ? "large block" : "page run"; }
+
 void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
 {
     if (size > PTRDIFF_MAX) {
@@ -62,7 +68,8 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         return NULL;
     }
     heap_init();
-    size = size_max(size, 1);
+    size_t asked = size;
+    size = size_max(size + hardening.redzone, 1);
     size_t pages = align_up(size, RUN_PAGE);
     if (!limit_take(pages)) {
         errno = ENOMEM;
@@ -77,7 +84,27 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
     limit_adjust(pages, got);
     bytes_count((ptrdiff_t)got);
     share_poll();
+    if (sealed() && p) {
+        if (!*zeroed) {
+            memset(p, 0, got);
+        }
+        seal_begin(p, got, asked, false, kind_of(p));
+        *zeroed = !hardening.filled;
+    }
     return p;
+}
+
+/* What nobody has any more, of a block about to go, is zero: rather by giving pages back than by writing to them. */
+static void wipe(char *p, size_t length)
+{
+    enum { WRITTEN = 256 * 1024 };
+    char *from = (char *)align_up((uintptr_t)p, os_page), *to = (char *)align_down((uintptr_t)p + length, os_page);
+    if (length < WRITTEN || from >= to || os_purge(from, (size_t)(to - from)) == 0) {
+        memset(p, 0, length);
+        return;
+    }
+    memset(p, 0, (size_t)(from - p));
+    memset(to, 0, (size_t)(p + length - to));
 }
 
 void big_free(void *p)
@@ -90,13 +117,17 @@ void big_free(void *p)
 
 void big_free_uncounted(void *p)
 {
-    size_t bytes = 0;
+    size_t bytes = sealed() ? block_size(p) : 0;
+    if (bytes != 0) {
+        seal_size(p, bytes, "double free", kind_of(p));
+        wipe(p, bytes);
+    }
     if (begins_large(p)) {
         bytes = large_free(p);
     } else if (slab_owner(slab_of(p)) == OWNER_RUN) {
         bytes = run_free(p);
     } else {
-        allot_fault("free of what is no live block", "address", p);
+        allot_fault(fault_free_of_none, "address", p);
     }
     limit_give(bytes);
     bytes_count(-(ptrdiff_t)bytes);
@@ -137,9 +168,24 @@ static void resize_ends(const struct resizing *r, void *p)
     }
 }
 
+/* A block that is sealed stays where it is when its pages are as many as it would have. */
+static bool resize_sealed(void *p, size_t size)
+{
+    size_t room = block_size(p);
+    bool fits = !(block_heap(p) & ID_TAGGED) && size + hardening.redzone <= room &&
+                align_up(size + hardening.redzone, RUN_PAGE) >= room;
+    if (fits) {
+        seal_resize(p, room, size, kind_of(p));
+    }
+    return fits;
+}
+
 bool big_resize(void *p, size_t size)
 {
     struct resizing r;
+    if (sealed()) {
+        return resize_sealed(p, size);
+    }
     size += unlikely(tags_exist()) ? tag_word(block_heap(p)) : 0;
     if (!resize_begins(&r, p, size)) {
         return false;
@@ -152,6 +198,10 @@ bool big_resize(void *p, size_t size)
 void *big_move(void *p, size_t size)
 {
     struct resizing r;
+    if (sealed()) {
+        errno = ENOMEM;
+        return NULL;
+    }
     size += unlikely(tags_exist()) ? tag_word(block_heap(p)) : 0;
     if (!resize_begins(&r, p, size)) {
         errno = ENOMEM;
@@ -204,5 +254,8 @@ uint32_t block_heap(const void *p)
 size_t block_usable(const void *p)
 {
     size_t bytes = block_size(p);
+    if (sealed() && bytes) {
+        bytes = seal_size(p, bytes, "use of what is no live block", is_big(p) ? kind_of(p) : "small block");
+    }
     return likely(!tags_exist()) || bytes == 0 ? bytes : bytes - tag_word(block_heap(p));
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "heap/hard.h"
 #include "heap/options.h"
 #include "heap/share.h"
 #include "heap/tag.h"
@@ -83,7 +84,10 @@ static void set_state(struct heap *h, enum heap_state state)
 static struct heap *make(size_t bytes, uint32_t flags)
 {
     struct heap *h = record_alloc(bytes);
-    return h && enlist(h, flags) ? h : NULL;
+    if (!h || !enlist(h, flags)) {
+        return NULL;
+    }
+    return !is_hard() || (h->hard = hard_make(h->id)) ? h : NULL;
 }
 
 /* A thread's own number for ever. */
@@ -141,7 +145,7 @@ struct heap *heap_attach(void)
     if (!front.known) {
         make_known();
     }
-    if (front.number != 1 && front.common < MODEST_BYTES) {
+    if (front.number != 1 && front.common < MODEST_BYTES && !is_hard()) {
         return NULL;
     }
     struct heap *h = take_over(&idle, sizeof *h, 0);
@@ -149,7 +153,8 @@ struct heap *heap_attach(void)
         h->front = &front;
         memset(h->common, 0, sizeof h->common);
         front.heap = h;
-        front.heap_id = h->id;
+        front.heap_id = is_hard() ? 0 : h->id;
+        front.hard = front.tag ? NULL : h->hard;
     }
     return h;
 }
@@ -214,6 +219,12 @@ static void flush_mid(struct heap *h)
 
 void heap_flush_front(void)
 {
+    if (is_hard()) {
+        if (front.heap) {
+            hard_flush(front.heap);
+        }
+        return;
+    }
     flush_small(front.heap, &front);
     if (front.heap) {
         flush_mid(front.heap);
@@ -260,6 +271,7 @@ static void thread_ends(void)
     front.heap = front.tagged = NULL;
     front.aside = NULL;
     front.heap_id = 0;
+    front.hard = NULL;
     if (h) {
         leave(h, &idle);
     }

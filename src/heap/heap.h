@@ -38,7 +38,8 @@ struct front {
     struct block *list[LISTS]; /* list[i]: blocks for sizes of 16 i - 15 to 16 i; all of one slab */
     uint64_t zeroed[2];        /* bit i: every block of list[i] is zero but for its link */
     struct heap *heap;
-    uint32_t heap_id;          /* 0: no heap; never the owner of a slab */
+    struct hard *hard;         /* its heap's, in a hardened process and outside of tags; then heap_id is 0 */
+    uint32_t heap_id;          /* 0: no heap, or a hardened one; never the owner of a slab */
     uint32_t common;           /* bytes had from the commons while without a heap */
     bool known;                /* its thread's end is watched, and it is on the chain */
     bool ended;                /* its heap is gone for good: the commons serve what it still asks for */
@@ -125,6 +126,7 @@ struct heap {
     struct allot_tag *tag;        /* what a private heap's blocks are counted to, or NULL; */
     atomic_size_t charged;        /* and how many bytes of them are */
     size_t seen_live, seen_slabs; /* what the last survey found (heap/stats.c) */
+    struct hard *hard;            /* when the process is hardened (heap/hard.h); not in the commons */
     struct tuning tuning[MID_CLASSES];
     struct block *mid[2 * MID_CLASSES]; /* blocks at hand of the middle classes, then of their tuned ones */
     uint8_t common[CLASSES]; /* blocks of each class, tuned or not, that its present thread has had from the commons */
@@ -185,6 +187,14 @@ size_t heaps_trim(void);
 
 /* A block of class c; the rest of its batch, as slab_take_batch has it, is left in *list, which was empty. NULL with ENOMEM. */
 struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct block **list, bool *zeroed);
+
+/* What a refill does, in order: another slab than the current one should be handed out, as it has little to give and another
+ * has room. (Before fresh slots are touched, what others have freed is taken in first; not more often, as each time fetches
+ * lines that others are writing. A batch of a few is not worth a refill.) Then the fullest with room becomes current, false
+ * when there is none; or a new one, false with memory out. */
+bool heap_should_replace(struct heap *h, const struct heap_class *class);
+bool heap_replace_current(struct heap *h, unsigned c);
+bool heap_begin_current(struct heap *h, unsigned c);
 
 /* A slab's trip has come due, or its counters have changed: folds the frees in, moves it off the list of the full ones or
  * gives it back, and sets the next trip. The owner. */
@@ -275,7 +285,9 @@ size_t bytes_peak(void);
 #define PUBLISH_BYTES ((ptrdiff_t)64 * 1024)
 static inline void heap_count(struct heap *h, const struct slab *s, int slots)
 {
-    h->classes[s->klass].out += (uint32_t)slots;
+    struct heap_class *class = &h->classes[s->klass];
+    class->out += (uint32_t)slots;
+    class->most = class->out > class->most ? class->out : class->most;
     h->out += slots * (ptrdiff_t)slab_stride(s);
     ptrdiff_t since = h->out - h->published;
     if (unlikely(since > PUBLISH_BYTES || since < -PUBLISH_BYTES)) {
@@ -284,8 +296,8 @@ static inline void heap_count(struct heap *h, const struct slab *s, int slots)
     }
 }
 
-/* Folds the frees since the last call into the counters. */
-static inline void heap_sync(struct heap *h, struct slab *s) { heap_count(h, s, -(int)slab_sync(s)); }
+/* Folds the frees since the last call into the counters, and what went out by hand. */
+static inline void heap_sync(struct heap *h, struct slab *s) { heap_count(h, s, -slab_sync(s)); }
 
 /* -- remote.c: blocks freed by others -- */
 

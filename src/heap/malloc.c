@@ -8,6 +8,7 @@
 #include <allot/malloc.h>
 
 #include "heap/fast.h"
+#include "heap/hard.h"
 #include "heap/instance.h"
 #include "heap/share.h"
 #include "heap/tag.h"
@@ -23,44 +24,51 @@ static void *alloc_without_heap(size_t size, bool *zeroed)
                                            : heap_alloc_small(NULL, &front, size, zeroed);
 }
 
-/* A block of any size for the calling thread. */
-static inline void *take(size_t size, bool aligned, bool *zeroed)
+/* A block of any size for the calling thread; `align` is a power of two. */
+static inline void *take(size_t size, size_t align, bool *zeroed)
 {
     if (unlikely(front.tag != NULL)) {
-        return tag_alloc(size, 1, zeroed);
-    }
-    if (unlikely(size > SLAB_MAX)) {
-        return big_alloc(size, 1, 0, zeroed);
+        return tag_alloc(size, align, zeroed);
     }
     struct heap *h = likely(front.heap != NULL) ? front.heap : heap_attach();
-    return likely(h != NULL) ? heap_alloc(h, &front, size, aligned, zeroed) : alloc_without_heap(size, zeroed);
+    if (is_hard()) {
+        return hard_alloc(h, 0, size, align, zeroed);
+    }
+    if (unlikely(size > SLAB_MAX || align > SLAB_MAX)) {
+        return big_alloc(size, align, 0, zeroed);
+    }
+    size = align > 16 ? size_when_aligned(size, align) : size;
+    return likely(h != NULL) ? heap_alloc(h, &front, size, align > 16, zeroed) : alloc_without_heap(size, zeroed);
 }
 
 void *slow_malloc(size_t size)
 {
     bool zeroed;
-    struct heap *h = front.heap;
-    if (likely(h != NULL && size <= SLAB_MAX && !front.tag)) { /* a copy that forwards never has a heap */
-        return heap_alloc(h, &front, size, false, &zeroed);
+    if (likely(front.heap_id != 0 && size <= SLAB_MAX && !front.tag)) { /* a copy that forwards never has a heap */
+        return heap_alloc(front.heap, &front, size, false, &zeroed);
     }
-    if (front.tag) { /* nor a tag */
-        return tag_alloc(size, 1, &zeroed);
+    if (front.hard) {
+        return hard_malloc(size);
     }
-    const struct instance *first = instance_in_use();
-    return unlikely(first != NULL) ? first->malloc(size) : take(size, false, &zeroed);
+    const struct instance *first = front.tag ? NULL : instance_in_use(); /* nor a tag */
+    return unlikely(first != NULL) ? first->malloc(size) : take(size, 1, &zeroed);
 }
 
 void slow_free(void *p)
 {
+    if (front.hard) {
+        hard_free(p);
+        return;
+    }
     if (!p) {
         return;
     }
     const struct instance *first = instance_in_use();
     if (unlikely(first)) {
         first->free(p);
-        return;
-    }
-    if (is_big(p)) {
+    } else if (is_hard()) {
+        hard_free(p);
+    } else if (is_big(p)) {
         big_free(p);
     } else {
         remote_free(p, slab_of(p));
@@ -83,29 +91,26 @@ void *allot_calloc(size_t n, size_t size)
         return first->calloc(n, size);
     }
     bool zeroed;
-    void *p = take(total, false, &zeroed);
+    void *p = take(total, 1, &zeroed);
     if (unlikely(!p)) {
         return NULL;
     }
     if (!zeroed) {
         return memset(p, 0, total);
     }
-    if (total <= SLAB_MAX) {
+    if (total <= SLAB_MAX && !is_hard()) {
         ((struct block *)p)->next = NULL; /* the link is all that was written there */
     }
     return p;
 }
 
-void allot_free_sized(void *p, size_t size)
-{
-    (void)size;
-    fast_free(p);
-}
+void allot_free_sized(void *p, size_t size) { allot_free_aligned_sized(p, 1, size); }
 
 void allot_free_aligned_sized(void *p, size_t align, size_t size)
 {
-    (void)align;
-    (void)size;
+    if (is_hard() && p) {
+        hard_expect_size(p, align, size);
+    }
     fast_free(p);
 }
 
@@ -115,8 +120,8 @@ static void *take_aligned(size_t align, size_t size)
     if (align <= 16) {
         return fast_malloc(size);
     }
-    bool zeroed, slot = size <= SLAB_MAX && align <= SLAB_MAX;
-    if (likely(slot && front.heap != NULL && !front.tag)) { /* a copy that forwards never has a heap */
+    bool zeroed;
+    if (likely(size <= SLAB_MAX && align <= SLAB_MAX && front.heap_id != 0 && !front.tag)) {
         return heap_alloc(front.heap, &front, size_when_aligned(size, align), true, &zeroed);
     }
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX) {
@@ -127,13 +132,7 @@ static void *take_aligned(size_t align, size_t size)
     if (unlikely(first)) {
         return first->memalign(align, size);
     }
-    if (unlikely(front.tag != NULL)) {
-        return tag_alloc(size, align, &zeroed);
-    }
-    if (slot) {
-        return take(size_when_aligned(size, align), true, &zeroed);
-    }
-    return big_alloc(size, align, 0, &zeroed);
+    return take(size, align, &zeroed);
 }
 
 void *allot_aligned_alloc(size_t align, size_t size)
@@ -191,7 +190,10 @@ void *allot_pvalloc(size_t size)
 size_t allot_malloc_usable_size(const void *p)
 {
     const struct instance *first = instance_in_use();
-    return unlikely(first) ? first->usable(p) : p ? block_usable(p) : 0;
+    if (unlikely(first)) {
+        return first->usable(p);
+    }
+    return !p ? 0 : is_hard() ? hard_usable(p, "size of what is no live block") : block_usable(p);
 }
 
 bool allot_try_expand(void *p, size_t size)
@@ -200,11 +202,13 @@ bool allot_try_expand(void *p, size_t size)
     if (unlikely(first)) {
         return first->try_expand(p, size);
     }
-    size_t usable = block_usable(p);
-    if (unlikely(usable == 0)) {
-        allot_fault("expansion of what is no live block", "address", p);
+    static const char crime[] = "expansion of what is no live block";
+    size_t usable = is_hard() ? hard_usable(p, crime) : block_usable(p);
+    if (unlikely(usable == 0 && !is_hard())) {
+        allot_fault(crime, "address", p);
     }
-    return size <= usable || (is_big(p) && size <= PTRDIFF_MAX && big_resize(p, size));
+    return size <= usable || (is_hard() && !is_big(p) && hard_resize(p, size)) ||
+           (is_big(p) && size <= PTRDIFF_MAX && big_resize(p, size));
 }
 
 static void *move(void *p, size_t old, size_t size)
@@ -251,16 +255,17 @@ void *allot_realloc(void *p, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    size_t old = block_usable(p);
-    if (unlikely(old == 0)) {
-        allot_fault("realloc of what is no live block", "address", p);
+    static const char crime[] = "realloc of what is no live block";
+    size_t old = is_hard() ? hard_usable(p, crime) : block_usable(p);
+    if (unlikely(old == 0 && !is_hard())) {
+        allot_fault(crime, "address", p);
     }
     if (unlikely(is_big(p))) {
         void *now = realloc_big(p, old, size);
         /* A block that was to shrink can stay as it is. */
         return now || size > old ? now : p;
     }
-    if (size <= old && (size >= old / 2 || old <= 16)) {
+    if (is_hard() ? hard_resize(p, size) : size <= old && (size >= old / 2 || old <= 16)) {
         return p;
     }
     void *now = move(p, old, size);

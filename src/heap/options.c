@@ -10,6 +10,7 @@
 
 #include <allot/malloc.h>
 
+#include "heap/hard.h"
 #include "heap/instance.h"
 #include "heap/limit.h"
 #include "heap/share.h"
@@ -139,6 +140,51 @@ static bool set_share(const char *value)
     return true;
 }
 
+/* What is chosen for good before the first block. */
+static bool starting;
+
+static bool set_number(const char *value, size_t most, size_t *out)
+{
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(value, &end, 0);
+    if (*value < '0' || *value > '9' || *end != 0 || errno != 0 || number > most || !starting) {
+        return false;
+    }
+    *out = (size_t)number;
+    return true;
+}
+
+static bool set_harden(const char *value)
+{
+    size_t level;
+    if (!set_number(value, 3, &level)) {
+        return false;
+    }
+    harden(level);
+    return true;
+}
+
+static bool set_fill(const char *value)
+{
+    size_t byte;
+    hardening.filled = set_number(value, 255, &byte);
+    hardening.fill = hardening.filled ? (unsigned char)byte : 0;
+    return hardening.filled;
+}
+
+static bool set_redzone(const char *value)
+{
+    size_t bytes;
+    if (!set_number(value, 4096, &bytes)) {
+        return false;
+    }
+    hardening.redzone = align_up(size_max(bytes, SEAL_BYTES), SEAL_BYTES);
+    return true;
+}
+
+static bool set_quarantine(const char *value) { return starting && read_size(value, &hardening.quarantine); }
+
 static const struct {
     const char *name;
     bool (*set)(const char *value);
@@ -151,6 +197,10 @@ static const struct {
     {"soft_limit", set_soft_limit, "bytes, as 900M or 2G, or none"},
     {"hugetlb", set_hugetlb, "off, 2M or 1G"},
     {"share", set_share, "on or off"},
+    {"harden", set_harden, "0 to 3, at the start only"},
+    {"fill", set_fill, "a byte, 0 to 255, at the start only"},
+    {"redzone", set_redzone, "bytes, 8 to 4096, at the start only"},
+    {"quarantine", set_quarantine, "bytes, as 64K, at the start only"},
 };
 
 static int set_option(const char *name, const char *value, const char *where)
@@ -168,7 +218,7 @@ static int set_option(const char *name, const char *value, const char *where)
             return done ? 0 : -EINVAL;
         }
     }
-    char names[128] = "";
+    char names[256] = "";
     for (unsigned i = 0; i < sizeof known / sizeof known[0]; i++) {
         strcat(strcat(names, i ? ", " : ""), known[i].name);
     }
@@ -182,10 +232,10 @@ int allot_option(const char *name, const char *value)
     return first ? first->option(name, value) : set_option(name, value, "allot_option");
 }
 
-void options_init(void)
+static void read_environment(void)
 {
     char text[1024];
-    long length = os_is_privileged() ? -1 : os_getenv("ALLOT_OPTIONS", text, sizeof text);
+    long length = os_getenv("ALLOT_OPTIONS", text, sizeof text);
     if (length < 0) {
         return;
     }
@@ -206,4 +256,17 @@ void options_init(void)
         *value++ = 0;
         set_option(item, value, "ALLOT_OPTIONS");
     }
+}
+
+void options_init(void)
+{
+    enum { FOR_MORE_RIGHTS = 3 };
+    starting = true;
+    if (os_is_privileged()) {
+        harden(FOR_MORE_RIGHTS);
+    } else {
+        read_environment();
+    }
+    starting = false;
+    hard_begin();
 }

@@ -8,6 +8,7 @@
 
 #include <allot/heap.h>
 
+#include "heap/hard.h"
 #include "heap/heap.h"
 #include "heap/instance.h"
 #include "heap/tag.h"
@@ -40,10 +41,13 @@ static void *alloc(struct heap *h, size_t align, size_t size)
     if (unlikely(h->tag != NULL)) {
         return tag_alloc_private(h, size, align);
     }
-    if (size > SLAB_MAX || align > SLAB_MAX) {
+    if (is_hard() ? hard_slot_size(size, align) == 0 : size > SLAB_MAX || align > SLAB_MAX) {
         void *p = big_alloc(size, align, h->id, &zeroed);
         h->big += p != NULL;
         return p;
+    }
+    if (is_hard()) {
+        return hard_alloc(h, h->id, size, align, &zeroed);
     }
     bool aligned = align > 16;
     return heap_alloc(h, h->front, aligned ? size_when_aligned(size, align) : size, aligned, &zeroed);
@@ -61,7 +65,8 @@ static void *first_level(struct private *own, size_t align, size_t size)
 /* The STL asks malloc once before it looks through its lists; only then is the handler called. */
 static void *chunk(void *arg, size_t size) { return alloc(((struct private *)arg)->heap, 16, size); }
 
-static bool has_lists(const struct private *own) { return own->opts.two_level && !own->opts.malloc_only; }
+/* Lists that are linked through free blocks are no good in a hardened process; there malloc alone serves. */
+static bool has_lists(const struct private *own) { return own->opts.two_level && !own->opts.malloc_only && !is_hard(); }
 
 int allot_heap_init(struct allot_heap *heap, const struct allot_heap_opts *opts)
 {

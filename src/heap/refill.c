@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "heap/hard.h"
 #include "heap/heap.h"
 #include "heap/limit.h"
 #include "heap/share.h"
@@ -58,10 +59,13 @@ static void enlist(struct heap_class *class, struct slab *s, unsigned level)
 
 /* Free slots from which on a full slab is worth a refill again: a sixteenth, or, where that is still many, half as many. At the
  * first, slabs come and go 50 times as often and everything takes 1.2 times as long; at a quarter, 4 % more memory is held
- * (docs/experiments.md, 8). */
+ * (docs/experiments.md, 8). Hardened, more than an eighth: one of many at random, and each word of the bitmap has some. */
 static unsigned wake_at(const struct slab *s)
 {
     unsigned slots = slab_nslots(s);
+    if (is_hard()) {
+        return slots / 8 + 1;
+    }
     return slots < 16 ? 1 : slots / (slots < 1024 ? 16 : 32);
 }
 
@@ -167,7 +171,6 @@ void heap_hand_over(struct heap *from, struct heap *to, struct slab *s)
     /* Who frees a block of it may not have heard of that heap otherwise. */
     atomic_store_explicit(&s->unit.owner, to->id, memory_order_release);
     heap_count(to, s, (int)s->used);
-    new->most = new->out > new->most ? new->out : new->most;
     new->stride = old->stride;
     new->slabs++;
     heap_count_slabs(to, 1);
@@ -179,6 +182,9 @@ static void retire_current(struct heap *h, unsigned c)
     struct heap_class *class = &h->classes[c];
     struct slab *s = class->current;
     class->current = NULL;
+    if (is_hard() && h->hard) {
+        hard_let_go(h, c);
+    }
     enlist(class, s, LEVEL_FULL);
     heap_settle(h, s);
 }
@@ -210,14 +216,13 @@ static struct unit *take_unit(enum unit_use use)
     return unit;
 }
 
-/* Makes a slab with room that there is current: false when there is none. */
-static bool replace_current(struct heap *h, unsigned c)
+bool heap_replace_current(struct heap *h, unsigned c)
 {
     struct heap_class *class = &h->classes[c];
     look_around(h);
     if (class->current) {
         retire_current(h, c);
-    } else { /* with a current slab, should_replace has done so */
+    } else { /* with a current slab, heap_should_replace has done so */
         remote_drain(h, drain_steps());
     }
     struct slab *s = heap_pick(h, class);
@@ -225,8 +230,7 @@ static bool replace_current(struct heap *h, unsigned c)
     return class->current;
 }
 
-/* And a fresh one: false with memory out. */
-static bool begin_current(struct heap *h, unsigned c)
+bool heap_begin_current(struct heap *h, unsigned c)
 {
     struct heap_class *class = &h->classes[c];
     catch_up();
@@ -242,16 +246,14 @@ static bool begin_current(struct heap *h, unsigned c)
     return true;
 }
 
-/* Another slab than the current one should be handed out: it has little to give, and another has room. Before fresh slots are
- * touched, what others have freed is taken in first; not more often, as each time fetches lines that others are writing. A
- * batch of a few is not worth a refill. */
-static bool should_replace(struct heap *h, const struct heap_class *class)
+bool heap_should_replace(struct heap *h, const struct heap_class *class)
 {
     const struct slab *s = class->current;
     if (s->nlocal + s->nmarked == 0) {
         remote_drain(h, drain_steps());
     }
-    return s->nlocal + s->nmarked < wake_at(s) && any_with_room(class);
+    bool little = s->nlocal + s->nmarked < wake_at(s);
+    return little && (any_with_room(class) || (is_hard() && s->fresh == slab_nslots(s)));
 }
 
 struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct block **list, bool *zeroed)
@@ -264,12 +266,11 @@ struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct blo
         struct slab *s = class->current;
         if (s) {
             heap_sync(h, s);
-            if (looked || !should_replace(h, class)) {
+            if (looked || !heap_should_replace(h, class)) {
                 struct batch batch = slab_take_batch(s, group);
                 slab_arm(s, TRIP_NEVER);
                 if (likely(batch.count)) {
                     heap_count(h, s, (int)batch.count);
-                    class->most = class->out > class->most ? class->out : class->most;
                     class->swept.filled += batch.filled;
                     *list = batch.first->next;
                     *zeroed = batch.zeroed;
@@ -277,7 +278,7 @@ struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct blo
                 }
             }
         }
-        if (replace_current(h, c)) {
+        if (heap_replace_current(h, c)) {
             continue;
         }
         struct block *b = class->slabs >= FEW_SLABS ? adrift_take(h, c) : NULL;
@@ -286,7 +287,7 @@ struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct blo
             *zeroed = false;
             return b;
         }
-        if (!begin_current(h, c)) {
+        if (!heap_begin_current(h, c)) {
             errno = ENOMEM;
             return NULL;
         }
@@ -330,6 +331,9 @@ void heap_release_all(struct heap *h)
             }
         }
         *class = (struct heap_class){0};
+    }
+    if (h->hard) {
+        hard_forget(h);
     }
     bytes_count(-h->published);
     h->published = h->out = 0;

@@ -80,7 +80,7 @@ void remote_free(void *p, struct slab *s)
     uint32_t owner = atomic_load_explicit(&s->unit.owner, memory_order_acquire); /* as heap_hand_over has released it */
     struct heap *h = front.tagged && front.tagged->id == owner ? front.tagged : heap_by_id(owner);
     if (unlikely(!h || !slab_is_slot(s, p))) {
-        allot_fault("free of what is no live block", "address", p);
+        allot_fault(fault_free_of_none, "address", p);
     }
     if (is_common(s)) {
         commons_free(p, s);
@@ -147,7 +147,7 @@ void remote_drain(struct heap *h, size_t most)
             pass_on(s);
             continue;
         }
-        heap_count(h, s, -(int)slab_collect(s));
+        heap_count(h, s, -slab_collect(s));
         heap_settle(h, s);
         if (unlikely(sweep_is_due(h))) {
             heap_sweep(h);

@@ -7,6 +7,7 @@
 
 #include <allot/malloc.h>
 
+#include "heap/hard.h"
 #include "heap/heap.h"
 #include "heap/instance.h"
 #include "heap/limit.h"
@@ -83,8 +84,29 @@ static void survey_front(struct survey *survey, const struct front *f)
     }
 }
 
+/* Takes off what is out but held back. */
+static void survey_waiting(struct survey *survey, const struct heap *h)
+{
+    for (unsigned c = 0; c < CLASSES; c++) {
+        const struct waiting *q = &h->hard->waiting[c];
+        for (unsigned i = 0; q->ring && i < q->most; i++) {
+            const void *p = __atomic_load_n(&q->ring[i], __ATOMIC_RELAXED);
+            if (p && survey->class[c].out) {
+                struct heap *owner = heap_by_id(slab_owner(slab_of(p)));
+                survey->class[c].out--;
+                survey->class[c].bytes -= class_size(c);
+                owner->seen_live -= size_min(class_size(c), owner->seen_live);
+            }
+        }
+    }
+}
+
 static void survey_heap(struct survey *survey, const struct heap *h)
 {
+    if (h->hard) {
+        survey_waiting(survey, h);
+        return;
+    }
     for (unsigned i = 0; i < 2 * MID_CLASSES; i++) {
         survey_list(survey, h->mid[i]);
     }

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "heap/fast.h"
+#include "heap/hard.h"
 #include "heap/instance.h"
 #include "heap/tag.h"
 #include "os/fault.h"
@@ -25,7 +26,12 @@
 
 /* -- the word -- */
 
-static uint64_t *word_at(const void *p, size_t bytes) { return (uint64_t *)((char *)p + bytes - TAG_WORD); }
+/* What is sealed says itself how long it is. */
+static uint64_t *word_at(const void *p, size_t bytes)
+{
+    bytes = sealed() ? seal_size(p, bytes, "double free", "tagged block") : bytes;
+    return (uint64_t *)((char *)p + bytes - TAG_WORD);
+}
 
 static uint64_t word_of(uint32_t index) { return (uint64_t)~index << 32 | index; }
 
@@ -74,16 +80,16 @@ static void __attribute__((noinline)) *
 static inline __attribute__((always_inline)) void *alloc(struct allot_tag *tag, struct heap *h, uint32_t id,
                                                          size_t size, size_t align, size_t *bytes, bool *zeroed)
 {
-    if (size > SLAB_MAX || align > SLAB_MAX) {
+    bool aligned = align > 16;
+    if (is_hard() ? hard_slot_size(size, align) == 0 : size > SLAB_MAX || align > SLAB_MAX) {
         return big(tag, id, size, align, bytes, zeroed);
     }
-    bool aligned = align > 16;
-    size = aligned ? size_when_aligned(size, align) : size;
-    *bytes = heap_slot_size(h, size, aligned);
+    size_t slot = aligned ? size_when_aligned(size, align) : size;
+    *bytes = is_hard() ? hard_slot_size(size, align) : heap_slot_size(h, slot, aligned);
     if (unlikely(!tag_take(tag, *bytes))) {
         return NULL;
     }
-    void *p = heap_alloc(h, h->front, size, aligned, zeroed);
+    void *p = is_hard() ? hard_alloc(h, id, size, align, zeroed) : heap_alloc(h, h->front, slot, aligned, zeroed);
     if (unlikely(!p)) {
         tag_give(tag, *bytes);
     }
@@ -197,5 +203,6 @@ struct allot_tag *allot_tag_enter(struct allot_tag *tag)
         bring_back();
     }
     front.tag = tag;
+    front.hard = tag || !front.heap ? NULL : front.heap->hard;
     return before;
 }

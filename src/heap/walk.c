@@ -6,6 +6,7 @@
 
 #include "heap/heap.h"
 #include "heap/instance.h"
+#include "heap/seal.h"
 #include "heap/tag.h"
 #include "os/fault.h"
 #include "span/large.h"
@@ -68,14 +69,31 @@ void heap_mark_live(const struct slab *s, uint64_t *map)
     }
 }
 
+/* What is held back after it was freed. */
+static void unmark_waiting(const struct slab *s, uint64_t *map)
+{
+    for (unsigned w = 0; w < slab_words(s); w++) {
+        for (uint64_t bits = map[w]; bits; bits &= bits - 1) {
+            unsigned i = w * 64 + lowest_bit(bits);
+            if (seal_says_free(slab_slot(s, i), slab_stride(s))) {
+                bitmap_clear(map, i);
+            }
+        }
+    }
+}
+
 static int walk_slab(const struct slab *s, int (*visit)(void *, size_t, void *), void *arg)
 {
     uint64_t live[BITMAP_WORDS];
     size_t usable = slab_stride(s) - tag_word(slab_owner(s));
     heap_mark_live(s, live);
+    if (sealed()) {
+        unmark_waiting(s, live);
+    }
     for (unsigned w = 0; w < slab_words(s); w++) {
         for (uint64_t bits = live[w]; bits; bits &= bits - 1) {
-            int stop = visit(slab_slot(s, w * 64 + lowest_bit(bits)), usable, arg);
+            void *p = slab_slot(s, w * 64 + lowest_bit(bits));
+            int stop = visit(p, sealed() ? block_usable(p) : usable, arg);
             if (stop) {
                 return stop;
             }
@@ -92,7 +110,7 @@ struct visitor {
 static int visit_big(void *p, size_t bytes, uint32_t heap, void *arg)
 {
     struct visitor *visitor = arg;
-    return visitor->visit(p, bytes - tag_word(heap), visitor->arg);
+    return visitor->visit(p, sealed() ? block_usable(p) : bytes - tag_word(heap), visitor->arg);
 }
 
 int allot_walk(int (*visit)(void *block, size_t usable, void *arg), void *arg)

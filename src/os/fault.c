@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+const char fault_free_of_none[] = "free of what is no live block";
+
 int os_write(int fd, const char *text, size_t length)
 {
     while (length > 0) {
@@ -41,5 +43,11 @@ void os_say(const char *format, ...)
 void allot_fault(const char *crime, const char *object, const void *address)
 {
     os_say("%s: %s at %p", crime, object, address);
+    abort();
+}
+
+void allot_fault_block(const char *crime, const char *kind, size_t bytes, const void *address)
+{
+    os_say("%s: %s of %zu bytes at %p", crime, kind, bytes, address);
     abort();
 }

@@ -6,8 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A crime that many parts name. */
+extern const char fault_free_of_none[];
+
 /* Ends the process after one line that names the crime, the object and the address. */
 void allot_fault(const char *crime, const char *object, const void *address) __attribute__((noreturn, cold));
+
+void allot_fault_block(const char *crime, const char *kind, size_t bytes, const void *address)
+    __attribute__((noreturn, cold));
 
 /* One line "allot: ..." on standard error. */
 void os_say(const char *format, ...) __attribute__((format(printf, 1, 2), cold));

@@ -37,6 +37,9 @@ int os_process_id(void);
  * its whole length, or -1 when it is not set. */
 long os_getenv(const char *name, char *out, unsigned size);
 
+/* Bytes that nobody else knows; from the kernel. */
+void os_secret(void *out, unsigned length);
+
 /* The program was started with more rights than its user has (setuid): the environment is not to be trusted. */
 bool os_is_privileged(void);
 

@@ -1,6 +1,8 @@
 /* slab/slab.c - see slab/slab.h. Bounds: a batch costs its own length; collecting and marking cost a visit per word. */
 #include "slab/slab.h"
 
+#include <string.h>
+
 #include "base/bits.h"
 #include "os/fault.h"
 #include "os/memory.h"
@@ -35,7 +37,7 @@ void slab_init(struct unit *unit, uint32_t owner, size_t stride, unsigned klass)
 
 void slab_done(struct slab *s)
 {
-    for (unsigned w = 0; s->nmarked && w < slab_words(s); w++) {
+    for (unsigned w = 0; (s->nmarked || slab_unlinked) && w < slab_words(s); w++) {
         *free_word(s, w) = 0;
     }
 }
@@ -102,13 +104,21 @@ static struct batch list_of(const struct slab *s, size_t w, uint64_t mask)
     return batch;
 }
 
+/* The pages of the unit under slots of word w. */
+static unsigned pages_under(const struct slab *s, unsigned w, uint64_t slots)
+{
+    unsigned pages = 0;
+    for (; slots; slots &= slots - 1) {
+        pages |= pages_of(s, w * 64 + lowest_bit(slots), 1);
+    }
+    return pages;
+}
+
 static struct batch take_marked(struct slab *s, unsigned group)
 {
-    unsigned w, pages = 0;
+    unsigned w;
     uint64_t mask = choose_marked(s, group, &w);
-    for (uint64_t left = s->unit.holes ? mask : 0; left; left &= left - 1) {
-        pages |= pages_of(s, w * 64 + lowest_bit(left), 1);
-    }
+    unsigned pages = pages_under(s, w, s->unit.holes ? mask : 0);
     struct batch batch = list_of(s, w, mask);
     batch.filled = count_bits(pages & s->unit.holes);
     s->unit.holes &= (uint16_t)~pages;
@@ -155,6 +165,79 @@ struct batch slab_take_unlisted(struct slab *s, unsigned group)
     return batch;
 }
 
+/* -- slots that are never linked -- */
+
+bool slab_unlinked;
+
+static void hold(struct hand *hand, struct slab *s, unsigned w, uint64_t allowed)
+{
+    hand->word = free_word(s, w);
+    hand->allowed = allowed;
+    hand->first = (char *)slab_slot(s, w * 64);
+    hand->at = (uint16_t)w;
+}
+
+uint64_t slab_turn_hand(struct hand *hand)
+{
+    struct slab *s = hand->slab;
+    unsigned words = hand->left ? slab_words(s) : 0;
+    for (unsigned w = hand->at; hand->left > 0;) {
+        hand->left--;
+        w = w + 1 < words ? w + 1 : 0;
+        uint64_t free = likely(s->unit.holes == 0) ? *free_word(s, w) : marked_off(s, w, s->unit.holes);
+        if (free) {
+            hold(hand, s, w, s->unit.holes ? free : ~(uint64_t)0);
+            return free;
+        }
+    }
+    return 0;
+}
+
+/* Slots of word w, for which pages have to be made again. */
+static int hold_filled(struct hand *hand, struct slab *s, unsigned w, uint64_t slots)
+{
+    unsigned pages = pages_under(s, w, s->unit.holes ? slots : 0);
+    int filled = (int)count_bits(s->unit.holes & pages);
+    s->unit.holes &= (uint16_t)~pages;
+    hold(hand, s, w, slots);
+    hand->left = 0;
+    return filled;
+}
+
+/* Fresh slots become marked ones. */
+static int hold_fresh(struct hand *hand, struct slab *s, unsigned window, bool wiped)
+{
+    unsigned from = s->fresh, w = from / 64;
+    size_t to = size_min(size_min(from + window, slab_nslots(s)), (w + 1) * 64), from16 = from * (size_t)s->stride16;
+    uint64_t slots = bitmap_word_mask(w, from, to);
+    if (wiped && s->unit.touched > from16) {
+        memset(slab_slot(s, from), 0, (to - from) * slab_stride(s));
+    }
+    *free_word(s, w) |= slots;
+    s->nmarked += (uint16_t)(to - from);
+    s->fresh = (uint16_t)to;
+    s->unit.touched = (uint16_t)size_max(s->unit.touched, to * s->stride16);
+    int filled = hold_filled(hand, s, w, slots);
+    hand->allowed = s->unit.holes ? slots : ~(uint64_t)0;
+    return filled;
+}
+
+int slab_take_hand(struct slab *s, struct hand *hand, unsigned window, bool wiped, uint32_t random)
+{
+    unsigned words = slab_words(s);
+    *hand = (struct hand){.slab = s, .at = (uint16_t)((uint64_t)random * words >> 32), .left = (uint16_t)words};
+    if (s->nmarked && slab_turn_hand(hand)) {
+        return 0;
+    }
+    for (unsigned w = 0; s->nmarked && w < words; w++) {
+        uint64_t marked = *free_word(s, w);
+        if (marked) {
+            return hold_filled(hand, s, w, marked & ~marked_off(s, w, pages_of(s, w * 64 + lowest_bit(marked), 1)));
+        }
+    }
+    return s->fresh < slab_nslots(s) ? hold_fresh(hand, s, window, wiped) : -1;
+}
+
 void slab_mark_free(struct slab *s, const void *p)
 {
     unsigned i = slab_index(s, p);
@@ -167,9 +250,10 @@ void slab_mark_free(struct slab *s, const void *p)
     s->unswept = (uint8_t)size_min(s->unswept + 1u, UINT8_MAX);
 }
 
-unsigned slab_collect(struct slab *s)
+int slab_collect(struct slab *s)
 {
-    unsigned frees = slab_sync(s), collected = 0;
+    int frees = slab_sync(s);
+    unsigned collected = 0;
     for (unsigned w = 0; w < slab_words(s); w++) {
         /* Both in the one order with slab_free_remote and its notice; see heap/remote.c. */
         _Atomic uint64_t *remote = remote_word(s, w);
@@ -190,7 +274,7 @@ unsigned slab_collect(struct slab *s)
     s->nmarked += (uint16_t)collected;
     s->unswept = (uint8_t)size_min(s->unswept + collected, UINT8_MAX);
     s->used -= (uint16_t)collected;
-    return frees + collected;
+    return frees + (int)collected;
 }
 
 void slab_fold(struct slab *const *slabs, size_t count)
@@ -410,8 +494,9 @@ bool slab_check(const struct slab *s)
     for (unsigned p = 0; p < UNIT_SIZE / os_page; p++) {
         CHECK(!(s->unit.holes >> p & 1) || page_is_free(s, p), "holes of slab", s);
     }
-    CHECK(listed == s->nlocal + (unsigned)(uint16_t)(s->trip_set - s->trip), "free list of slab", s);
-    CHECK(marked == s->nmarked, "bitmap of slab", s);
+    unsigned since = (unsigned)(s->trip_set - s->trip);
+    CHECK(listed == s->nlocal + (slab_unlinked ? 0 : since), "free list of slab", s);
+    CHECK(marked == s->nmarked + (slab_unlinked ? since : 0), "bitmap of slab", s);
     CHECK(s->fresh == listed + marked + slab_out(s), "slab", s);
     CHECK(s->fresh <= slab_nslots(s), "slab", s);
     return true;

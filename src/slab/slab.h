@@ -125,7 +125,7 @@ static inline struct block *slab_take_back(struct slab *s)
 }
 
 /* How many slots are out. */
-static inline unsigned slab_out(const struct slab *s) { return s->used - (unsigned)(uint16_t)(s->trip_set - s->trip); }
+static inline unsigned slab_out(const struct slab *s) { return (unsigned)(s->used - (s->trip_set - s->trip)); }
 
 /* Makes a unit a slab of slots of `stride` bytes, a multiple of 16 of at most 32 KiB: all fresh, trip disarmed. */
 void slab_init(struct unit *unit, uint32_t owner, size_t stride, unsigned klass);
@@ -133,15 +133,18 @@ void slab_init(struct unit *unit, uint32_t owner, size_t stride, unsigned klass)
 /* Readies the unit of a slab of which nothing is out for unit_give. */
 void slab_done(struct slab *s);
 
-/* Folds the frees since the last call into the counters; returns how many they were. */
-static inline unsigned slab_sync(struct slab *s)
+extern bool slab_unlinked; /* see below */
+
+/* Folds what the owner has freed since the last call into the counters; returns how many that were, less what went out by
+ * hand. */
+static inline int slab_sync(struct slab *s)
 {
-    uint16_t frees = (uint16_t)(s->trip_set - s->trip);
+    int frees = s->trip_set - s->trip;
     if (unlikely(frees > s->used)) {
         allot_fault("double free", "slab", slab_data(s));
     }
-    s->used -= frees;
-    s->nlocal += frees;
+    s->used -= (uint16_t)frees;
+    *(unlikely(slab_unlinked) ? &s->nmarked : &s->nlocal) += (uint16_t)frees;
     s->trip_set = (int16_t)s->trip;
     return frees;
 }
@@ -149,8 +152,8 @@ static inline unsigned slab_sync(struct slab *s)
 /* The next trip comes with the free that is so many from now, at least 1. Only right after slab_sync. */
 static inline void slab_arm(struct slab *s, unsigned frees) { s->trip = s->trip_set = (int16_t)(frees - 1); }
 
-/* More frees than a slab has slots: it stays where it is, whatever comes back. */
-#define TRIP_NEVER INT16_MAX
+/* More frees than a slab has slots: it stays where it is, whatever comes back; and goes out by hand, which counts up. */
+#define TRIP_NEVER (INT16_MAX / 2)
 
 /* A list of free slots, now out: all that are listed, else up to 64 that are marked, those in holes last, else fresh ones of
  * at most a page; such as are not listed out of one aligned group of `group` slots, a power of two. None when there is none.
@@ -178,9 +181,64 @@ static inline struct batch slab_take_batch(struct slab *s, unsigned group)
 /* The owner frees a slot whose bytes it leaves as they are. Only right after slab_sync; the caller arms. */
 void slab_mark_free(struct slab *s, const void *p);
 
+/* -- slots that are never linked --
+ *
+ *   hand:  word ----> the free bitmap of the current slab, a word of it       Free slots are bits only. The owner takes the
+ *          allowed    those of it that may be taken                           ones of one word, each at random, and frees by
+ *          first      where the slot of its lowest bit begins                 setting the bit; `trip` counts both.
+ *
+ * So nothing is ever read from free memory, a list cannot be forged, and whether a slot is free is one bit, exact at any time.
+ * The equations hold with listed = 0, and marked = nmarked + (trip_set - trip). */
+
+/* `slab_unlinked` is chosen before the first slab is made, for all of them. */
+struct hand {
+    uint64_t *word, allowed;
+    char *first;
+    struct slab *slab;
+    uint16_t at, left; /* which word it is, and how many more are to be looked at, cyclically */
+};
+
+/* Puts free slots of a slab into the owner's hand: those of the first word at or after a random one that has any and no hole
+ * under it; else in a hole; else as many fresh ones as `window` says, of one word, `wiped` where they were written before.
+ * Returns how many holes are none any more, or -1 when there is no free slot. Only right after slab_sync; the caller arms. */
+int slab_take_hand(struct slab *s, struct hand *hand, unsigned window, bool wiped, uint32_t random);
+
+/* The next word of the slab with any; what may be taken of it, 0 when all have been looked at. */
+uint64_t slab_turn_hand(struct hand *hand);
+
+/* A slot of it, at a place that `random` says; some are free. */
+static inline void *slab_take_by_hand(struct hand *hand, uint64_t free, unsigned random)
+{
+    unsigned turn = random % 64, slot = (lowest_bit(free >> turn | free << (-turn % 64)) + turn) % 64;
+    *hand->word &= ~((uint64_t)1 << slot);
+    hand->slab->trip++;
+    return hand->first + slot * slab_stride(hand->slab);
+}
+
+/* The owner frees slot i, which is out; true when something is due. */
+static inline bool slab_free_by_hand(struct slab *s, unsigned i)
+{
+    *unit_words_of_slot(&s->unit, i).free |= (uint64_t)1 << (i % 64);
+    return --s->trip < 0;
+}
+
+/* Slot i has been handed out since the slab began; and is free again, or freed by another thread. Any thread may ask about one
+ * that it has, or has had: what the owner does meanwhile concerns others. */
+__attribute__((no_sanitize_thread)) static inline bool slab_was_taken(const struct slab *s, unsigned i)
+{
+    return i < *(const volatile uint16_t *)&s->fresh;
+}
+
+__attribute__((no_sanitize_thread)) static inline bool slab_is_free(const struct slab *s, unsigned i)
+{
+    struct unit_words words = unit_words_of_slot(&s->unit, i);
+    uint64_t free = *(const volatile uint64_t *)words.free;
+    return (free | atomic_load_explicit(words.remote, memory_order_relaxed)) >> (i % 64) & 1;
+}
+
 /* Folds the owner's frees in, as slab_sync does, and moves what other threads have freed from the remote bitmap to the free
  * one. Returns how many slots came back in all. The caller arms. */
-unsigned slab_collect(struct slab *s);
+int slab_collect(struct slab *s);
 
 /* Marks what is listed, of a few slabs side by side: each slot is visited, and hardly one is in the cache. Only right after
  * slab_sync; the caller arms. */

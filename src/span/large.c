@@ -405,7 +405,7 @@ size_t large_free(void *p)
     struct large *l = find(p);
     if (!l) {
         os_unlock(&lock);
-        allot_fault("free of what is no live block", "large block", p);
+        allot_fault(fault_free_of_none, "large block", p);
     }
     struct outgoing out = {.count = 0};
     learn(l);

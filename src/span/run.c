@@ -369,7 +369,7 @@ size_t run_free(void *run)
     os_lock(&lock);
     if (run_length(run) == 0) {
         os_unlock(&lock);
-        allot_fault("free of what is no live block", "page run", run);
+        allot_fault(fault_free_of_none, "page run", run);
     }
     size_t bytes = free_locked(run);
     settle_and_unlock();

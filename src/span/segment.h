@@ -102,6 +102,23 @@ static inline uint64_t *unit_word(const struct unit *unit, size_t w, size_t map)
     return (uint64_t *)((char *)unit + (1 + 2 * line + map - half) * PAGE) + w % LINE_WORDS + half * LINE_WORDS / 2;
 }
 
+/* The same word of both, as nearly every call wants them in a hardened process. */
+struct unit_words {
+    _Atomic uint64_t *remote;
+    uint64_t *free;
+};
+static inline struct unit_words unit_words_of_slot(const struct unit *unit, size_t slot)
+{
+    enum {
+        LINE_SLOTS = HEADER_SIZE * 8,
+        LAST = BITMAP_WORDS * 64 / LINE_SLOTS * LINE_SLOTS,
+        PAGE = HEADER_SIZE * UNITS
+    };
+    uintptr_t remote = (uintptr_t)unit + PAGE + slot / LINE_SLOTS * (2 * PAGE) + (slot / 8 & (HEADER_SIZE - 8));
+    return (struct unit_words){(_Atomic uint64_t *)remote,
+                               (uint64_t *)(remote + (likely(slot < LAST) ? PAGE : HEADER_SIZE / 2))};
+}
+
 static inline _Atomic uint64_t *unit_remote_word(const struct unit *unit, size_t w)
 {
     return (_Atomic uint64_t *)unit_word(unit, w, 0);

@@ -91,3 +91,11 @@ void toolkit_check(void)
     if (toolkit.check)
         CHECK(toolkit.check());
 }
+
+bool exact_sizes(void)
+{
+    void *p = malloc(1);
+    size_t usable = malloc_usable_size(p);
+    free(p);
+    return usable == 1;
+}

@@ -55,6 +55,9 @@ struct toolkit {
 
 extern struct toolkit toolkit;
 
+/* A block is exactly as long as it was asked for, as in a process that is hardened to level 2 and up. */
+bool exact_sizes(void);
+
 /* Fills `toolkit`; whether allot is in the process. Ends the program when only a part of it is. */
 bool toolkit_find(void);
 

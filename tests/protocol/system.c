@@ -147,7 +147,8 @@ bool os_share_is_open(void) { return false; }
 void os_share_close(void) {}
 void *os_map_forgotten(size_t length) { return os_map(length); }
 int os_thread_id(void) { return 1 + (int)running_thread(); }
-bool os_is_privileged(void) { return true; }
+bool os_is_privileged(void) { return false; }
+void os_secret(void *out, unsigned length) { memset(out, 1, length); }
 
 long os_getenv(const char *name, char *out, unsigned size)
 {
@@ -158,6 +159,15 @@ long os_getenv(const char *name, char *out, unsigned size)
 }
 
 /* -- faults -- */
+
+const char fault_free_of_none[] = "free of what is no live block";
+
+void allot_fault_block(const char *crime, const char *kind, size_t bytes, const void *address)
+{
+    char text[256];
+    snprintf(text, sizeof text, "%s: %s of %zu bytes at %p", crime, kind, bytes, address);
+    explore_fault(text);
+}
 
 void allot_fault(const char *crime, const char *object, const void *address)
 {

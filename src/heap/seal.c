@@ -1,0 +1,146 @@
+/* heap/seal.c - see heap/seal.h. Costs a pass over the block when it begins and one when it ends. */
+#include "heap/seal.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "os/fault.h"
+#include "os/process.h"
+
+struct hardening hardening;
+
+static uint64_t secret[2];
+
+#define PAYLOAD_BITS 56
+#define FREED        ((uint64_t)1 << (PAYLOAD_BITS - 1)) /* no size is as large */
+
+void harden(size_t level)
+{
+    static const struct hardening levels[] = {
+        {0},
+        {.level = 1},
+        {.level = 2, .redzone = SEAL_BYTES, .quarantine = 16 * KIB},
+        {.level = 3, .redzone = SEAL_BYTES, .quarantine = 64 * KIB},
+    };
+    hardening.level = levels[level].level;
+    hardening.redzone = size_max(hardening.redzone, levels[level].redzone);
+    hardening.quarantine = size_max(hardening.quarantine, levels[level].quarantine);
+}
+
+void seal_init(void)
+{
+    os_secret(secret, sizeof secret);
+    secret[1] |= 1;
+}
+
+static uint64_t *seal_at(const void *p, size_t room) { return (uint64_t *)((char *)p + room - SEAL_BYTES); }
+
+/* Depends on every bit of the address, and cannot be told from one seal for another. (Steele and Vigna's mixing of a product
+ * with its upper half.) */
+static uint64_t mask_of(const void *p)
+{
+    uint64_t x = ((uintptr_t)p ^ secret[0]) * secret[1];
+    return (x ^ x >> 32) * 0xd1342543de82ef95 >> (64 - PAYLOAD_BITS);
+}
+
+/* A lowest byte of zero is the first in memory: both machines are little-endian. */
+static uint64_t sealed_with(const void *p, uint64_t payload) { return (payload ^ mask_of(p)) << (64 - PAYLOAD_BITS); }
+
+/* Anything when somebody wrote there; no size then, but with the chance of a guess. */
+static uint64_t payload_of(const void *p, uint64_t seal)
+{
+    uint64_t low = seal << PAYLOAD_BITS;
+    return low ? UINT64_MAX : seal >> (64 - PAYLOAD_BITS) ^ mask_of(p);
+}
+
+typedef uint64_t pair __attribute__((vector_size(16), aligned(1), may_alias));
+typedef uint64_t word __attribute__((aligned(1), may_alias));
+
+/* Words of zero, or of the pattern: pages that went back to the system are zero. */
+static inline bool words_are(const char *at, const char *end, uint64_t pattern)
+{
+    pair others = {0};
+    uint64_t other = 0;
+    for (; pattern == 0 && end - at >= 32; at += 32) {
+        others |= *(const pair *)at | *(const pair *)(at + 16);
+    }
+    for (; at < end; at += 8) {
+        other |= *(const word *)at ? *(const word *)at ^ pattern : 0;
+    }
+    return (other | others[0] | others[1]) == 0;
+}
+
+static uint64_t wiped_with(void)
+{
+    return hardening.filled ? (unsigned char)~hardening.fill * (uint64_t)0x0101010101010101 : 0;
+}
+
+static bool is_wiped(const void *p, size_t room)
+{
+    return words_are(p, (const char *)p + room - SEAL_BYTES, wiped_with());
+}
+
+/* What follows `size` bytes: the rest of a word, and the words after it. Rooms are multiples of 16. */
+static inline bool slack_is_whole(const void *p, size_t room, size_t size)
+{
+    const char *at = (const char *)p + (size & ~(size_t)7);
+    unsigned bits = size % 8 * 8;
+    if (bits) {
+        uint64_t rest = *(const word *)at >> bits;
+        if (rest && rest != wiped_with() >> bits) {
+            return false;
+        }
+        at += 8;
+    }
+    return words_are(at, (const char *)p + room - SEAL_BYTES, wiped_with());
+}
+
+void seal_begin(void *p, size_t room, size_t size, bool checked, const char *kind)
+{
+    uint64_t *seal = seal_at(p, room);
+    if (unlikely((*seal && payload_of(p, *seal) != FREED) || (checked && !is_wiped(p, room)))) {
+        allot_fault_block("write after free", kind, room - SEAL_BYTES, p);
+    }
+    *seal = sealed_with(p, size);
+    if (hardening.filled) {
+        memset(p, hardening.fill, size);
+        memset((char *)p + size, (int)wiped_with() & 0xff, room - SEAL_BYTES - size);
+    }
+}
+
+size_t seal_size(const void *p, size_t room, const char *crime, const char *kind)
+{
+    uint64_t payload = payload_of(p, *seal_at(p, room));
+    if (unlikely(payload == FREED)) {
+        allot_fault_block(crime, kind, room - SEAL_BYTES, p);
+    }
+    if (unlikely(payload > room - SEAL_BYTES || !slack_is_whole(p, room, payload))) {
+        allot_fault_block("end of a block overwritten", kind, size_min(payload, room - SEAL_BYTES), p);
+    }
+    return payload;
+}
+
+void seal_end(void *p, size_t room, const char *kind)
+{
+    size_t size = seal_size(p, room, "double free", kind);
+    memset(p, (int)wiped_with() & 0xff, size);
+    *seal_at(p, room) = sealed_with(p, FREED);
+}
+
+bool seal_says_free(const void *p, size_t room)
+{
+    uint64_t seal = *seal_at(p, room);
+    return seal == 0 || payload_of(p, seal) == FREED;
+}
+
+void seal_resize(void *p, size_t room, size_t size, const char *kind)
+{
+    size_t was = seal_size(p, room, "realloc of what is no live block", kind);
+    if (size < was) {
+        memset((char *)p + size, (int)wiped_with() & 0xff, was - size);
+    } else if (hardening.filled) {
+        memset((char *)p + was, hardening.fill, size - was);
+    }
+    *seal_at(p, room) = sealed_with(p, size);
+}
