@@ -1,0 +1,610 @@
+/* probe/stack.c - see probe/stack.h.
+ *
+ *   walk        frame by frame: of the registers only pc, stack pointer and frame pointer, by rules of one word each
+ *   rules       a table: address -> rule, of what call frame information said before
+ *   walk_fully  all registers, each frame's information read anew: once a rule does not fit into a word
+ *   window      what of the stack is known to be mapped
+ *
+ * A walk goes from inner to outer frames, so upwards: each frame begins above the one before, but where a signal's handler
+ * runs on a stack of its own. It ends where call frame information says so, or with a frame that makes no sense.
+ */
+#define _GNU_SOURCE
+#include "probe/stack.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <ucontext.h>
+
+#include "base/bits.h"
+#include "os/memory.h"
+#include "probe/cfi.h"
+#include "probe/object.h"
+
+enum { WORD = sizeof(uintptr_t), PAGE = 4096 }; /* the smallest page there is: what is readable is asked by it */
+
+/* A frame: the registers as they are at `pc`. */
+struct frame {
+    uintptr_t registers[CFI_REGISTERS];
+    bool
+        exact; /* pc is where the thread is, or was interrupted; else what a call returns to, which lies behind the call */
+};
+
+/* The window: [low, high) can be read. Pages are asked for one by one as the walk comes to them. */
+struct walk {
+    uintptr_t low, high;
+    struct object objects[4]; /* seen by this walk; they stay as long as their frames */
+    unsigned known, next;
+    void **pcs;
+    size_t taken, most;
+    unsigned left_out;
+};
+
+/* The window of a thread's own stack is kept, since asking takes longer than all else: the pages from the lowest at which a
+ * walk began up to something that lies on this stack for good. All of these pages were readable in one go, without the guard
+ * that bounds a stack between them, so they stay for as long as the thread. Other stacks may go at any time: nothing is kept
+ * of them. One word, as handlers of signals come in between: the first page's number, and how many there are. */
+enum { COUNT_BITS = 24, KEPT_AT_ONCE = 64 };
+static __thread uint64_t own_stack;
+
+static uintptr_t thread_pointer(void)
+{
+    uintptr_t at;
+#if defined(__x86_64__)
+    __asm__("movq %%fs:0, %0" : "=r"(at));
+#else
+    __asm__("mrs %0, tpidr_el0" : "=r"(at));
+#endif
+    return at;
+}
+
+/* Both C libraries put the thread's control block at the upper end of its stack; the first thread's stack was made by the
+ * kernel, with random bytes above all frames. */
+static uintptr_t upper_end(uintptr_t sp)
+{
+    uintptr_t control = thread_pointer(), random = getauxval(AT_RANDOM);
+    uintptr_t nearest = control - sp < random - sp ? control : random;
+    return align_down(nearest, PAGE);
+}
+
+static void window_init(struct walk *walk, uintptr_t sp)
+{
+    uint64_t own = own_stack;
+    uintptr_t low = own >> COUNT_BITS << 12, high = low + ((own & ((1u << COUNT_BITS) - 1)) << 12);
+    uintptr_t first = align_down(sp, PAGE);
+    if (sp - low >= high - low) {
+        if (low < sp || low - first > (uintptr_t)KEPT_AT_ONCE * PAGE) {
+            low = high = upper_end(sp);
+        }
+        if (first < low && low - first <= (uintptr_t)KEPT_AT_ONCE * PAGE) {
+            while (first < low && os_readable(low - PAGE)) {
+                low -= PAGE;
+            }
+        }
+        if (first != low || (high - low) / PAGE >> COUNT_BITS != 0 || low >> 12 >> (64 - COUNT_BITS) != 0) {
+            walk->low = walk->high = first;
+            return;
+        }
+        own_stack = low >> 12 << COUNT_BITS | (high - low) / PAGE;
+    }
+    walk->low = low;
+    walk->high = high;
+}
+
+static bool window_move(struct walk *walk, uintptr_t address)
+{
+    uintptr_t page = align_down(address, PAGE);
+    if (!os_readable(page)) {
+        return false;
+    }
+    if (page != walk->high) {
+        walk->low = page;
+    }
+    walk->high = page + PAGE;
+    return true;
+}
+
+/* Other functions' frames: what sanitizers say of them does not matter. */
+__attribute__((no_sanitize("address", "thread"))) static bool load(struct walk *walk, uintptr_t address,
+                                                                   uintptr_t *word)
+{
+    if (address % WORD != 0 || (address - walk->low >= walk->high - walk->low && !window_move(walk, address))) {
+        return false;
+    }
+    *word = *(const uintptr_t *)address;
+    return true;
+}
+
+static bool load_for_expression(void *walk, uintptr_t address, uintptr_t *word) { return load(walk, address, word); }
+
+/* The address of an instruction, of which arm64 may have signed the upper bits. */
+static uintptr_t strip(uintptr_t pc)
+{
+#if defined(__aarch64__)
+    register uintptr_t signed_pc __asm__("x30") = pc;
+    __asm__("hint #7" : "+r"(signed_pc)); /* xpaclri, and nothing on machines that do not sign */
+    return signed_pc;
+#else
+    return pc;
+#endif
+}
+
+/* NULL when no object lies there. */
+static const struct object *object_at(struct walk *walk, uintptr_t address)
+{
+    for (unsigned i = 0; i < walk->known; i++) {
+        if (address - walk->objects[i].start < walk->objects[i].end - walk->objects[i].start) {
+            return &walk->objects[i];
+        }
+    }
+    enum { MOST = sizeof walk->objects / sizeof walk->objects[0] };
+    struct object *object = &walk->objects[walk->next];
+    if (!object_find(address, object)) {
+        object->end = object->start; /* it may have been another */
+        return NULL;
+    }
+    walk->next = (walk->next + 1) % MOST;
+    walk->known += walk->known < MOST;
+    return object;
+}
+
+/* The library's own code, where it is an object of its own. */
+static bool is_ours(struct walk *walk, uintptr_t pc)
+{
+    static _Atomic uintptr_t start, end; /* the last set is the start */
+    uintptr_t from = atomic_load_explicit(&start, memory_order_acquire);
+    if (unlikely(from == 0)) {
+        const struct object *object = object_at(walk, (uintptr_t)stack_take);
+        bool apart = object && !object_is_program(object);
+        from = apart ? object->start : 1;
+        atomic_store_explicit(&end, apart ? object->end : 1, memory_order_relaxed);
+        atomic_store_explicit(&start, from, memory_order_release);
+    }
+    return pc - from < atomic_load_explicit(&end, memory_order_relaxed) - from;
+}
+
+/* False when no more are wanted. */
+static bool took(struct walk *walk, uintptr_t pc)
+{
+    enum { DEEPEST = 64 }; /* what goes round is not the library */
+    if (walk->taken == 0 && walk->left_out < DEEPEST && is_ours(walk, pc)) {
+        walk->left_out++;
+        return true;
+    }
+    walk->pcs[walk->taken++] = (void *)pc;
+    return walk->taken < walk->most;
+}
+
+/* Signals. The kernel leaves the interrupted registers on the stack, and has the handler return to a few instructions that ask
+ * for them back: on arm64 and on musl without call frame information, and on others with, by expressions that say what is
+ * simpler said here. */
+static bool is_signal_return(uintptr_t pc)
+{
+#if defined(__x86_64__)
+    static const unsigned char glibc[] = {0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05}; /* mov $15, %rax; syscall */
+    static const unsigned char musl[] = {0xb8, 15, 0, 0, 0, 0x0f, 0x05};
+    enum { LENGTH = sizeof glibc };
+#else
+    static const unsigned char linux_vdso[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* mov x8, #139; svc #0 */
+    enum { LENGTH = sizeof linux_vdso };
+#endif
+    if (pc > UINTPTR_MAX - LENGTH || !os_readable(align_down(pc, WORD)) ||
+        !os_readable(align_down(pc + LENGTH - 1, WORD))) {
+        return false;
+    }
+    const void *code = (const void *)pc;
+#if defined(__x86_64__)
+    return memcmp(code, glibc, sizeof glibc) == 0 || memcmp(code, musl, sizeof musl) == 0;
+#else
+    return pc % 4 == 0 && memcmp(code, linux_vdso, sizeof linux_vdso) == 0;
+#endif
+}
+
+/* Where the interrupted registers are, given the stack pointer to which the handler returns. */
+static uintptr_t context_after(uintptr_t sp)
+{
+#if defined(__x86_64__)
+    return sp;
+#else
+    return sp + sizeof(siginfo_t);
+#endif
+}
+
+static bool load_context(struct walk *walk, uintptr_t context, struct frame *frame)
+{
+    bool well = true;
+#if defined(__x86_64__)
+    static const uint8_t places[CFI_REGISTERS] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
+                                                  REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                                                  REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
+    uintptr_t saved = context + offsetof(ucontext_t, uc_mcontext.gregs);
+    for (unsigned i = 0; i < CFI_REGISTERS; i++) {
+        well = well && load(walk, saved + places[i] * WORD, &frame->registers[i]);
+    }
+#else
+    uintptr_t saved = context + offsetof(ucontext_t, uc_mcontext.regs); /* then sp and pc */
+    for (unsigned i = 0; i < CFI_REGISTERS; i++) {
+        well = well && load(walk, saved + i * WORD, &frame->registers[i]);
+    }
+#endif
+    frame->exact = true;
+    return well;
+}
+
+/* Rules: what a walk needs to get from a frame to its caller, in a word.
+ *
+ *   bits   4 kind | 16 return address | 16 frame pointer | 28 CFA        offsets, signed, in words
+ *
+ * Return address and frame pointer are where they are saved, from the CFA, 0 for those that are still in their registers. */
+enum kind {
+    NONE,
+    FROM_SP, /* the CFA is stack pointer + offset */
+    FROM_FP, /* ... frame pointer + offset */
+    AT_FP, /* ... saved at frame pointer + offset; the frame pointer, where it points. So are frames that were aligned */
+    SIGNAL, /* a signal's handler returns to here */
+    BARE,   /* there is no call frame information */
+    LAST,   /* there is no caller */
+    HARD,   /* for walk_fully */
+};
+
+static enum kind rule_kind(uint64_t rule) { return rule & 15; }
+static intptr_t rule_return(uint64_t rule) { return (int16_t)(rule >> 4) * WORD; }
+static intptr_t rule_fp(uint64_t rule) { return (int16_t)(rule >> 20) * WORD; }
+static intptr_t rule_cfa(uint64_t rule) { return ((int64_t)rule >> 36) * WORD; }
+
+/* HARD when it does not fit. */
+static uint64_t rule_of(enum kind kind, int32_t cfa, int32_t fp, int32_t return_address)
+{
+    if (cfa % WORD != 0 || fp % WORD != 0 || return_address % WORD != 0 || fp / WORD != (int16_t)(fp / WORD) ||
+        return_address / WORD != (int16_t)(return_address / WORD) || cfa / WORD >= 1 << 27 || cfa / WORD < -(1 << 27)) {
+        return HARD;
+    }
+    return (uint64_t)kind | (uint64_t)(uint16_t)(return_address / WORD) << 4 | (uint64_t)(uint16_t)(fp / WORD) << 20 |
+           (uint64_t)(cfa / WORD) << 36;
+}
+
+/* The offset in an expression that is the frame pointer + offset, and `after`; false when it is another. */
+static bool is_fp_plus(const struct cfi_image *image, int32_t place, const char *after, int32_t *offset)
+{
+    const unsigned char *bytes = (const unsigned char *)(image->start + (uintptr_t)place);
+    size_t length = 2 + strlen(after);
+    if (bytes[0] != length || bytes[1] != 0x70 + CFI_FP || bytes[2] >= 0x80 ||
+        memcmp(bytes + 3, after, length - 2) != 0) {
+        return false;
+    }
+    *offset = (int32_t)((uint32_t)bytes[2] << 25) >> 25;
+    return true;
+}
+
+static uint64_t rule_of_row(const struct cfi_image *image, const struct cfi_row *row)
+{
+    const struct cfi_rule *back = &row->registers[row->return_register], *fp = &row->registers[CFI_FP];
+    bool saved = back->kind == CFI_AT_OFFSET;
+    int32_t zero, offset = 0;
+    if (back->kind == CFI_UNDEFINED) {
+        return LAST;
+    }
+    if (row->return_register != CFI_RETURN || (saved ? back->value == 0 : back->kind != CFI_SAME) || row->signal ||
+        row->registers[CFI_SP].kind != CFI_SAME) {
+        return HARD;
+    }
+    int32_t return_address = saved ? back->value : 0;
+    if (row->cfa.kind == CFI_IS_EXPRESSION && fp->kind == CFI_AT_EXPRESSION) {
+        bool aligned =
+            is_fp_plus(image, row->cfa.value, "\x06", &offset) && is_fp_plus(image, fp->value, "", &zero) && zero == 0;
+        return aligned ? rule_of(AT_FP, offset, 0, return_address) : HARD;
+    }
+    if (row->cfa.kind != CFI_REGISTER_PLUS || (row->cfa_register != CFI_SP && row->cfa_register != CFI_FP) ||
+        (fp->kind != CFI_SAME && fp->kind != CFI_UNDEFINED && (fp->kind != CFI_AT_OFFSET || fp->value == 0))) {
+        return HARD;
+    }
+    return rule_of(row->cfa_register == CFI_SP ? FROM_SP : FROM_FP, row->cfa.value,
+                   fp->kind == CFI_AT_OFFSET ? fp->value : 0, return_address);
+}
+
+static uint64_t make_rule(const struct object *object, uintptr_t at, uintptr_t pc)
+{
+    struct cfi_image image;
+    struct cfi_row row;
+    bool found = object_image(object, &image) && cfi_find(&image, at, &row);
+    if ((!found || row.signal) && is_signal_return(pc)) {
+        return SIGNAL;
+    }
+    return found ? rule_of_row(&image, &row) : BARE;
+}
+
+/* The table of rules: any thread reads and writes, without a lock. An entry is taken only where both its words were written
+ * together, for this address of this object: one that was loaded later has other marks (probe/object.h). */
+enum { RULES = 8192 };
+static struct {
+    _Atomic uint64_t check; /* rule ^ address ^ mark */
+    _Atomic uint64_t rule;
+} rules[RULES];
+
+static uint64_t find_rule(struct walk *walk, uintptr_t pc, bool exact)
+{
+    uintptr_t at = pc - !exact;
+    const struct object *object = object_at(walk, at);
+    if (!object) {
+        return is_signal_return(pc) ? SIGNAL : BARE;
+    }
+    typeof(&rules[0]) entry = &rules[at * 0x9e3779b97f4a7c15u >> 51];
+    uint64_t rule = atomic_load_explicit(&entry->rule, memory_order_relaxed);
+    uint64_t tag = at ^ object->mark;
+    if (unlikely((atomic_load_explicit(&entry->check, memory_order_relaxed) ^ rule) != tag ||
+                 rule_kind(rule) == NONE)) {
+        rule = make_rule(object, at, pc);
+        atomic_store_explicit(&entry->rule, rule, memory_order_relaxed);
+        atomic_store_explicit(&entry->check, rule ^ tag, memory_order_relaxed);
+    }
+    return rule;
+}
+_Static_assert(RULES == 1 << (64 - 51), "as many as the bits of the hash that are left");
+
+/* Without call frame information: by frame pointers, which code that has none may use for anything. Of a call through a
+ * pointer to nowhere the instruction itself cannot be read; then all is as the call left it. */
+static bool step_bare(struct walk *walk, struct frame *frame)
+{
+    uintptr_t *registers = frame->registers, fp = registers[CFI_FP], sp = registers[CFI_SP];
+    if (frame->exact && !os_readable(align_down(registers[CFI_PC], WORD))) {
+        frame->exact = false;
+#if defined(__x86_64__)
+        registers[CFI_SP] += WORD;
+        return load(walk, sp, &registers[CFI_PC]);
+#else
+        registers[CFI_PC] = strip(registers[CFI_RETURN]);
+        return true;
+#endif
+    }
+    frame->exact = false;
+    if (fp < sp || !load(walk, fp + WORD, &registers[CFI_PC]) || !load(walk, fp, &registers[CFI_FP])) {
+        return false;
+    }
+    registers[CFI_PC] = strip(registers[CFI_PC]);
+    registers[CFI_SP] = fp + 2 * WORD;
+    return true;
+}
+
+/* Whether the next frame may begin there. One that has called nobody yet may have no frame of its own on arm64. */
+static bool above(uintptr_t cfa, uintptr_t sp, bool exact)
+{
+    return cfa % WORD == 0 && (cfa > sp || (exact && cfa == sp));
+}
+
+static bool apply(struct walk *walk, const struct cfi_image *image, const struct cfi_rule *rule,
+                  const struct frame *frame, uintptr_t cfa, unsigned number, uintptr_t *value)
+{
+    uintptr_t offset = (uintptr_t)(intptr_t)rule->value, at = cfa;
+    switch (rule->kind) {
+    case CFI_SAME:
+        *value = frame->registers[number];
+        return true;
+    case CFI_AT_OFFSET:
+        return load(walk, cfa + offset, value);
+    case CFI_IS_OFFSET:
+        *value = cfa + offset;
+        return true;
+    case CFI_IN_REGISTER:
+        *value = frame->registers[rule->value];
+        return true;
+    case CFI_AT_EXPRESSION:
+        return cfi_evaluate(image, rule->value, frame->registers, &cfa, load_for_expression, walk, &at) &&
+               load(walk, at, value);
+    case CFI_IS_EXPRESSION:
+        return cfi_evaluate(image, rule->value, frame->registers, &cfa, load_for_expression, walk, value);
+    default:
+        return false;
+    }
+}
+
+/* To the caller's frame. */
+static bool step_fully(struct walk *walk, struct frame *frame)
+{
+    uintptr_t *registers = frame->registers, pc = registers[CFI_PC], sp = registers[CFI_SP], at = pc - !frame->exact;
+    const struct object *object = object_at(walk, at);
+    struct cfi_image image;
+    struct cfi_row row;
+    bool found = object && object_image(object, &image) && cfi_find(&image, at, &row);
+    if ((!found || row.signal) && is_signal_return(pc)) {
+        return load_context(walk, context_after(sp), frame);
+    }
+    if (!found) {
+        return step_bare(walk, frame);
+    }
+    uintptr_t cfa = registers[row.cfa_register] + (uintptr_t)(intptr_t)row.cfa.value;
+    if (row.cfa.kind == CFI_IS_EXPRESSION &&
+        !cfi_evaluate(&image, row.cfa.value, registers, NULL, load_for_expression, walk, &cfa)) {
+        return false;
+    }
+    struct frame caller = {.exact = row.signal};
+    for (unsigned i = 0; i < CFI_REGISTERS; i++) {
+        bool well = apply(walk, &image, &row.registers[i], frame, cfa, i, &caller.registers[i]);
+        if (!well && i == row.return_register) {
+            return false;
+        }
+    }
+    if (row.registers[CFI_SP].kind == CFI_SAME) {
+        caller.registers[CFI_SP] = cfa;
+    }
+    caller.registers[CFI_PC] = strip(caller.registers[row.return_register]);
+    bool well = row.signal || above(caller.registers[CFI_SP], sp, frame->exact);
+    *frame = caller;
+    return well;
+}
+
+static void walk_fully(struct walk *walk, struct frame frame, bool wanted)
+{
+    while ((!wanted || took(walk, frame.registers[CFI_PC])) && step_fully(walk, &frame) &&
+           (frame.registers[CFI_PC] != 0 || frame.exact)) {
+        wanted = true;
+    }
+}
+
+/* By rules; false when one of them is for walk_fully. */
+static bool walk_by_rules(struct walk *walk, struct frame frame, bool wanted)
+{
+    uintptr_t *registers = frame.registers;
+    for (; registers[CFI_PC] != 0 || frame.exact; wanted = true) {
+        uintptr_t pc = registers[CFI_PC], sp = registers[CFI_SP], fp = registers[CFI_FP], cfa;
+        if (wanted && !took(walk, pc)) {
+            return true;
+        }
+        uint64_t rule = find_rule(walk, pc, frame.exact);
+        switch (rule_kind(rule)) {
+        case FROM_SP:
+            cfa = sp + (uintptr_t)rule_cfa(rule);
+            break;
+        case FROM_FP:
+            cfa = fp + (uintptr_t)rule_cfa(rule);
+            break;
+        case AT_FP:
+            if (!load(walk, fp + (uintptr_t)rule_cfa(rule), &cfa) || !load(walk, fp, &registers[CFI_FP])) {
+                return true;
+            }
+            break;
+        case SIGNAL:
+            if (!load_context(walk, context_after(sp), &frame)) {
+                return true;
+            }
+            continue;
+        case BARE:
+            if (!step_bare(walk, &frame)) {
+                return true;
+            }
+            continue;
+        case LAST:
+            return true;
+        default:
+            return false;
+        }
+        if (!above(cfa, sp, frame.exact)) {
+            return true;
+        }
+        uintptr_t back = registers[CFI_RETURN];
+        if (rule_return(rule) ? !load(walk, cfa + (uintptr_t)rule_return(rule), &back) : !frame.exact) {
+            return true;
+        }
+        registers[CFI_PC] = strip(back);
+        if (rule_fp(rule) && !load(walk, cfa + (uintptr_t)rule_fp(rule), &registers[CFI_FP])) {
+            return true;
+        }
+        registers[CFI_SP] = cfa;
+        frame.exact = false;
+    }
+    return true;
+}
+
+static size_t walk_from(const struct frame *frame, void **pcs, size_t most, bool wanted)
+{
+    struct walk walk;
+    walk.known = walk.next = walk.left_out = 0;
+    walk.pcs = pcs;
+    walk.taken = 0;
+    walk.most = most;
+    window_init(&walk, frame->registers[CFI_SP]);
+    if (most != 0 && !walk_by_rules(&walk, *frame, wanted)) {
+        walk.taken = walk.left_out = 0;
+        walk_fully(&walk, *frame, wanted);
+    }
+    return walk.taken;
+}
+
+/* Of the registers those that a callee keeps: by them the frame here is told, and left behind. */
+__attribute__((noinline)) size_t stack_take(void **pcs, size_t most)
+{
+    struct frame frame = {.exact = true};
+    uintptr_t *registers = frame.registers;
+#if defined(__x86_64__)
+    __asm__ volatile("leaq 0f(%%rip), %%rax\n"
+                     "0: movq %%rax, 128(%0)\n\t"
+                     "movq %%rbx, 24(%0)\n\t"
+                     "movq %%rbp, 48(%0)\n\t"
+                     "movq %%rsp, 56(%0)\n\t"
+                     "movq %%r12, 96(%0)\n\t"
+                     "movq %%r13, 104(%0)\n\t"
+                     "movq %%r14, 112(%0)\n\t"
+                     "movq %%r15, 120(%0)"
+                     :
+                     : "r"(registers)
+                     : "rax", "memory");
+#else
+    __asm__ volatile("adr x9, 0f\n"
+                     "0: str x9, [%0, #256]\n\t"
+                     "stp x19, x20, [%0, #152]\n\t"
+                     "stp x21, x22, [%0, #168]\n\t"
+                     "stp x23, x24, [%0, #184]\n\t"
+                     "stp x25, x26, [%0, #200]\n\t"
+                     "stp x27, x28, [%0, #216]\n\t"
+                     "stp x29, x30, [%0, #232]\n\t"
+                     "mov x9, sp\n\t"
+                     "str x9, [%0, #248]"
+                     :
+                     : "r"(registers)
+                     : "x9", "memory");
+#endif
+    size_t taken = walk_from(&frame, pcs, most, false);
+    __asm__ volatile("" : : "r"(registers) : "memory"); /* the frame is here until the walk is over */
+    return taken;
+}
+
+size_t stack_take_at(void **pcs, size_t most, const void *context)
+{
+    struct walk reader = {.low = 0};
+    struct frame frame;
+    return load_context(&reader, (uintptr_t)context, &frame) ? walk_from(&frame, pcs, most, true) : 0;
+}
+
+/* Text. */
+
+struct line {
+    char *text;
+    size_t size, length;
+};
+
+static void add(struct line *line, const char *text)
+{
+    for (; *text && line->length + 1 < line->size; text++) {
+        line->text[line->length++] = *text;
+    }
+    line->text[line->length] = 0;
+}
+
+static void add_hex(struct line *line, uintptr_t value)
+{
+    char digits[2 * sizeof value + 3], *first = digits + sizeof digits;
+    *--first = 0;
+    do {
+        *--first = "0123456789abcdef"[value & 15];
+        value >>= 4;
+    } while (value != 0);
+    *--first = 'x';
+    *--first = '0';
+    add(line, first);
+}
+
+size_t stack_print(char *text, size_t size, const void *pc, bool exact)
+{
+    struct line line = {text, size, 0};
+    struct object object;
+    char name[128];
+    uintptr_t address = (uintptr_t)pc, at = address - !exact, begin;
+    if (!object_find(at, &object)) {
+        add_hex(&line, address);
+        return line.length;
+    }
+    bool function = object_symbol(&object, at, name, sizeof name, &begin);
+    if (function) {
+        add(&line, name);
+        add(&line, "+");
+        add_hex(&line, address - begin);
+        add(&line, " (");
+    }
+    object_name(&object, name, sizeof name);
+    add(&line, name);
+    add(&line, "+");
+    add_hex(&line, address - object_bias(&object));
+    add(&line, function ? ")" : "");
+    return line.length;
+}
