@@ -28,8 +28,9 @@ bool object_is_program(const struct object *object);
 /* Where its call frame information is; false when it has none. */
 bool object_image(const struct object *object, struct cfi_image *image);
 
-/* The symbol that others may link to, and `address` lies in; false when there is none. The name is cut to `size`. */
-bool object_symbol(const struct object *object, uintptr_t address, char *name, size_t size, uintptr_t *begin);
+/* The beginning of the function that others may link to, and `address` lies in; 0 when there is none. The name is cut to
+ * `size`. */
+uintptr_t object_function(const struct object *object, uintptr_t address, char *name, size_t size);
 
 /* The last component of its file's name, cut to `size`. */
 void object_name(const struct object *object, char *name, size_t size);

@@ -22,6 +22,7 @@
 #include "os/memory.h"
 #include "probe/cfi.h"
 #include "probe/object.h"
+#include "probe/rule.h"
 
 enum { WORD = sizeof(uintptr_t), PAGE = 4096 }; /* the smallest page there is: what is readable is asked by it */
 
@@ -233,77 +234,6 @@ static bool load_context(struct walk *walk, uintptr_t context, struct frame *fra
     return well;
 }
 
-/* Rules: what a walk needs to get from a frame to its caller, in a word.
- *
- *   bits   4 kind | 16 return address | 16 frame pointer | 28 CFA        offsets, signed, in words
- *
- * Return address and frame pointer are where they are saved, from the CFA, 0 for those that are still in their registers. */
-enum kind {
-    NONE,
-    FROM_SP, /* the CFA is stack pointer + offset */
-    FROM_FP, /* ... frame pointer + offset */
-    AT_FP, /* ... saved at frame pointer + offset; the frame pointer, where it points. So are frames that were aligned */
-    SIGNAL, /* a signal's handler returns to here */
-    BARE,   /* there is no call frame information */
-    LAST,   /* there is no caller */
-    HARD,   /* for walk_fully */
-};
-
-static enum kind rule_kind(uint64_t rule) { return rule & 15; }
-static intptr_t rule_return(uint64_t rule) { return (int16_t)(rule >> 4) * WORD; }
-static intptr_t rule_fp(uint64_t rule) { return (int16_t)(rule >> 20) * WORD; }
-static intptr_t rule_cfa(uint64_t rule) { return ((int64_t)rule >> 36) * WORD; }
-
-/* HARD when it does not fit. */
-static uint64_t rule_of(enum kind kind, int32_t cfa, int32_t fp, int32_t return_address)
-{
-    if (cfa % WORD != 0 || fp % WORD != 0 || return_address % WORD != 0 || fp / WORD != (int16_t)(fp / WORD) ||
-        return_address / WORD != (int16_t)(return_address / WORD) || cfa / WORD >= 1 << 27 || cfa / WORD < -(1 << 27)) {
-        return HARD;
-    }
-    return (uint64_t)kind | (uint64_t)(uint16_t)(return_address / WORD) << 4 | (uint64_t)(uint16_t)(fp / WORD) << 20 |
-           (uint64_t)(cfa / WORD) << 36;
-}
-
-/* The offset in an expression that is the frame pointer + offset, and `after`; false when it is another. */
-static bool is_fp_plus(const struct cfi_image *image, int32_t place, const char *after, int32_t *offset)
-{
-    const unsigned char *bytes = (const unsigned char *)(image->start + (uintptr_t)place);
-    size_t length = 2 + strlen(after);
-    if (bytes[0] != length || bytes[1] != 0x70 + CFI_FP || bytes[2] >= 0x80 ||
-        memcmp(bytes + 3, after, length - 2) != 0) {
-        return false;
-    }
-    *offset = (int32_t)((uint32_t)bytes[2] << 25) >> 25;
-    return true;
-}
-
-static uint64_t rule_of_row(const struct cfi_image *image, const struct cfi_row *row)
-{
-    const struct cfi_rule *back = &row->registers[row->return_register], *fp = &row->registers[CFI_FP];
-    bool saved = back->kind == CFI_AT_OFFSET;
-    int32_t zero, offset = 0;
-    if (back->kind == CFI_UNDEFINED) {
-        return LAST;
-    }
-    if (row->return_register != CFI_RETURN || (saved ? back->value == 0 : back->kind != CFI_SAME) || row->signal ||
-        row->registers[CFI_SP].kind != CFI_SAME) {
-        return HARD;
-    }
-    int32_t return_address = saved ? back->value : 0;
-    if (row->cfa.kind == CFI_IS_EXPRESSION && fp->kind == CFI_AT_EXPRESSION) {
-        bool aligned =
-            is_fp_plus(image, row->cfa.value, "\x06", &offset) && is_fp_plus(image, fp->value, "", &zero) && zero == 0;
-        return aligned ? rule_of(AT_FP, offset, 0, return_address) : HARD;
-    }
-    if (row->cfa.kind != CFI_REGISTER_PLUS || (row->cfa_register != CFI_SP && row->cfa_register != CFI_FP) ||
-        (fp->kind != CFI_SAME && fp->kind != CFI_UNDEFINED && (fp->kind != CFI_AT_OFFSET || fp->value == 0))) {
-        return HARD;
-    }
-    return rule_of(row->cfa_register == CFI_SP ? FROM_SP : FROM_FP, row->cfa.value,
-                   fp->kind == CFI_AT_OFFSET ? fp->value : 0, return_address);
-}
-
 static uint64_t make_rule(const struct object *object, uintptr_t at, uintptr_t pc)
 {
     struct cfi_image image;
@@ -333,8 +263,7 @@ static uint64_t find_rule(struct walk *walk, uintptr_t pc, bool exact)
     typeof(&rules[0]) entry = &rules[at * 0x9e3779b97f4a7c15u >> 51];
     uint64_t rule = atomic_load_explicit(&entry->rule, memory_order_relaxed);
     uint64_t tag = at ^ object->mark;
-    if (unlikely((atomic_load_explicit(&entry->check, memory_order_relaxed) ^ rule) != tag ||
-                 rule_kind(rule) == NONE)) {
+    if (unlikely((atomic_load_explicit(&entry->check, memory_order_relaxed) ^ rule) != tag || kind_of(rule) == NONE)) {
         rule = make_rule(object, at, pc);
         atomic_store_explicit(&entry->rule, rule, memory_order_relaxed);
         atomic_store_explicit(&entry->check, rule ^ tag, memory_order_relaxed);
@@ -452,7 +381,7 @@ static bool walk_by_rules(struct walk *walk, struct frame frame, bool wanted)
             return true;
         }
         uint64_t rule = find_rule(walk, pc, frame.exact);
-        switch (rule_kind(rule)) {
+        switch (kind_of(rule)) {
         case FROM_SP:
             cfa = sp + (uintptr_t)rule_cfa(rule);
             break;
@@ -554,57 +483,4 @@ size_t stack_take_at(void **pcs, size_t most, const void *context)
     struct walk reader = {.low = 0};
     struct frame frame;
     return load_context(&reader, (uintptr_t)context, &frame) ? walk_from(&frame, pcs, most, true) : 0;
-}
-
-/* Text. */
-
-struct line {
-    char *text;
-    size_t size, length;
-};
-
-static void add(struct line *line, const char *text)
-{
-    for (; *text && line->length + 1 < line->size; text++) {
-        line->text[line->length++] = *text;
-    }
-    line->text[line->length] = 0;
-}
-
-static void add_hex(struct line *line, uintptr_t value)
-{
-    char digits[2 * sizeof value + 3], *first = digits + sizeof digits;
-    *--first = 0;
-    do {
-        *--first = "0123456789abcdef"[value & 15];
-        value >>= 4;
-    } while (value != 0);
-    *--first = 'x';
-    *--first = '0';
-    add(line, first);
-}
-
-size_t stack_print(char *text, size_t size, const void *pc, bool exact)
-{
-    struct line line = {text, size, 0};
-    struct object object;
-    char name[128];
-    uintptr_t address = (uintptr_t)pc, at = address - !exact, begin;
-    if (!object_find(at, &object)) {
-        add_hex(&line, address);
-        return line.length;
-    }
-    bool function = object_symbol(&object, at, name, sizeof name, &begin);
-    if (function) {
-        add(&line, name);
-        add(&line, "+");
-        add_hex(&line, address - begin);
-        add(&line, " (");
-    }
-    object_name(&object, name, sizeof name);
-    add(&line, name);
-    add(&line, "+");
-    add_hex(&line, address - object_bias(&object));
-    add(&line, function ? ")" : "");
-    return line.length;
 }
