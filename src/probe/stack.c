@@ -34,9 +34,10 @@ struct frame {
 };
 
 /* The window: [low, high) can be read. Pages are asked for one by one as the walk comes to them. */
+enum { OBJECTS = 4 };
 struct walk {
     uintptr_t low, high;
-    struct object objects[4]; /* seen by this walk; they stay as long as their frames */
+    struct object objects[OBJECTS]; /* seen by this walk; they stay as long as their frames */
     unsigned known, next;
     void **pcs;
     size_t taken, most;
@@ -61,43 +62,42 @@ static uintptr_t thread_pointer(void)
     return at;
 }
 
-/* Both C libraries put the thread's control block at the upper end of its stack; the first thread's stack was made by the
- * kernel, with random bytes above all frames. */
-static uintptr_t upper_end(uintptr_t sp)
+/* The last page of a thread's own stack. Both C libraries put the thread's control block at the stack's upper end; the first
+ * thread's stack was made by the kernel, with random bytes above all frames. */
+static uintptr_t last_page(uintptr_t sp)
 {
     uintptr_t control = thread_pointer(), random = getauxval(AT_RANDOM);
-    uintptr_t nearest = control - sp < random - sp ? control : random;
-    return align_down(nearest, PAGE);
+    return align_down(control - sp < random - sp ? control : random, PAGE);
 }
 
 static void window_init(struct walk *walk, uintptr_t sp)
 {
     uint64_t own = own_stack;
     uintptr_t low = own >> COUNT_BITS << 12, high = low + ((own & ((1u << COUNT_BITS) - 1)) << 12);
-    uintptr_t first = align_down(sp, PAGE);
-    if (sp - low >= high - low) {
-        if (low < sp || low - first > (uintptr_t)KEPT_AT_ONCE * PAGE) {
-            low = high = upper_end(sp);
+    if (unlikely(sp - low >= high - low)) {
+        uintptr_t first = align_down(sp, PAGE), most = (uintptr_t)KEPT_AT_ONCE * PAGE;
+        if (low < sp || low - first > most) {
+            low = last_page(sp);
+            high = low + PAGE;
         }
-        if (first < low && low - first <= (uintptr_t)KEPT_AT_ONCE * PAGE) {
-            while (first < low && os_readable(low - PAGE)) {
-                low -= PAGE;
-            }
+        while (first < low && low - first <= most && os_readable(low - PAGE)) {
+            low -= PAGE;
         }
         if (first != low || (high - low) / PAGE >> COUNT_BITS != 0 || low >> 12 >> (64 - COUNT_BITS) != 0) {
-            walk->low = walk->high = first;
-            return;
+            low = high = first;
+        } else {
+            own_stack = low >> 12 << COUNT_BITS | (high - low) / PAGE;
         }
-        own_stack = low >> 12 << COUNT_BITS | (high - low) / PAGE;
     }
     walk->low = low;
     walk->high = high;
 }
 
+/* To where a word lies that is not in it. False when it cannot be read, or is none. */
 static bool window_move(struct walk *walk, uintptr_t address)
 {
     uintptr_t page = align_down(address, PAGE);
-    if (!os_readable(page)) {
+    if (address % WORD != 0 || !os_readable(page)) {
         return false;
     }
     if (page != walk->high) {
@@ -107,11 +107,21 @@ static bool window_move(struct walk *walk, uintptr_t address)
     return true;
 }
 
-/* Other functions' frames: what sanitizers say of them does not matter. */
-__attribute__((no_sanitize("address", "thread"))) static bool load(struct walk *walk, uintptr_t address,
-                                                                   uintptr_t *word)
+/* Other functions' frames: what sanitizers say of them does not matter. (No function is put inline that has the attribute.) */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ANY_WORD __attribute__((no_sanitize("address", "thread")))
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define ANY_WORD __attribute__((no_sanitize("address", "thread")))
+#endif
+#endif
+#ifndef ANY_WORD
+#define ANY_WORD inline __attribute__((always_inline))
+#endif
+
+ANY_WORD static bool load(struct walk *walk, uintptr_t address, uintptr_t *word)
 {
-    if (address % WORD != 0 || (address - walk->low >= walk->high - walk->low && !window_move(walk, address))) {
+    if (unlikely(address - walk->low >= walk->high - walk->low || address % WORD != 0) && !window_move(walk, address)) {
         return false;
     }
     *word = *(const uintptr_t *)address;
@@ -132,23 +142,23 @@ static uintptr_t strip(uintptr_t pc)
 #endif
 }
 
-/* NULL when no object lies there. */
-static const struct object *object_at(struct walk *walk, uintptr_t address)
+/* False when no object lies there. */
+static bool object_at(struct walk *walk, uintptr_t address, struct object *object)
 {
     for (unsigned i = 0; i < walk->known; i++) {
         if (address - walk->objects[i].start < walk->objects[i].end - walk->objects[i].start) {
-            return &walk->objects[i];
+            *object = walk->objects[i];
+            return true;
         }
     }
-    enum { MOST = sizeof walk->objects / sizeof walk->objects[0] };
-    struct object *object = &walk->objects[walk->next];
     if (!object_find(address, object)) {
-        object->end = object->start; /* it may have been another */
-        return NULL;
+        object->end = object->start;
+        return false;
     }
-    walk->next = (walk->next + 1) % MOST;
-    walk->known += walk->known < MOST;
-    return object;
+    walk->objects[walk->next] = *object;
+    walk->next = (walk->next + 1) % OBJECTS;
+    walk->known += walk->known < OBJECTS;
+    return true;
 }
 
 /* The library's own code, where it is an object of its own. */
@@ -157,20 +167,20 @@ static bool is_ours(struct walk *walk, uintptr_t pc)
     static _Atomic uintptr_t start, end; /* the last set is the start */
     uintptr_t from = atomic_load_explicit(&start, memory_order_acquire);
     if (unlikely(from == 0)) {
-        const struct object *object = object_at(walk, (uintptr_t)stack_take);
-        bool apart = object && !object_is_program(object);
-        from = apart ? object->start : 1;
-        atomic_store_explicit(&end, apart ? object->end : 1, memory_order_relaxed);
+        struct object object;
+        bool apart = object_at(walk, (uintptr_t)stack_take, &object) && !object_is_program(&object);
+        from = apart ? object.start : 1;
+        atomic_store_explicit(&end, apart ? object.end : 1, memory_order_relaxed);
         atomic_store_explicit(&start, from, memory_order_release);
     }
     return pc - from < atomic_load_explicit(&end, memory_order_relaxed) - from;
 }
 
 /* False when no more are wanted. */
-static bool took(struct walk *walk, uintptr_t pc)
+static inline bool took(struct walk *walk, uintptr_t pc)
 {
     enum { DEEPEST = 64 }; /* what goes round is not the library */
-    if (walk->taken == 0 && walk->left_out < DEEPEST && is_ours(walk, pc)) {
+    if (unlikely(walk->taken == 0) && walk->left_out < DEEPEST && is_ours(walk, pc)) {
         walk->left_out++;
         return true;
     }
@@ -253,13 +263,9 @@ static struct {
     _Atomic uint64_t rule;
 } rules[RULES];
 
-static uint64_t find_rule(struct walk *walk, uintptr_t pc, bool exact)
+static inline uint64_t find_rule(const struct object *object, uintptr_t pc, bool exact)
 {
     uintptr_t at = pc - !exact;
-    const struct object *object = object_at(walk, at);
-    if (!object) {
-        return is_signal_return(pc) ? SIGNAL : BARE;
-    }
     typeof(&rules[0]) entry = &rules[at * 0x9e3779b97f4a7c15u >> 51];
     uint64_t rule = atomic_load_explicit(&entry->rule, memory_order_relaxed);
     uint64_t tag = at ^ object->mark;
@@ -332,10 +338,10 @@ static bool apply(struct walk *walk, const struct cfi_image *image, const struct
 static bool step_fully(struct walk *walk, struct frame *frame)
 {
     uintptr_t *registers = frame->registers, pc = registers[CFI_PC], sp = registers[CFI_SP], at = pc - !frame->exact;
-    const struct object *object = object_at(walk, at);
+    struct object object;
     struct cfi_image image;
     struct cfi_row row;
-    bool found = object && object_image(object, &image) && cfi_find(&image, at, &row);
+    bool found = object_at(walk, at, &object) && object_image(&object, &image) && cfi_find(&image, at, &row);
     if ((!found || row.signal) && is_signal_return(pc)) {
         return load_context(walk, context_after(sp), frame);
     }
@@ -371,56 +377,66 @@ static void walk_fully(struct walk *walk, struct frame frame, bool wanted)
     }
 }
 
-/* By rules; false when one of them is for walk_fully. */
-static bool walk_by_rules(struct walk *walk, struct frame frame, bool wanted)
+/* What is not in the rule itself. */
+static bool step_otherwise(struct walk *walk, enum rule_kind kind, struct frame *frame)
 {
-    uintptr_t *registers = frame.registers;
-    for (; registers[CFI_PC] != 0 || frame.exact; wanted = true) {
-        uintptr_t pc = registers[CFI_PC], sp = registers[CFI_SP], fp = registers[CFI_FP], cfa;
+    return kind == SIGNAL ? load_context(walk, context_after(frame->registers[CFI_SP]), frame)
+           : kind == BARE ? step_bare(walk, frame)
+                          : false;
+}
+
+/* By rules; false when one of them is for walk_fully. */
+static bool walk_by_rules(struct walk *walk, const struct frame *from, bool wanted)
+{
+    uintptr_t pc = from->registers[CFI_PC], sp = from->registers[CFI_SP], fp = from->registers[CFI_FP];
+    uintptr_t link = from->registers[CFI_RETURN];
+    bool exact = from->exact;
+    struct object here = {0};
+    for (; pc != 0 || exact; wanted = true) {
         if (wanted && !took(walk, pc)) {
-            return true;
-        }
-        uint64_t rule = find_rule(walk, pc, frame.exact);
-        switch (kind_of(rule)) {
-        case FROM_SP:
-            cfa = sp + (uintptr_t)rule_cfa(rule);
             break;
-        case FROM_FP:
-            cfa = fp + (uintptr_t)rule_cfa(rule);
+        }
+        bool known = pc - !exact - here.start < here.end - here.start || object_at(walk, pc - !exact, &here);
+        uint64_t rule = likely(known) ? find_rule(&here, pc, exact) : is_signal_return(pc) ? SIGNAL : BARE;
+        enum rule_kind kind = kind_of(rule);
+        uintptr_t cfa = (kind == FROM_SP ? sp : fp) + (uintptr_t)rule_cfa(rule);
+        if (unlikely(kind > FROM_FP)) {
+            if (kind == HARD) {
+                return false;
+            }
+            if (kind != AT_FP) {
+                struct frame frame = {.exact = exact};
+                frame.registers[CFI_RETURN] = link;
+                frame.registers[CFI_PC] = pc;
+                frame.registers[CFI_SP] = sp;
+                frame.registers[CFI_FP] = fp;
+                if (!step_otherwise(walk, kind, &frame)) {
+                    break;
+                }
+                pc = frame.registers[CFI_PC];
+                sp = frame.registers[CFI_SP];
+                fp = frame.registers[CFI_FP];
+                link = frame.registers[CFI_RETURN];
+                exact = frame.exact;
+                continue;
+            }
+            if (!load(walk, cfa, &cfa) || !load(walk, fp, &fp)) {
+                break;
+            }
+        }
+        if (unlikely(!above(cfa, sp, exact))) {
             break;
-        case AT_FP:
-            if (!load(walk, fp + (uintptr_t)rule_cfa(rule), &cfa) || !load(walk, fp, &registers[CFI_FP])) {
-                return true;
-            }
+        }
+        pc = link;
+        if (rule_return(rule) ? !load(walk, cfa + (uintptr_t)rule_return(rule), &pc) : !exact) {
             break;
-        case SIGNAL:
-            if (!load_context(walk, context_after(sp), &frame)) {
-                return true;
-            }
-            continue;
-        case BARE:
-            if (!step_bare(walk, &frame)) {
-                return true;
-            }
-            continue;
-        case LAST:
-            return true;
-        default:
-            return false;
         }
-        if (!above(cfa, sp, frame.exact)) {
-            return true;
+        if (rule_fp(rule) && !load(walk, cfa + (uintptr_t)rule_fp(rule), &fp)) {
+            break;
         }
-        uintptr_t back = registers[CFI_RETURN];
-        if (rule_return(rule) ? !load(walk, cfa + (uintptr_t)rule_return(rule), &back) : !frame.exact) {
-            return true;
-        }
-        registers[CFI_PC] = strip(back);
-        if (rule_fp(rule) && !load(walk, cfa + (uintptr_t)rule_fp(rule), &registers[CFI_FP])) {
-            return true;
-        }
-        registers[CFI_SP] = cfa;
-        frame.exact = false;
+        pc = strip(pc);
+        sp = cfa;
+        exact = false;
     }
     return true;
 }
@@ -433,7 +449,7 @@ static size_t walk_from(const struct frame *frame, void **pcs, size_t most, bool
     walk.taken = 0;
     walk.most = most;
     window_init(&walk, frame->registers[CFI_SP]);
-    if (most != 0 && !walk_by_rules(&walk, *frame, wanted)) {
+    if (most != 0 && !walk_by_rules(&walk, frame, wanted)) {
         walk.taken = walk.left_out = 0;
         walk_fully(&walk, *frame, wanted);
     }
@@ -443,8 +459,9 @@ static size_t walk_from(const struct frame *frame, void **pcs, size_t most, bool
 /* Of the registers those that a callee keeps: by them the frame here is told, and left behind. */
 __attribute__((noinline)) size_t stack_take(void **pcs, size_t most)
 {
-    struct frame frame = {.exact = true};
+    struct frame frame;
     uintptr_t *registers = frame.registers;
+    frame.exact = true;
 #if defined(__x86_64__)
     __asm__ volatile("leaq 0f(%%rip), %%rax\n"
                      "0: movq %%rax, 128(%0)\n\t"
