@@ -294,12 +294,14 @@ static bool step_bare(struct walk *walk, struct frame *frame)
 #endif
     }
     frame->exact = false;
-    if (fp < sp || !load(walk, fp + WORD, &registers[CFI_PC]) || !load(walk, fp, &registers[CFI_FP])) {
+    uintptr_t back;
+    if (fp < sp || !load(walk, fp + WORD, &back) || !load(walk, fp, &registers[CFI_FP])) {
         return false;
     }
-    registers[CFI_PC] = strip(registers[CFI_PC]);
+    back = strip(back);
+    registers[CFI_PC] = back;
     registers[CFI_SP] = fp + 2 * WORD;
-    return true;
+    return back - walk->low >= walk->high - walk->low && os_readable(align_down(back, WORD));
 }
 
 /* Whether the next frame may begin there. One that has called nobody yet may have no frame of its own on arm64. */
