@@ -209,7 +209,7 @@ static bool run(const struct cfi_image *image, struct cursor from, const struct 
                 uintptr_t location, uintptr_t at)
 {
     bool well = true;
-    while (well && from.at < from.end) {
+    while (well && !from.broken && from.at < from.end) {
         uint8_t code = (uint8_t)take(&from, 1), low = code & 0x3f;
         uint64_t number, advance = 0;
         switch (code >> 6) {

@@ -5,7 +5,6 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -28,17 +27,15 @@
 
 enum { MOST = 512 };
 
-/* Every allocation is counted. */
+/* Every allocation of a thread is counted. */
+static __thread unsigned allocations;
 #if defined(__GLIBC__) && !SANITIZED
-static atomic_uint allocations;
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
-void *malloc(size_t size) { return atomic_fetch_add(&allocations, 1), __libc_malloc(size); }
-void *calloc(size_t n, size_t size) { return atomic_fetch_add(&allocations, 1), __libc_calloc(n, size); }
-void *realloc(void *p, size_t size) { return atomic_fetch_add(&allocations, 1), __libc_realloc(p, size); }
-#else
-static unsigned allocations;
+void *malloc(size_t size) { return allocations++, __libc_malloc(size); }
+void *calloc(size_t n, size_t size) { return allocations++, __libc_calloc(n, size); }
+void *realloc(void *p, size_t size) { return allocations++, __libc_realloc(p, size); }
 #endif
 
 /* The frames that are on the trail are there, in order and next to each other but for those of libc. */
