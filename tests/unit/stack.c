@@ -13,16 +13,16 @@
 #include "probe/stack.h"
 #include "unit/stack_chains.h"
 
-#if defined(__GLIBC__)
-#include <execinfo.h>
-#else
-#define backtrace(pcs, most) 0
-#endif
-
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #else
 #define SANITIZED 0
+#endif
+
+#if defined(__GLIBC__) && !SANITIZED
+#include <execinfo.h>
+#else /* sanitizers put a function of their own in its place */
+static int backtrace(void **pcs, int most) { return (void)pcs, (void)most, 0; }
 #endif
 
 enum { MOST = 512 };
@@ -66,7 +66,7 @@ static void check_backtrace(void *const *pcs, size_t taken, void *const *said, i
     CHECK(says == 0 || taken == (size_t)says);
 }
 
-static size_t most_frames;
+static __thread size_t most_frames;
 
 __attribute__((noinline)) static void look(struct trail *trail)
 {
@@ -179,7 +179,7 @@ static void recursion(void **state)
     (void)state;
     assert_int_equal(recurse(1000), 1000);
     assert_in_range(depth_seen, 1001, 1100);
-    assert_int_equal(recurse(100000), 100000); /* deeper than what is wanted */
+    assert_int_equal(recurse(20000), 20000); /* deeper than what is wanted */
     assert_int_equal(depth_seen, 3000);
 }
 
@@ -315,7 +315,7 @@ static void faults(void **state)
 }
 
 /* After each single instruction of whole call trees: at the first and the last of functions, in the PLT, in libc. */
-#if defined(__x86_64__) && defined(__GLIBC__)
+#if defined(__x86_64__) && defined(__GLIBC__) && !SANITIZED
 static volatile sig_atomic_t stepping;
 static size_t steps;
 
@@ -346,9 +346,6 @@ static void nothing(struct trail *trail) { (void)trail; }
 static void every_instruction(void **state)
 {
     (void)state;
-#if SANITIZED
-    skip();
-#endif
     use_handler(SIGTRAP, on_step, 0);
     for (unsigned seed = 0; seed < 12; seed++) {
         stepping = 1;
