@@ -278,6 +278,29 @@ static inline uint64_t find_rule(const struct object *object, uintptr_t pc, bool
 }
 _Static_assert(RULES == 1 << (64 - 51), "as many as the bits of the hash that are left");
 
+/* Whether the instruction before is a call: of what a frame pointer that is none leads to, little would pass. */
+static bool follows_call(uintptr_t pc)
+{
+    enum { LONGEST = 7 };
+    if (pc < PAGE || !os_readable(align_down(pc - LONGEST, WORD)) || !os_readable(align_down(pc - 1, WORD))) {
+        return false;
+    }
+    unsigned char code[LONGEST];
+    memcpy(code, (const void *)(pc - LONGEST), LONGEST);
+#if defined(__x86_64__)
+    bool call =
+        code[LONGEST - 5] == 0xe8; /* relative; else by register or memory, which takes 2 bytes and a distance */
+    for (unsigned length = 2; length <= LONGEST; length++) {
+        call |= length != 5 && code[LONGEST - length] == 0xff && (code[LONGEST - length + 1] & 0x38) == 0x10;
+    }
+    return call;
+#else
+    uint32_t word;
+    memcpy(&word, code + LONGEST - sizeof word, sizeof word);
+    return pc % 4 == 0 && (word >> 26 == 0x25 || (word & 0xfefff000) == 0xd63f0000); /* bl, blr and its signed forms */
+#endif
+}
+
 /* Without call frame information: by frame pointers, which code that has none may use for anything. Of a call through a
  * pointer to nowhere the instruction itself cannot be read; then all is as the call left it. */
 static bool step_bare(struct walk *walk, struct frame *frame)
@@ -301,7 +324,7 @@ static bool step_bare(struct walk *walk, struct frame *frame)
     back = strip(back);
     registers[CFI_PC] = back;
     registers[CFI_SP] = fp + 2 * WORD;
-    return back - walk->low >= walk->high - walk->low && os_readable(align_down(back, WORD));
+    return follows_call(back);
 }
 
 /* Whether the next frame may begin there. One that has called nobody yet may have no frame of its own on arm64. */

@@ -267,24 +267,26 @@ static void expressions(void **state)
     BROKEN("\x2f\x00\x80");
     BROKEN("\xff");
     BROKEN("\x0e\1");
-    BROKEN("\x8f\0"); /* a register that is none of ours */
+    BROKEN("\x92\x7f\0"); /* a register that is none of ours */
     BROKEN("\x30\x30\x30\x30\x30\x30\x30\x30\x30\x30\x30\x30\x30\x30\x30\x30\x30");
 }
 
-/* The sections of an object, copied elsewhere: addresses in them count from where they are, so all moves along. */
+/* The sections of this program, copied elsewhere: addresses in them count from where they are, so all moves along. */
 struct copy {
     struct fence fence;
     struct cfi_image image;
     uintptr_t moved, text, text_end; /* where the functions would be */
 };
 
-static struct copy copy_of(const void *function)
+static struct copy copy_of(void)
 {
     struct object object;
     struct copy copy = {0};
-    assert_true(object_find((uintptr_t)function, &object));
+    assert_true(object_find((uintptr_t)cfi_find, &object));
     assert_true(object_image(&object, &copy.image));
-    assert_true(copy.image.header != 0);
+    if (copy.image.header == 0) {
+        skip(); /* linked without a table, as by Debian's musl-gcc */
+    }
     size_t length = copy.image.end - copy.image.header;
     copy.fence = fence_new(length);
     uint8_t *at = copy.fence.pages + copy.fence.length - length;
@@ -307,9 +309,9 @@ static void a_copy_says_the_same(void **state)
     (void)state;
     struct object object;
     struct cfi_image image, all;
+    struct copy copy = copy_of();
     assert_true(object_find((uintptr_t)cfi_find, &object));
     assert_true(object_image(&object, &image));
-    struct copy copy = copy_of((const void *)cfi_find);
     uint32_t section;
     memcpy(&section, (const void *)(image.header + 4), 4); /* relative to itself, four bytes */
     all = image;
@@ -361,7 +363,7 @@ static void broken_copies(void **state)
 {
     (void)state;
     uint64_t random = 4711;
-    struct copy copy = copy_of((const void *)cfi_find);
+    struct copy copy = copy_of();
     size_t length = copy.image.end - copy.image.start;
     uint8_t *whole = malloc(length);
     memcpy(whole, (void *)copy.image.start, length);

@@ -117,7 +117,7 @@ static void call_trees(void **state)
         uint64_t random = seed;
         go(seed, (unsigned)(random_next(&random) % 60), look);
     }
-    assert_true(most_frames > 100);
+    assert_true(most_frames > 40);
 }
 
 static void *trees_in_thread(void *seed)
@@ -282,9 +282,6 @@ static bool within(const void *pc, const void *function)
 static void faults(void **state)
 {
     (void)state;
-#if defined(__SANITIZE_UNDEFINED__)
-    skip();
-#endif
     stack_t other = {.ss_sp = other_stack, .ss_size = sizeof other_stack};
     assert_int_equal(sigaltstack(&other, NULL), 0);
     use_handler(SIGSEGV, on_fault, SA_ONSTACK);
@@ -411,8 +408,10 @@ static void plugins_that_come_and_go(void **state)
     }
     char text[100];
     stack_print(text, sizeof text, seen[0].pcs[1], false);
-#if defined(__GLIBC__) && !SANITIZED
+#if defined(__x86_64__) && defined(__GLIBC__) && !SANITIZED
     assert_true(same_place > 0);
+#endif
+#if defined(__GLIBC__)
     assert_true(strncmp(text, "0x", 2) == 0);
 #endif
 }
@@ -552,8 +551,8 @@ int main(int count, char **arguments)
         cmocka_unit_test(handlers_of_signals),
         cmocka_unit_test(faults),
         cmocka_unit_test(every_instruction),
+        cmocka_unit_test(while_another_loads), /* for the first time: musl unloads nothing */
         cmocka_unit_test(plugins_that_come_and_go),
-        cmocka_unit_test(while_another_loads),
         cmocka_unit_test(broken_stacks),
         cmocka_unit_test(printed),
     };
