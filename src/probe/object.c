@@ -26,27 +26,34 @@ struct dl_find_object {
 };
 #endif
 
-/* Marks. An object's build id tells it from any other; where it stands in the first page is kept, by the page: 12 bits of
- * offset below the page's number. Without one, the length of the file has to do. */
+/* Of a page whether an ELF header is there, and if so where in it the note with the build id is. It is kept, by the page, in
+ * the bits below its number. */
+enum { NO_NOTE = 0, NO_HEADER = 1 };
 
-static uint64_t mark_of(uintptr_t head)
+static unsigned known_of(uintptr_t page)
 {
-    enum { NO_NOTE = 0, NO_HEADER = 1, KNOWN = 64 };
-    static _Atomic uint64_t notes[KNOWN];
-    _Atomic uint64_t *known = &notes[head / ELF_PAGE % KNOWN];
+    enum { KNOWN = 256 };
+    static _Atomic uint64_t pages[KNOWN];
+    _Atomic uint64_t *known = &pages[page * 0x9e3779b97f4a7c15u >> 56];
     uint64_t word = atomic_load_explicit(known, memory_order_relaxed);
-    uint64_t length = 0, id = 0;
-    if (word / ELF_PAGE != head / ELF_PAGE) {
+    if (unlikely(word / ELF_PAGE != page / ELF_PAGE)) {
         struct elf elf;
-        word = head | (elf_read(head, &elf) ? elf_build_id(&elf) : NO_HEADER);
+        word = page | (elf_read(page, &elf) ? elf_build_id(&elf) : NO_HEADER);
         atomic_store_explicit(known, word, memory_order_relaxed);
     }
-    if (word % ELF_PAGE == NO_HEADER) {
-        return head;
+    return word % ELF_PAGE;
+}
+
+/* An object's build id tells it from any other. Without one, the length of the file has to do. */
+static uint64_t mark_of(uintptr_t head)
+{
+    unsigned known = known_of(head);
+    uint64_t length = 0, id = 0;
+    if (known != NO_HEADER) {
+        memcpy(&length, (const void *)(head + offsetof(ElfW(Ehdr), e_shoff)), sizeof length);
     }
-    memcpy(&length, (const void *)(head + offsetof(ElfW(Ehdr), e_shoff)), sizeof length);
-    if (word % ELF_PAGE != NO_NOTE) {
-        memcpy(&id, (const void *)(head + word % ELF_PAGE + sizeof(ElfW(Nhdr)) + 4), sizeof id);
+    if (known > NO_HEADER) {
+        memcpy(&id, (const void *)(head + known + sizeof(ElfW(Nhdr)) + 4), sizeof id);
     }
     return ((id ^ length) * 0x9e3779b97f4a7c15u ^ head) * 0xbf58476d1ce4e5b9u;
 }
@@ -64,7 +71,7 @@ static bool spans(uintptr_t head, uintptr_t address, struct object *object)
     if (head == 0 || address < head || !elf_read(head, &elf) || address >= elf.end) {
         return false;
     }
-    *object = (struct object){.start = elf.start, .end = elf.end, .mark = mark_of(head)};
+    *object = (struct object){.start = elf.start, .end = elf.end, .head = head, .mark = mark_of(head)};
     return true;
 }
 
@@ -114,13 +121,19 @@ static find_function *libcs_own(void)
         struct object libc;
         struct elf elf;
         found = NONE;
-        if (in_list((uintptr_t)getauxval, &libc) && elf_read(libc.start, &elf)) {
+        if (in_list((uintptr_t)getauxval, &libc) && elf_read(libc.head, &elf)) {
             uintptr_t function = elf_function_named(&elf, "_dl_find_object");
             found = function ? function : NONE;
         }
         atomic_store_explicit(&known, found, memory_order_relaxed);
     }
     return found == NONE ? NULL : (find_function *)found;
+}
+
+/* Of an object with holes libc tells the part: its header is where it is said to be loaded, or the program's. */
+static uintptr_t head_of(uintptr_t start, const struct link_map *map)
+{
+    return likely(known_of(start) != NO_HEADER) ? start : map->l_addr ? map->l_addr : program_head();
 }
 
 bool object_find(uintptr_t address, struct object *object)
@@ -131,20 +144,21 @@ bool object_find(uintptr_t address, struct object *object)
         if (find((void *)address, &found) != 0) {
             return false;
         }
-        uintptr_t head = (uintptr_t)found.dlfo_map_start;
-        *object = (struct object){head, (uintptr_t)found.dlfo_map_end, (uintptr_t)found.dlfo_link_map, mark_of(head)};
+        uintptr_t start = (uintptr_t)found.dlfo_map_start, head = head_of(start, found.dlfo_link_map);
+        *object =
+            (struct object){start, (uintptr_t)found.dlfo_map_end, head, (uintptr_t)found.dlfo_link_map, mark_of(head)};
         return true;
     }
     return spans(program_head(), address, object) || in_list(address, object) ||
            spans(getauxval(AT_SYSINFO_EHDR), address, object);
 }
 
-bool object_is_program(const struct object *object) { return object->start == program_head(); }
+bool object_is_program(const struct object *object) { return object->head == program_head(); }
 
 uintptr_t object_bias(const struct object *object)
 {
     struct elf elf;
-    return elf_read(object->start, &elf) ? elf.bias : object->start;
+    return elf_read(object->head, &elf) ? elf.bias : object->head;
 }
 
 /* A program that is linked static has call frame information, but no header that leads to it; its file's section headers do. */
@@ -195,7 +209,7 @@ static uintptr_t program_frame_section(void)
 bool object_image(const struct object *object, struct cfi_image *image)
 {
     struct elf elf;
-    if (!elf_read(object->start, &elf)) {
+    if (!elf_read(object->head, &elf)) {
         return false;
     }
     *image = (struct cfi_image){.header = elf.frame_header};
@@ -216,7 +230,7 @@ bool object_image(const struct object *object, struct cfi_image *image)
 uintptr_t object_function(const struct object *object, uintptr_t address, char *name, size_t size)
 {
     struct elf elf;
-    return elf_read(object->start, &elf) ? elf_function_at(&elf, address, name, size) : 0;
+    return elf_read(object->head, &elf) ? elf_function_at(&elf, address, name, size) : 0;
 }
 
 /* Copies the last component of a path. What libc has allocated may be overwritten: nothing is read that cannot be. */
@@ -252,7 +266,7 @@ void object_name(const struct object *object, char *name, size_t size)
         long length = syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", link, sizeof link - 1);
         errno = saved;
         link[length > 0 ? length : 1] = 0;
-    } else if (object->start == getauxval(AT_SYSINFO_EHDR)) {
+    } else if (object->head == getauxval(AT_SYSINFO_EHDR)) {
         strcpy(link, "linux-vdso.so.1");
     }
     copy_last((uintptr_t)link, name, size);

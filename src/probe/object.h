@@ -14,7 +14,8 @@
 #include "probe/cfi.h"
 
 struct object {
-    uintptr_t start, end; /* what it spans; its ELF header is at the start */
+    uintptr_t start, end; /* what it spans; or, where others lie between its parts, the part in question */
+    uintptr_t head;       /* its ELF header */
     uintptr_t map;        /* its struct link_map, 0 where it has none */
     uint64_t mark;        /* of this object at this address: another one that was loaded there later has another */
 };
