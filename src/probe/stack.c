@@ -188,6 +188,19 @@ static inline bool took(struct walk *walk, uintptr_t pc)
     return walk->taken < walk->most;
 }
 
+/* Instructions, if there are any to be read; up to two words of them. */
+ANY_WORD static bool read_code(uintptr_t at, unsigned char *code, size_t bytes)
+{
+    if (at > UINTPTR_MAX - bytes || !os_readable(align_down(at, WORD)) ||
+        !os_readable(align_down(at + bytes - 1, WORD))) {
+        return false;
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        code[i] = ((const unsigned char *)at)[i];
+    }
+    return true;
+}
+
 /* Signals. The kernel leaves the interrupted registers on the stack, and has the handler return to a few instructions that ask
  * for them back: on arm64 and on musl without call frame information, and on others with, by expressions that say what is
  * simpler said here. */
@@ -201,15 +214,12 @@ static bool is_signal_return(uintptr_t pc)
     static const unsigned char linux_vdso[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* mov x8, #139; svc #0 */
     enum { LENGTH = sizeof linux_vdso };
 #endif
-    if (pc > UINTPTR_MAX - LENGTH || !os_readable(align_down(pc, WORD)) ||
-        !os_readable(align_down(pc + LENGTH - 1, WORD))) {
-        return false;
-    }
-    const void *code = (const void *)pc;
+    unsigned char code[LENGTH];
 #if defined(__x86_64__)
-    return memcmp(code, glibc, sizeof glibc) == 0 || memcmp(code, musl, sizeof musl) == 0;
+    return read_code(pc, code, LENGTH) &&
+           (memcmp(code, glibc, sizeof glibc) == 0 || memcmp(code, musl, sizeof musl) == 0);
 #else
-    return pc % 4 == 0 && memcmp(code, linux_vdso, sizeof linux_vdso) == 0;
+    return pc % 4 == 0 && read_code(pc, code, LENGTH) && memcmp(code, linux_vdso, LENGTH) == 0;
 #endif
 }
 
@@ -282,11 +292,10 @@ _Static_assert(RULES == 1 << (64 - 51), "as many as the bits of the hash that ar
 static bool follows_call(uintptr_t pc)
 {
     enum { LONGEST = 7 };
-    if (pc < PAGE || !os_readable(align_down(pc - LONGEST, WORD)) || !os_readable(align_down(pc - 1, WORD))) {
+    unsigned char code[LONGEST];
+    if (pc < PAGE || !read_code(pc - LONGEST, code, LONGEST)) {
         return false;
     }
-    unsigned char code[LONGEST];
-    memcpy(code, (const void *)(pc - LONGEST), LONGEST);
 #if defined(__x86_64__)
     bool call =
         code[LONGEST - 5] == 0xe8; /* relative; else by register or memory, which takes 2 bytes and a distance */

@@ -453,11 +453,11 @@ static void while_another_loads(void **state)
 static void broken_stacks(void **state)
 {
     (void)state;
-    enum { WORDS = 1024 };
-    uintptr_t *words = mmap(NULL, 3 * 4096 + WORDS * 8, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_true(words != MAP_FAILED);
-    words += 512;
-    mprotect(words, WORDS * 8, PROT_READ | PROT_WRITE);
+    enum { WORDS = 1024, LARGE_PAGE = 1 << 16 };
+    char *pages = mmap(NULL, 3 * LARGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(pages != MAP_FAILED);
+    assert_int_equal(mprotect(pages + LARGE_PAGE, LARGE_PAGE, PROT_READ | PROT_WRITE), 0);
+    uintptr_t *words = (uintptr_t *)(pages + 2 * LARGE_PAGE) - WORDS; /* nothing can be read behind them */
     static ucontext_t context;
     void *pcs[64], *real[64];
     size_t have = stack_take(real, 64);
@@ -494,7 +494,7 @@ static void broken_stacks(void **state)
         frames += taken;
     }
     assert_true(frames > 25000); /* some do lead on */
-    munmap(words - 512, 3 * 4096 + WORDS * 8);
+    munmap(pages, 3 * LARGE_PAGE);
 }
 
 /* Text. */
