@@ -497,6 +497,42 @@ static void broken_stacks(void **state)
     munmap(pages, 3 * LARGE_PAGE);
 }
 
+/* The same of the stack the thread is on: what lies above this frame is overwritten for as long as it takes. */
+#if !SANITIZED
+__attribute__((noinline)) static size_t take_from_broken(uint64_t seed)
+{
+    enum { WORDS = 400 };
+    static uintptr_t kept[WORDS];
+    uintptr_t *above = (uintptr_t *)__builtin_frame_address(0) + 64;
+    void *pcs[MOST];
+    memcpy(kept, above, sizeof kept);
+    uint64_t random = seed;
+    for (unsigned i = 0; i < WORDS; i++) {
+        uintptr_t pick[] = {kept[i], kept[i], (uintptr_t)(above + random_below(&random, 2 * WORDS)),
+                            random_next(&random), kept[random_below(&random, WORDS)]};
+        above[i] = pick[random_below(&random, sizeof pick / sizeof pick[0])];
+    }
+    size_t taken = stack_take(pcs, MOST);
+    memcpy(above, kept, sizeof kept);
+    return taken;
+}
+
+static void overwritten_stack(void **state)
+{
+    (void)state;
+    char room[8000]; /* so that all of it is this thread's stack */
+    opaque_pointer(room);
+    size_t frames = 0;
+    for (uint64_t seed = 0; seed < 20000; seed++) {
+        size_t taken = take_from_broken(seed);
+        assert_in_range(taken, 1, MOST);
+        frames += taken;
+    }
+    assert_true(frames > 30000);
+    opaque_pointer(room);
+}
+#endif
+
 /* Text. */
 
 void stack_test_exported(char *text, size_t size);
@@ -554,6 +590,9 @@ int main(int count, char **arguments)
         cmocka_unit_test(while_another_loads), /* for the first time: musl unloads nothing */
         cmocka_unit_test(plugins_that_come_and_go),
         cmocka_unit_test(broken_stacks),
+#if !SANITIZED
+        cmocka_unit_test(overwritten_stack),
+#endif
         cmocka_unit_test(printed),
     };
     CHECK(count > 2);
