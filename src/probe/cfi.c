@@ -326,7 +326,8 @@ static bool run(const struct cfi_image *image, struct cursor from, const struct 
                 number = take_uleb(&from);
                 well = set(machine, number, CFI_IS_EXPRESSION, take_expression(image, &from));
                 break;
-            case 0x2d: /* AARCH64_negate_ra_state: the signature is taken off whether there is one or not */
+            case 0x2c: /* AARCH64_negate_ra_state_with_pc, and without: signatures are taken off whether there or not */
+            case 0x2d:
                 break;
             case 0x2e: /* GNU_args_size */
                 take_uleb(&from);

@@ -26,22 +26,21 @@
 
 enum { WORD = sizeof(uintptr_t), PAGE = 4096 }; /* the smallest page there is: what is readable is asked by it */
 
-/* A frame: the registers as they are at `pc`. */
+/* A frame: the registers as they are at its pc. That is exact where the thread is, or was interrupted; else it is what a call
+ * returns to, which lies behind the call. */
 struct frame {
     uintptr_t registers[CFI_REGISTERS];
-    bool
-        exact; /* pc is where the thread is, or was interrupted; else what a call returns to, which lies behind the call */
+    bool exact;
 };
 
-/* The window: [low, high) can be read. Pages are asked for one by one as the walk comes to them. */
-enum { OBJECTS = 4 };
+enum { OBJECTS = 4, LIBRARY_DEEPEST = 64 };
 struct walk {
-    uintptr_t low, high;
+    uintptr_t low, high;            /* the window: [low, high) can be read; it moves page by page as the walk goes */
     struct object objects[OBJECTS]; /* seen by this walk; they stay as long as their frames */
-    unsigned known, next;
-    void **pcs;
+    unsigned known, next;           /* how many of them, and which is the next to be replaced */
+    unsigned left_out; /* frames in the library itself; LIBRARY_DEEPEST: no more, as what goes round is not it */
     size_t taken, most;
-    unsigned left_out;
+    void **pcs;
 };
 
 /* The window of a thread's own stack is kept, since asking takes longer than all else: the pages from the lowest at which a
@@ -179,8 +178,7 @@ static bool is_ours(struct walk *walk, uintptr_t pc)
 /* False when no more are wanted. */
 static inline bool took(struct walk *walk, uintptr_t pc)
 {
-    enum { DEEPEST = 64 }; /* what goes round is not the library */
-    if (unlikely(walk->taken == 0) && walk->left_out < DEEPEST && is_ours(walk, pc)) {
+    if (unlikely(walk->taken == 0) && walk->left_out < LIBRARY_DEEPEST && is_ours(walk, pc)) {
         walk->left_out++;
         return true;
     }
@@ -475,17 +473,19 @@ static bool walk_by_rules(struct walk *walk, const struct frame *from, bool want
     return true;
 }
 
-static size_t walk_from(const struct frame *frame, void **pcs, size_t most, bool wanted)
+static size_t walk_from(const struct frame *frame, void **pcs, size_t most, bool interrupted)
 {
-    struct walk walk;
-    walk.known = walk.next = walk.left_out = 0;
-    walk.pcs = pcs;
+    struct walk walk; /* objects beyond `known` are not looked at */
+    walk.known = walk.next = 0;
     walk.taken = 0;
+    walk.pcs = pcs;
     walk.most = most;
+    walk.left_out = interrupted ? LIBRARY_DEEPEST : 0;
     window_init(&walk, frame->registers[CFI_SP]);
-    if (most != 0 && !walk_by_rules(&walk, frame, wanted)) {
-        walk.taken = walk.left_out = 0;
-        walk_fully(&walk, *frame, wanted);
+    if (most != 0 && !walk_by_rules(&walk, frame, interrupted)) {
+        walk.taken = 0;
+        walk.left_out = interrupted ? LIBRARY_DEEPEST : 0;
+        walk_fully(&walk, *frame, interrupted);
     }
     return walk.taken;
 }

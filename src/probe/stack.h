@@ -2,7 +2,7 @@
  *
  * By call frame information (probe/cfi.h), so it needs no frame pointers; code without any is crossed by its frame pointers,
  * where it has these. Allocates nothing and takes no lock: for use inside malloc, in a signal's handler, on any stack. Never
- * faults, whatever is on the stack, and always ends: a stack that is broken gives the frames up to there.
+ * faults, whatever is on the stack, and always ends: a stack that is broken gives the frames up to there. Needs 4 KiB of stack.
  */
 #ifndef PROBE_STACK_H
 #define PROBE_STACK_H
@@ -19,7 +19,7 @@ size_t stack_take_at(void **pcs, size_t most, const void *context);
 
 /* "function+0x1c (module+0x11c0)", or what of it is known, for one address of a stack; `exact` when it is that of an
  * instruction and not what a call returns to, as the first of stack_take_at is. Functions are known when others may link to
- * them; the module's offset is as in its file, for addr2line. Returns the length, which is below `size`. */
+ * them; the module's offset is as in its file, for addr2line. Returns the length, which is below `size`; that is not 0. */
 size_t stack_print(char *text, size_t size, const void *pc, bool exact);
 
 #endif
