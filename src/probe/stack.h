@@ -2,7 +2,7 @@
  *
  * By call frame information (probe/cfi.h), so it needs no frame pointers; code without any is crossed by its frame pointers,
  * where it has these. Allocates nothing and takes no lock: for use inside malloc, in a signal's handler, on any stack. Never
- * faults, whatever is on the stack, and always ends: a stack that is broken gives the frames up to there. Needs 4 KiB of stack.
+ * faults, whatever is on the stack, and always ends: a stack that is broken gives the frames up to there. Needs 5 KiB of stack.
  */
 #ifndef PROBE_STACK_H
 #define PROBE_STACK_H
