@@ -345,6 +345,15 @@ size_t os_resident(void *at, size_t length)
     return resident;
 }
 
+/* rt_sigprocmask copies the new set in before it looks at what to do with it, and there is no -1 to be done. */
+bool os_readable(uintptr_t address)
+{
+    int saved = errno;
+    bool done = syscall(SYS_rt_sigprocmask, -1, address, NULL, sizeof(uint64_t)) == -1 && errno == EINVAL;
+    errno = saved;
+    return done;
+}
+
 size_t os_mapped(void) { return atomic_load_explicit(&mapped, memory_order_relaxed); }
 
 size_t os_given_back(void) { return atomic_load_explicit(&given_back, memory_order_relaxed); }

@@ -75,6 +75,10 @@ bool os_move(void *at, size_t old, void *place, size_t now);
 /* How many bytes of [at, at + length) lie in memory now. */
 size_t os_resident(void *at, size_t length);
 
+/* Whether the word at `address`, a multiple of 8, can be read: the kernel says, where a load might end the process. No mapping
+ * is looked up or kept; async-signal-safe. */
+bool os_readable(uintptr_t address);
+
 /* Bytes mapped through here at present. */
 size_t os_mapped(void);
 

@@ -123,6 +123,7 @@ bool os_resize(void *at, size_t old, size_t now) { return at == NULL && old > no
 bool os_move(void *at, size_t old, void *place, size_t now) { return at == place && old == now; }
 void *os_map_hugetlb(size_t length, size_t align) { return length == align ? NULL : arena; }
 size_t os_resident(void *at, size_t length) { return at ? length : 0; }
+bool os_readable(uintptr_t address) { return address == 0; }
 size_t os_mapped(void) { return used.records + used.segments; }
 size_t os_given_back(void) { return 0; }
 void os_fail_after(long n) { (void)n; }

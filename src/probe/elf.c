@@ -1,0 +1,216 @@
+/* probe/elf.c - see probe/elf.h. */
+#include "probe/elf.h"
+
+#include <elf.h>
+#include <link.h>
+#include <string.h>
+
+#include "os/memory.h"
+
+bool elf_read(uintptr_t head, struct elf *elf)
+{
+    const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)head;
+    if (head % ELF_PAGE != 0 || !os_readable(head) || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+        header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_phentsize != sizeof(ElfW(Phdr)) ||
+        header->e_phoff % 8 != 0 || header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > ELF_PAGE) {
+        return false;
+    }
+    const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)(head + header->e_phoff);
+    *elf = (struct elf){.end = head};
+    bool begun = false;
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        uintptr_t start = elf->bias + phdr[i].p_vaddr, end = start + phdr[i].p_filesz;
+        switch (phdr[i].p_type) {
+        case PT_LOAD:
+            if (!begun) { /* they are in order, and the file's first byte is in the first */
+                begun = true;
+                elf->bias = head - (phdr[i].p_vaddr - phdr[i].p_offset);
+                elf->start = head;
+                start = elf->bias + phdr[i].p_vaddr;
+                end = start + phdr[i].p_filesz;
+            }
+            if (phdr[i].p_flags & PF_R && elf->loads < sizeof elf->load / sizeof elf->load[0]) {
+                elf->load[elf->loads].start = start;
+                elf->load[elf->loads++].end = end;
+            }
+            elf->end = start + phdr[i].p_memsz;
+            break;
+        case PT_GNU_EH_FRAME:
+            elf->frame_header = phdr[i].p_vaddr;
+            break;
+        case PT_DYNAMIC:
+            elf->dynamic = phdr[i].p_vaddr;
+            break;
+        case PT_NOTE:
+            if (elf->notes < sizeof elf->note / sizeof elf->note[0]) {
+                elf->note[elf->notes].start = phdr[i].p_vaddr;
+                elf->note[elf->notes++].end = phdr[i].p_vaddr + phdr[i].p_filesz;
+            }
+            break;
+        }
+    }
+    /* Those that may stand before the first PT_LOAD, which tells the bias. */
+    elf->frame_header += elf->frame_header ? elf->bias : 0;
+    elf->dynamic += elf->dynamic ? elf->bias : 0;
+    for (unsigned i = 0; i < elf->notes; i++) {
+        elf->note[i].start += elf->bias;
+        elf->note[i].end += elf->bias;
+    }
+    return begun;
+}
+
+/* The end of what is mapped of the file there, 0 when nothing is. */
+uintptr_t elf_mapped_until(const struct elf *elf, uintptr_t address)
+{
+    for (unsigned i = 0; i < elf->loads; i++) {
+        if (address >= elf->load[i].start && address < elf->load[i].end) {
+            return elf->load[i].end;
+        }
+    }
+    return 0;
+}
+
+static bool mapped(const struct elf *elf, uintptr_t address, size_t bytes)
+{
+    return elf_mapped_until(elf, address) - address >= bytes && elf_mapped_until(elf, address) != 0;
+}
+
+uintptr_t elf_build_id(const struct elf *elf)
+{
+    uintptr_t head = elf->start;
+    for (unsigned i = 0; i < elf->notes; i++) {
+        uintptr_t at = elf->note[i].start, end = elf->note[i].end;
+        while (at % 4 == 0 && end - at >= sizeof(ElfW(Nhdr)) && at - head < ELF_PAGE - 32 && mapped(elf, at, 32)) {
+            const ElfW(Nhdr) *note = (const ElfW(Nhdr) *)at;
+            if (note->n_type == NT_GNU_BUILD_ID) {
+                return at - head;
+            }
+            uintptr_t next = at + sizeof *note + ((note->n_namesz + 3) & ~3u) + ((note->n_descsz + 3) & ~3u);
+            if (next <= at || next > end) {
+                break;
+            }
+            at = next;
+        }
+    }
+    return 0;
+}
+
+struct symbols {
+    const ElfW(Sym) * table;
+    uintptr_t strings;
+    size_t count;
+};
+
+/* The hash table of GNU has no count: its last chain ends with the last symbol. */
+static size_t count_by_gnu_hash(const struct elf *elf, uintptr_t at)
+{
+    struct {
+        uint32_t buckets, first, filters, shift;
+    } head;
+    if (!mapped(elf, at, sizeof head)) {
+        return 0;
+    }
+    memcpy(&head, (const void *)at, sizeof head);
+    uintptr_t buckets = at + sizeof head + head.filters * sizeof(ElfW(Addr));
+    uintptr_t chains = buckets + head.buckets * sizeof(uint32_t);
+    uint32_t last = 0;
+    if (!mapped(elf, buckets, head.buckets * sizeof(uint32_t))) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < head.buckets; i++) {
+        uint32_t first = ((const uint32_t *)buckets)[i];
+        last = first > last ? first : last;
+    }
+    if (last < head.first) {
+        return 0;
+    }
+    for (;; last++) {
+        uintptr_t link = chains + (last - head.first) * sizeof(uint32_t);
+        if (!mapped(elf, link, sizeof(uint32_t))) {
+            return 0;
+        }
+        if (*(const uint32_t *)link & 1) {
+            return last + 1;
+        }
+    }
+}
+
+static bool read_symbols(const struct elf *elf, struct symbols *symbols)
+{
+    *symbols = (struct symbols){0};
+    const ElfW(Dyn) *dynamic = (const ElfW(Dyn) *)elf->dynamic;
+    for (; dynamic && mapped(elf, (uintptr_t)dynamic, sizeof *dynamic) && dynamic->d_tag != DT_NULL; dynamic++) {
+        uintptr_t at = dynamic->d_un.d_ptr; /* glibc makes addresses of them, others leave them as in the file */
+        at += at < elf->start ? elf->bias : 0;
+        switch (dynamic->d_tag) {
+        case DT_SYMTAB:
+            symbols->table = (const ElfW(Sym) *)at;
+            break;
+        case DT_STRTAB:
+            symbols->strings = at;
+            break;
+        case DT_HASH:
+            symbols->count = mapped(elf, at, 8) ? ((const uint32_t *)at)[1] : symbols->count;
+            break;
+        case DT_GNU_HASH:
+            symbols->count = symbols->count ? symbols->count : count_by_gnu_hash(elf, at);
+            break;
+        }
+    }
+    return symbols->table && symbols->count &&
+           mapped(elf, (uintptr_t)symbols->table, symbols->count * sizeof(ElfW(Sym)));
+}
+
+static bool is_function(const ElfW(Sym) * symbol)
+{
+    unsigned type = symbol->st_info & 0xf;
+    return symbol->st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_GNU_IFUNC);
+}
+
+uintptr_t elf_function_at(const struct elf *elf, uintptr_t address, char *name, size_t size)
+{
+    struct symbols symbols;
+    uintptr_t best = 0, best_name = 0;
+    if (!read_symbols(elf, &symbols)) {
+        return 0;
+    }
+    for (size_t i = 0; i < symbols.count; i++) {
+        const ElfW(Sym) *symbol = &symbols.table[i];
+        uintptr_t start = elf->bias + symbol->st_value, text = symbols.strings + symbol->st_name;
+        if (!is_function(symbol) || start < best || start > address || address - start >= symbol->st_size ||
+            !mapped(elf, text, 1)) {
+            continue;
+        }
+        /* Of many names for one place the one for users. */
+        if (start > best || *(const char *)best_name == '_') {
+            best = start;
+            best_name = text;
+        }
+    }
+    if (best == 0) {
+        return 0;
+    }
+    size_t room = elf_mapped_until(elf, best_name) - best_name, length = 0;
+    for (; length < size - 1 && length < room && ((const char *)best_name)[length]; length++) {
+        name[length] = ((const char *)best_name)[length];
+    }
+    name[length] = 0;
+    return best;
+}
+
+uintptr_t elf_function_named(const struct elf *elf, const char *name)
+{
+    struct symbols symbols;
+    size_t length = strlen(name) + 1;
+    if (!read_symbols(elf, &symbols)) {
+        return 0;
+    }
+    for (size_t i = 0; i < symbols.count; i++) {
+        const ElfW(Sym) *symbol = &symbols.table[i];
+        uintptr_t text = symbols.strings + symbol->st_name;
+        if (is_function(symbol) && mapped(elf, text, length) && memcmp((const char *)text, name, length) == 0) {
+            return elf->bias + symbol->st_value;
+        }
+    }
+    return 0;
+}

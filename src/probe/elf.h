@@ -1,0 +1,37 @@
+/* probe/elf.h - a loaded object, as its own headers tell of it: nothing is read but what they say is mapped.
+ */
+#ifndef PROBE_ELF_H
+#define PROBE_ELF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { ELF_PAGE = 4096 }; /* the smallest there is; the headers lie in the first */
+
+/* The program headers of an object, as addresses of this process. */
+struct elf {
+    uintptr_t bias, start, end;
+    uintptr_t frame_header, dynamic; /* 0: none */
+    unsigned notes, loads;
+    struct {
+        uintptr_t start, end;
+    } load[8], note[4]; /* what of the file is mapped, readable */
+};
+
+/* Given where its ELF header is. False when there is none. */
+bool elf_read(uintptr_t head, struct elf *elf);
+
+/* The end of the part of the file that is mapped at an address, 0 when none is. */
+uintptr_t elf_mapped_until(const struct elf *elf, uintptr_t address);
+
+/* Where in its first page the note with its build id is; 0 when there is none, or elsewhere. */
+uintptr_t elf_build_id(const struct elf *elf);
+
+/* The function that others may link to, and `address` lies in; 0 when there is none. The name is cut to `size`. */
+uintptr_t elf_function_at(const struct elf *elf, uintptr_t address, char *name, size_t size);
+
+/* The function of this name; 0 when there is none. */
+uintptr_t elf_function_named(const struct elf *elf, const char *name);
+
+#endif
