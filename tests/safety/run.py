@@ -161,8 +161,8 @@ class Page:
                 lines.append(line_of([f"**{title}**", *self.sums(crime)]))
         lines.append("")
         for why in dict.fromkeys(self.apart.values()):
-            lines.append(f"Apart: {', '.join(name for name in self.apart if self.apart[name] == why)}: {why}.")
-        lines += [f"Caught by {other}, not by {self.last}: {', '.join(self.gaps(other)) or 'nothing'}." for other in self.others]
+            lines.append(f"- Apart: {', '.join(name for name in self.apart if self.apart[name] == why)}: {why}.")
+        lines += [f"- Caught by {other}, not by {self.last}: {', '.join(self.gaps(other)) or 'nothing'}." for other in self.others]
         said = Counter(re.sub(r"0x[0-9a-f]+", "0x…", end["said"])
                        for row in self.rows for end in row["ends"][self.last][:1] if end["how"] == "word")
         lines += ["", f"The first lines of {self.last}:", ""] if said else []
