@@ -226,9 +226,13 @@ def parse(argv):
 
 
 def preflight(mallocs):
+    """A malloc that is not there catches nothing, and one on which nothing runs catches all."""
     for malloc in mallocs:
-        if malloc.path and (objection := witness.objection("true", malloc.path, environment(malloc), side.which)):
+        if malloc.path and (objection := witness.objection("ls", malloc.path, environment(malloc), side.which)):
             raise Failure(f"{malloc.name} cannot be preloaded: {objection}")
+        tried = subprocess.run([side.which("ls"), "/"], env=environment(malloc), capture_output=True, text=True)
+        if tried.returncode or tried.stderr:
+            raise Failure(f"{malloc.name}: ls: {side.status_words(tried.returncode)} {tried.stderr.strip()}")
 
 
 def main(argv=None):
