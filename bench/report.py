@@ -45,7 +45,8 @@ class Report:
         self.others = self.mallocs[1:]  # the first is allot
         self.levels = [level.name for level in levels]
         self.peers = [name for name in self.others if name not in self.levels]
-        self.pairs = [(level, self.mallocs[0]) for level in self.levels] + list(pairs)
+        self.pairs = pairs
+        self.priced = [*((level, self.mallocs[0]) for level in self.levels), *pairs]  # (malloc, base)
 
     def of_kind(self, kind):
         return [row.name for row in self.rows if row.kind == kind]
@@ -110,12 +111,14 @@ class Report:
         return f"{row.name}: {row.about}", table
 
     def prices(self, kind):
-        """Every pair's geometric means, and the part of its price in CPU time for which each level is to be had over allot."""
+        """Each level's geometric means over allot, and those of every pair, with the part of its price in CPU time for which a
+        level is to be had."""
         rows, allot = self.of_kind(kind), self.mallocs[0]
         table = [["", "over", *(title for _, title, _, _ in COSTS), *(f"{level}'s part" for level in self.levels)]]
-        for malloc, base in self.pairs:
+        for malloc, base in self.priced:
             means = [self.mean_over(base, rows, malloc, cost) for cost, *_ in COSTS]
-            parts = [part(self.mean_over(allot, rows, level, COSTS[0][0]), means[0]) for level in self.levels]
+            parts = [part(self.mean_over(allot, rows, level, COSTS[0][0]), means[0]) if (malloc, base) in self.pairs else ""
+                     for level in self.levels]
             table.append([Cell(malloc), Cell(base), *(ratio_cell(mean, digits=3) for mean in means), *map(Cell, parts)])
         return f"What safety costs, geometric means, {KINDS[kind]}", table
 
@@ -128,7 +131,7 @@ class Report:
             own = self.of_their_own(row)
             if own:
                 yield own
-        if self.pairs:
+        if self.priced:
             yield from (self.prices(kind) for kind in KINDS if self.of_kind(kind))
 
     def standings(self):
@@ -166,7 +169,7 @@ class Report:
                                for malloc in self.mallocs} for cost, *_ in COSTS} for kind in KINDS if self.of_kind(kind)}
         prices = {kind: [{"malloc": malloc, "over": base,
                           **{cost: self.mean_over(base, self.of_kind(kind), malloc, cost) for cost, *_ in COSTS}}
-                         for malloc, base in self.pairs] for kind in means}
+                         for malloc, base in self.priced] for kind in means}
         runs = [{"row": row, "malloc": malloc, "cpu": run.cpu, "wall": run.wall, "peak": run.peak, "at_exit": run.at_exit,
                  "figures": run.figures, "status": run.outcome[0], "sha256": run.outcome[1]}
                 for (row, malloc), runs in figures.runs.items() for run in runs]
