@@ -51,6 +51,13 @@ conformance: ## others' suites on allot and on the system's malloc: SUITES="glib
 	$(COMPILE)
 	@tests/conformance/run.py --library $(BUILD)/lib/liballot-malloc.so $(addprefix --suite ,$(SUITES)) $(ARGS)
 
+.PHONY: safety
+safety: ## others' crimes against memory on every level and on PEERS: SUITES="mimalloc-bench=PATH hardened_malloc=PATH"; docs/safety.md
+	@tools/deps build test
+	$(CONFIGURE)
+	$(COMPILE) --target allot_malloc_shared >&2
+	@tests/safety/run.py --library $(BUILD)/lib/liballot-malloc.so $(addprefix --suite ,$(SUITES)) $(ARGS)
+
 .PHONY: environments
 environments: ## the tests in other environments: large pages, musl, arm64, limits; ARGS="--system" for those that change settings
 	@tools/deps build test environments

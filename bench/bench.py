@@ -37,6 +37,8 @@ examples:
   bench/bench.py --rows bound --peers system         one kind of rows, one peer
   bench/bench.py --rows footprint --rounds 1         what is held when little lives: runs only when it is named
   bench/bench.py --markdown > table.md
+  bench/bench.py --rows bound --levels guard,harden=1 --pair allot:hardened --pair mimalloc2:mimalloc2-secure
+                                                     what safety costs, here and elsewhere; the last three are of PEERS
   PEERS=mimalloc3=/opt/mimalloc/libmimalloc.so bench/bench.py
   PEERS=google=/opt/libtcmalloc.so+GLIBC_TUNABLES=glibc.pthread.rseq=0 bench/bench.py
   bench/bench.py --command cfrac='/opt/bench/cfrac 17545186520507317056371138836327483792789528' --rows given
@@ -47,6 +49,10 @@ exit status: 0 when every row ran on every malloc as on the system's, 1 when one
 """)
     parser.add_argument("--rows", metavar="NAME,...", help="only these, or those of a kind")
     parser.add_argument("--peers", metavar="NAME,...", help="only these beside allot: system, mimalloc, ..., or one of PEERS")
+    parser.add_argument("--levels", default="", metavar="OPTIONS,...",
+                        help="allot once more with each of these ALLOT_OPTIONS: guard, harden=1, harden=2+guard, ...")
+    parser.add_argument("--pair", action="append", default=[], metavar="BASE:MALLOC",
+                        help="what this malloc costs over that one, and how much of it each level costs over allot")
     parser.add_argument("--rounds", type=int, metavar="N", help="measured runs of each row on each malloc (5)")
     parser.add_argument("--quick", action="store_true", help=f"one round of a {LESS}th of the work: whether all works, no figures")
     parser.add_argument("--command", action="append", default=[], metavar="NAME=COMMAND",
@@ -72,6 +78,9 @@ exit status: 0 when every row ran on every malloc as on the system's, 1 when one
         options.rows = chosen(options.rows, ROWS + [given(name, shlex.split(line)) for name, _, line in commands],
                               lambda row: {row.name, row.kind}, "row")
         options.mallocs[1:] = chosen(options.peers, options.mallocs[1:], lambda malloc: {malloc.name}, "peer")
+        options.levels = list(peers.levels(options.mallocs[0], options.levels))
+        options.mallocs[1:1] = options.levels
+        options.pairs = [pair_of(text, {malloc.name for malloc in options.mallocs}) for text in options.pair]
     except (ValueError, programs.Absent) as why:
         parser.error(str(why))
     return options
@@ -86,6 +95,14 @@ def chosen(text, things, names_of, what):
     if wanted - known:
         raise ValueError(f"no {what} {', '.join(sorted(wanted - known))}; there are {', '.join(sorted(known))}")
     return [thing for thing in things if wanted & names_of(thing)]
+
+
+def pair_of(text, names):
+    """BASE:MALLOC as (MALLOC, BASE)."""
+    base, _, malloc = text.partition(":")
+    if not {base, malloc} <= names:
+        raise ValueError(f"--pair {text}: BASE:MALLOC is wanted, of {', '.join(sorted(names))}")
+    return malloc, base
 
 
 def prepare(options, folder, progress):
@@ -146,7 +163,7 @@ def main():
         figures = measure(ready[:], options, pathlib.Path(folder), progress)
     progress.clear()
 
-    report = Report(figures, [row for row, _ in ready], options.mallocs)
+    report = Report(figures, [row for row, _ in ready], options.mallocs, options.levels, options.pairs)
     if options.json:
         print(report.json({"mallocs": {malloc.name: malloc.path for malloc in options.mallocs}, "rounds": options.rounds,
                            "quick": options.quick, "skipped": skipped}))

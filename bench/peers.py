@@ -3,6 +3,8 @@ what the environment names.
 
 PEERS=name=path.so,... adds mallocs of the caller's own; what one needs in its environment follows its path:
 PEERS=google=/opt/libtcmalloc.so+GLIBC_TUNABLES=glibc.pthread.rseq=0
+
+A level of allot's is the same library with other options.
 """
 import pathlib
 
@@ -28,6 +30,13 @@ def named(text):
         if not name or not pathlib.Path(path).is_file():
             raise ValueError(f"PEERS: {entry}: name=path.so is wanted, with a library at that path")
         yield Malloc(name, path, dict(variable.partition("=")[::2] for variable in variables))
+
+
+def levels(allot, text):
+    """allot at each level of a text like `guard,harden=1,harden=2+guard=4M`; an option without a value is on."""
+    for level in filter(None, dict.fromkeys(text.split(","))):
+        options = ",".join(option if "=" in option else option + "=on" for option in level.split("+"))
+        yield Malloc(f"{allot.name} {level}", allot.path, {"ALLOT_OPTIONS": options})
 
 
 def all_of(build, peers):

@@ -1,7 +1,9 @@
 """report.py - the tables of `make bench`, for a terminal and in Markdown, and its JSON.
 
 For each cost two tables: every malloc against allot, with intervals, and every malloc, allot too, against the best peer of
-each row, where allot's losses stand out. Then what the programs measured themselves, then allot's standing in a few lines.
+each row, where allot's losses stand out. Then what the programs measured themselves, then what allot's levels of safety cost
+and what safety costs elsewhere, then allot's standing in a few lines. A level of allot's is nobody's peer: it is never the best
+of a row.
 """
 import json
 
@@ -17,12 +19,17 @@ class Cell:
         self.text, self.mark = text, mark  # mark: good, bad or strong
 
 
-def ratio_cell(ratio, mark=None):
+def ratio_cell(ratio, mark=None, digits=2):
     if ratio is None:
         return Cell("-")
     if ratio.low is None:
-        return Cell(f"{ratio.value:.2f}", mark)
-    return Cell(f"{ratio.value:.2f} [{ratio.low:.2f} {ratio.high:.2f}]", mark)
+        return Cell(f"{ratio.value:.{digits}f}", mark)
+    return Cell(f"{ratio.value:.{digits}f} [{ratio.low:.{digits}f} {ratio.high:.{digits}f}]", mark)
+
+
+def part(mine, theirs):
+    """How much of theirs mine is, of what they cost above 1."""
+    return f"{(mine.value - 1) / (theirs.value - 1):.2f}" if mine and theirs and theirs.value > 1 else "-"
 
 
 def standing(ratio):
@@ -31,11 +38,15 @@ def standing(ratio):
 
 
 class Report:
-    def __init__(self, figures, rows, mallocs):
+    def __init__(self, figures, rows, mallocs, levels=(), pairs=()):
         self.figures = figures
         self.rows = rows
         self.mallocs = [malloc.name for malloc in mallocs]
-        self.peers = self.mallocs[1:]  # the first is allot
+        self.others = self.mallocs[1:]  # the first is allot
+        self.levels = [level.name for level in levels]
+        self.peers = [name for name in self.others if name not in self.levels]
+        self.pairs = pairs
+        self.priced = [*((level, self.mallocs[0]) for level in self.levels), *pairs]  # (malloc, base)
 
     def of_kind(self, kind):
         return [row.name for row in self.rows if row.kind == kind]
@@ -44,17 +55,17 @@ class Report:
         return self.figures.best(row, self.peers, cost)
 
     def against_allot(self, cost, title, unit, digits):
-        table = [["row", f"allot {unit}", *self.peers]]
+        table = [["row", f"allot {unit}", *self.others]]
         for kind, name in KINDS.items():
             rows = self.of_kind(kind)
             for row in rows:
                 here = self.figures.works(row, "allot")
                 table.append([Cell(row), Cell(f"{self.figures.median(row, 'allot', cost):.{digits}f}") if here else FAILED] + [
-                    FAILED if not self.figures.works(row, peer) else
-                    ratio_cell(self.figures.ratio(row, peer, "allot", cost)) if here else Cell("-") for peer in self.peers])
+                    FAILED if not self.figures.works(row, other) else
+                    ratio_cell(self.figures.ratio(row, other, "allot", cost)) if here else Cell("-") for other in self.others])
             if rows:
                 table.append([Cell(f"geometric mean, {name}", "strong"), Cell("")] + [
-                    ratio_cell(self.figures.mean([(row, "allot") for row in rows], peer, cost), "strong") for peer in self.peers])
+                    ratio_cell(self.mean_over("allot", rows, other, cost), "strong") for other in self.others])
         return f"{title}, each over allot's: above 1, allot is better", table
 
     def against_best(self, cost, title, unit, digits):
@@ -79,6 +90,9 @@ class Report:
                     ratio_cell(mean._replace(low=None) if mean and i else mean, "strong") for i, mean in enumerate(means)])
         return f"{title}, each over the best peer's in the row (the virtual best)", table
 
+    def mean_over(self, base, rows, malloc, cost):
+        return self.figures.mean([(row, base) for row in rows], malloc, cost)
+
     def mean_to_best(self, rows, malloc, cost):
         return self.figures.mean([(row, self.best(row, cost)) for row in rows], malloc, cost)
 
@@ -96,6 +110,18 @@ class Report:
                 if malloc in found else FAILED for malloc in self.mallocs])
         return f"{row.name}: {row.about}", table
 
+    def prices(self, kind):
+        """Each level's geometric means over allot, and those of every pair, with the part of its price in CPU time for which a
+        level is to be had."""
+        rows, allot = self.of_kind(kind), self.mallocs[0]
+        table = [["", "over", *(title for _, title, _, _ in COSTS), *(f"{level}'s part" for level in self.levels)]]
+        for malloc, base in self.priced:
+            means = [self.mean_over(base, rows, malloc, cost) for cost, *_ in COSTS]
+            parts = [part(self.mean_over(allot, rows, level, COSTS[0][0]), means[0]) if (malloc, base) in self.pairs else ""
+                     for level in self.levels]
+            table.append([Cell(malloc), Cell(base), *(ratio_cell(mean, digits=3) for mean in means), *map(Cell, parts)])
+        return f"What safety costs, geometric means, {KINDS[kind]}", table
+
     def tables(self):
         if any(row.kind in KINDS for row in self.rows):
             for cost in COSTS:
@@ -105,6 +131,8 @@ class Report:
             own = self.of_their_own(row)
             if own:
                 yield own
+        if self.priced:
+            yield from (self.prices(kind) for kind in KINDS if self.of_kind(kind))
 
     def standings(self):
         """allot beside the virtual best and beside the best single peer, a line for each kind and cost."""
@@ -112,7 +140,7 @@ class Report:
             rows = self.of_kind(kind)
             for cost, title, _, _ in COSTS:
                 mine = self.mean_to_best(rows, "allot", cost)
-                means = {peer: self.figures.mean([(row, "allot") for row in rows], peer, cost) for peer in self.peers}
+                means = {peer: self.mean_over("allot", rows, peer, cost) for peer in self.peers}
                 means = {peer: mean.value for peer, mean in means.items() if mean}
                 if mine and means:
                     best = min(means, key=means.get)
@@ -136,14 +164,17 @@ class Report:
                          "over_best": figures.ratio(row.name, malloc, self.best(row.name, cost), cost).value
                          if self.best(row.name, cost) else None}
                 for malloc in self.mallocs if figures.works(row.name, malloc)} for cost, *_ in COSTS}
-        means = {kind: {cost: {malloc: {"over_allot": figures.mean([(row, "allot") for row in self.of_kind(kind)], malloc, cost),
+        means = {kind: {cost: {malloc: {"over_allot": self.mean_over("allot", self.of_kind(kind), malloc, cost),
                                         "over_best": self.mean_to_best(self.of_kind(kind), malloc, cost)}
                                for malloc in self.mallocs} for cost, *_ in COSTS} for kind in KINDS if self.of_kind(kind)}
+        prices = {kind: [{"malloc": malloc, "over": base,
+                          **{cost: self.mean_over(base, self.of_kind(kind), malloc, cost) for cost, *_ in COSTS}}
+                         for malloc, base in self.priced] for kind in means}
         runs = [{"row": row, "malloc": malloc, "cpu": run.cpu, "wall": run.wall, "peak": run.peak, "at_exit": run.at_exit,
                  "figures": run.figures, "status": run.outcome[0], "sha256": run.outcome[1]}
                 for (row, malloc), runs in figures.runs.items() for run in runs]
         return json.dumps({**facts, "rows": {row.name: {"kind": row.kind, "about": row.about} for row in self.rows},
-                           "summary": summary, "means": means, "runs": runs,
+                           "summary": summary, "means": means, "prices": prices, "runs": runs,
                            "failed": {f"{row} on {malloc}": why for (row, malloc), why in figures.faults.items()}}, indent=1)
 
 

@@ -21,9 +21,7 @@ import argparse
 import concurrent.futures
 import fnmatch
 import json
-import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -45,7 +43,6 @@ EXAMPLES = """examples:
   run.py --suite redis=~/redis --json redis.json --keep logs
 """
 
-LARGEST_FILE = 8 << 30  # a case that writes without end is to fail, not to fill the disk
 BAD = ("failed", "hung", "missing", "not-mapped")
 
 
@@ -71,7 +68,7 @@ class Runner:
         begin = time.monotonic()
         with tempfile.TemporaryDirectory(dir=self.scratch) as room, tempfile.TemporaryFile() as out:
             env |= {"HOME": room, "TMPDIR": room}
-            status = end_of(case.argv, env, case.cwd or room, out, case.limit * self.limit)
+            status = side.end_of(case.argv, env, case.cwd or room, case.limit * self.limit, out)
             out.seek(0)
             said = out.read().decode("utf-8", "replace")
         row["seconds"][name] = round(time.monotonic() - begin, 2)
@@ -102,34 +99,6 @@ def side_environment(case, library):
     preload += [str(library)] if library else case.system
     env = {"PATH": side.SEARCH, "LC_ALL": "C.UTF-8", "TZ": "UTC", "USER": "root"} | case.env
     return env | ({"LD_PRELOAD": " ".join(preload)} if preload else {})
-
-
-def end_of(argv, env, cwd, out, limit):
-    """The status of a command, or None where it did not end in time; what it left running in its session is ended."""
-    process = subprocess.Popen(
-        ["prlimit", f"--fsize={LARGEST_FILE}", *map(str, argv)], env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
-    )
-    side.RUNNING.add(process)
-    try:
-        return process.wait(timeout=limit)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        end_session(process.pid)
-        process.wait()
-        side.RUNNING.discard(process)
-
-
-def end_session(leader):
-    """Ends what still runs in the session of a process that we started, in whichever group. The number of one that ended
-    is not another's while its session has a process left; without one nothing is found."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            pid, session = int(stat.parent.name), int(stat.read_bytes().rpartition(b")")[2].split()[3])
-            if session == leader:
-                os.kill(pid, signal.SIGKILL)
-        except OSError:  # it has just ended
-            continue
 
 
 def outcome(case, status, said):

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SEARCH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/games"  # Debian's own programs, not a user's
+LARGEST_FILE = 8 << 30  # a program that writes without end is to fail, not to fill the disk
 COMPLAINTS = (b"ERROR: ld.so:", b"cannot be preloaded", b"cannot allocate memory in static TLS")
 
 
@@ -290,3 +291,32 @@ def kill_group(process):
     """Ends a process and what it started, if it still runs: the number of one that is gone may be another's."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def end_of(argv, env, cwd, limit, out, err=subprocess.STDOUT):
+    """The status of a command, or None where it did not end in time; what it left running in its session is ended."""
+    process = subprocess.Popen(
+        ["prlimit", f"--fsize={LARGEST_FILE}", *map(str, argv)],
+        env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
+    )
+    RUNNING.add(process)
+    try:
+        return process.wait(timeout=limit)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        end_session(process.pid)
+        process.wait()
+        RUNNING.discard(process)
+
+
+def end_session(leader):
+    """Ends what still runs in the session of a process that we started, in whichever group. The number of one that ended
+    is not another's while its session has a process left; without one nothing is found."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, session = int(stat.parent.name), int(stat.read_bytes().rpartition(b")")[2].split()[3])
+            if session == leader:
+                os.kill(pid, signal.SIGKILL)
+        except OSError:  # it has just ended
+            continue
