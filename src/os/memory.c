@@ -180,6 +180,14 @@ static bool advise(void *at, size_t length, int advice)
     return done;
 }
 
+bool os_protect(void *at, size_t length, bool accessible)
+{
+    int saved = errno;
+    bool done = mprotect(at, length, accessible ? PROT_READ | PROT_WRITE : PROT_NONE) == 0;
+    errno = saved;
+    return done;
+}
+
 size_t os_purge(void *at, size_t length)
 {
     uintptr_t from = align_up((uintptr_t)at, os_page);

@@ -25,6 +25,9 @@ void *os_map_aligned(size_t length, size_t align);
  * and the address space stays taken. */
 void os_unmap(void *at, size_t length);
 
+/* Makes whole pages inaccessible, or accessible again; false, with errno as it was, when the system has no more mappings. */
+bool os_protect(void *at, size_t length, bool accessible);
+
 /* Makes whole pages inside [at, at + length) zero and not resident. Returns the bytes covered. */
 size_t os_purge(void *at, size_t length);
 
