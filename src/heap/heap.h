@@ -417,8 +417,9 @@ static inline void *heap_alloc_mid(struct heap *h, size_t size, bool aligned, bo
     unsigned c = heap_class_of_mid(h, size, aligned);
     /* Rather what was freed last: it is in the cache yet, and a refill brings but a slot or two. */
     struct slab *s = h->classes[c].current;
-    struct block *b = s ? slab_take_back(s) : NULL;
+    struct block *b = s && likely(h->unsampled > 0) ? slab_take_back(s) : NULL;
     if (b) {
+        h->unsampled--;
         *zeroed = false;
         return b;
     }
