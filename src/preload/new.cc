@@ -4,10 +4,10 @@
  *   delete[](p, size) ---------> delete[](p) ---------> delete(p) ---------> free       new[](size) ---------> new(size)
  *   delete(p, size, align) ----> delete(p, align);      delete(p, size) ---> delete(p)
  *
- * By the standard each form calls the next, and a program that replaces some must find its own called. So none is cut short,
- * each call goes by the name that the program may have given to its own, also out of this library (preload/replaceable.list),
- * and the static drop-in's are weak. The forms that do not throw are the C++ library's. A hardened process checks size and
- * alignment on the way, unless the program has forms of its own: then who knows what a block is.
+ * By the standard each form calls the next, and a program that replaces some must find its own called: so each call goes by the
+ * name that the program may have given to its own, also out of this library (preload/replaceable.list), and the static drop-in's
+ * are weak. It is cut short where no form is the program's. The forms that do not throw are the C++ library's. A hardened process
+ * checks size and alignment on the way, unless the program has forms of its own: then who knows what a block is.
  *
  * The shared drop-in must not need the C++ library: a C program that preloads it would pull that in. So what is used of
  * it is weak there, and is the program's own: one that calls operator new has a C++ library loaded. When that came
@@ -166,63 +166,76 @@ template <typename F> bool is(F called, const char *own)
     return reinterpret_cast<const char *>(present(called)) == own;
 }
 
-/* The program has no form of its own. */
+/* What a free has to do besides; any thread finds the same. */
+enum : char {
+    UNKNOWN,
+    NOTHING,
+    CHECK,
+    CALL
+} deletes; /* all forms are ours: nothing, or a check; else the next is called */
+
 bool all_are_ours()
 {
-    static char known; /* 0: not yet; any thread finds the same */
-    char found = __atomic_load_n(&known, __ATOMIC_RELAXED);
-    if (found == 0) {
-        bool ours = is<void *(*)(size_t)>(::operator new, own_Znwm) &&
-                    is<void *(*)(size_t)>(::operator new[], own_Znam) &&
-                    is<void *(*)(size_t, std::align_val_t)>(::operator new, own_ZnwmSt11align_val_t) &&
-                    is<void *(*)(size_t, std::align_val_t)>(::operator new[], own_ZnamSt11align_val_t) &&
-                    is<void (*)(void *)>(::operator delete, own_ZdlPv) &&
-                    is<void (*)(void *)>(::operator delete[], own_ZdaPv) &&
-                    is<void (*)(void *, std::align_val_t)>(::operator delete, own_ZdlPvSt11align_val_t) &&
-                    is<void (*)(void *, std::align_val_t)>(::operator delete[], own_ZdaPvSt11align_val_t);
-        found = ours ? 1 : 2;
-        __atomic_store_n(&known, found, __ATOMIC_RELAXED);
-    }
-    return found == 1;
+    return is<void *(*)(size_t)>(::operator new, own_Znwm) && is<void *(*)(size_t)>(::operator new[], own_Znam) &&
+           is<void *(*)(size_t, std::align_val_t)>(::operator new, own_ZnwmSt11align_val_t) &&
+           is<void *(*)(size_t, std::align_val_t)>(::operator new[], own_ZnamSt11align_val_t) &&
+           is<void (*)(void *)>(::operator delete, own_ZdlPv) && is<void (*)(void *)>(::operator delete[], own_ZdaPv) &&
+           is<void (*)(void *, std::align_val_t)>(::operator delete, own_ZdlPvSt11align_val_t) &&
+           is<void (*)(void *, std::align_val_t)>(::operator delete[], own_ZdaPvSt11align_val_t);
 }
 
-inline void expect(const void *p, size_t size, std::align_val_t align = std::align_val_t{1})
+inline bool nothing_to_do() { return __builtin_expect(__atomic_load_n(&deletes, __ATOMIC_RELAXED) == NOTHING, 1); }
+
+/* There is a block, so it is known whether the process is hardened. */
+[[gnu::noinline, gnu::cold]] bool is_checked()
 {
-    if (is_hard() && p && all_are_ours()) {
+    auto found = __atomic_load_n(&deletes, __ATOMIC_RELAXED);
+    if (found == UNKNOWN) {
+        found = !all_are_ours() ? CALL : is_hard() ? CHECK : NOTHING;
+        __atomic_store_n(&deletes, found, __ATOMIC_RELAXED);
+    }
+    return found == CHECK;
+}
+
+void expect(const void *p, size_t size, std::align_val_t align = std::align_val_t{1})
+{
+    if (p && is_checked()) {
         hard_expect_size(p, size_t(align), size);
     }
+}
+
+template <typename... Align> [[gnu::noinline]] void free_one(void *p, size_t size, Align... align)
+{
+    expect(p, size, align...);
+    ::operator delete(p, align...);
+}
+
+template <typename... Align> [[gnu::noinline]] void free_array(void *p, size_t size, Align... align)
+{
+    expect(p, size, align...);
+    ::operator delete[](p, align...);
 }
 
 } // namespace
 
 REPLACEABLE void operator delete(void *p, std::align_val_t align) noexcept
 {
-    if (is_hard() && p && all_are_ours()) {
+    if (!nothing_to_do() && p && is_checked()) {
         hard_expect_align(p, size_t(align));
     }
     free(p);
 }
 
-REPLACEABLE void operator delete(void *p, size_t size) noexcept
-{
-    expect(p, size);
-    ::operator delete(p);
-}
+REPLACEABLE void operator delete(void *p, size_t size) noexcept { nothing_to_do() ? free(p) : free_one(p, size); }
 
-REPLACEABLE void operator delete[](void *p, size_t size) noexcept
-{
-    expect(p, size);
-    ::operator delete[](p);
-}
+REPLACEABLE void operator delete[](void *p, size_t size) noexcept { nothing_to_do() ? free(p) : free_array(p, size); }
 
 REPLACEABLE void operator delete(void *p, size_t size, std::align_val_t align) noexcept
 {
-    expect(p, size, align);
-    ::operator delete(p, align);
+    nothing_to_do() ? free(p) : free_one(p, size, align);
 }
 
 REPLACEABLE void operator delete[](void *p, size_t size, std::align_val_t align) noexcept
 {
-    expect(p, size, align);
-    ::operator delete[](p, align);
+    nothing_to_do() ? free(p) : free_array(p, size, align);
 }
