@@ -335,16 +335,31 @@ bool hard_resize(void *p, size_t size)
     return true;
 }
 
-void hard_expect_size(const void *p, size_t align, size_t size)
+static const char *name_of(const void *p) { return is_big(p) ? "large block" : kind; }
+
+void hard_expect_align(const void *p, size_t align)
 {
     size_t usable = hard_usable(p, fault_free_of_none);
     if (unlikely((uintptr_t)p & (align - 1))) {
-        allot_fault_block("free with another alignment than it has", is_big(p) ? "large block" : kind, usable, p);
+        allot_fault_block("free with another alignment than it has", name_of(p), usable, p);
     }
-    bool same = sealed()    ? usable == size
-                : is_big(p) ? hard_slot_size(size, align) == 0 && size <= usable
-                            : hard_slot_size(size, align) == usable;
-    if (unlikely(!same)) {
-        allot_fault_block("free with another size than it has", is_big(p) ? "large block" : kind, usable, p);
+}
+
+/* Without seals a size is known by the slot that it takes. C++ libraries ask for 1 byte where 0 are wanted. */
+static bool is_size(const void *p, size_t align, size_t size, size_t usable)
+{
+    if (sealed()) {
+        return usable == size || (size == 0 && usable == 1);
+    }
+    size_t word = tag_word(block_heap(p)), slot = hard_slot_size(size + word, align);
+    return is_big(p) ? slot == 0 && size <= usable : slot == usable + word;
+}
+
+void hard_expect_size(const void *p, size_t align, size_t size)
+{
+    size_t usable = hard_usable(p, fault_free_of_none);
+    hard_expect_align(p, align);
+    if (unlikely(!is_size(p, align, size, usable))) {
+        allot_fault_block("free with another size than it has", name_of(p), usable, p);
     }
 }

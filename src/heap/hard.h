@@ -13,10 +13,9 @@
 #define HEAP_HARD_H
 
 #include "base/random.h"
+#include "heap/expect.h"
 #include "heap/heap.h"
 #include "heap/seal.h"
-
-static inline bool is_hard(void) { return unlikely(slab_unlinked); }
 
 /* Slots that wait to be free: first in, first out. */
 struct waiting {
@@ -61,8 +60,5 @@ size_t hard_usable(const void *p, const char *crime);
 
 /* Makes a slot serve another size, when that is of its class. */
 bool hard_resize(void *p, size_t size);
-
-/* Faults unless p is a live block that was asked for with so many bytes and, but for 1, aligned so. */
-void hard_expect_size(const void *p, size_t align, size_t size);
 
 #endif

@@ -1,10 +1,14 @@
 // new_delete.cpp - every replaceable operator new and delete of C++17: they meet malloc's heap, align, throw, ask the handler.
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
+#include <map>
+#include <memory>
 #include <new>
 #include <string>
 #include <thread>
@@ -195,6 +199,80 @@ void containers_and_threads()
     delete[] many;
 }
 
+// What the compiler itself tells of size and alignment is right, however an object came to be: a hardened process, which looks at
+// it, goes on.
+
+struct base {
+    virtual ~base() {}
+    int member = 0;
+};
+
+struct derived : base {
+    std::string text = "a text too long to lie in the string itself";
+    char more[500];
+};
+
+struct alignas(128) wide_derived : base {
+    char more[500];
+};
+
+struct counted {
+    ~counted() { CHECK(seven == 7); }
+    int seven = 7;
+};
+
+struct throws_when_made {
+    throws_when_made() { throw 1; }
+    char bytes[3000];
+};
+
+template <typename T> bool cannot_be_made()
+{
+    try {
+        delete new T;
+    } catch (int) {
+        return true;
+    }
+    return false;
+}
+
+void sizes_that_the_compiler_tells()
+{
+    delete new char;
+    delete new (std::nothrow) derived;
+    delete new (std::nothrow) wide;
+    delete[] new (std::nothrow) counted[33];
+    delete[] new (std::nothrow) wide[3];
+    delete[] new counted[1000];
+    delete[] new counted[0];
+    delete[] new char[0];
+    delete[] new std::string[100000];
+    delete static_cast<base *>(new derived);
+    delete static_cast<base *>(new wide_derived);
+    CHECK(cannot_be_made<throws_when_made>());
+    ::operator delete(::operator new(0), size_t(0));
+    ::operator delete(std::malloc(1), size_t(0)); // as a C++ library's own new asks for 0 bytes
+    std::unique_ptr<derived[]> several(new derived[4]);
+    std::shared_ptr<base> shared = std::make_shared<wide_derived>();
+    std::vector<int> numbers;
+    std::deque<derived> queue;
+    std::map<int, std::string> map;
+    std::string text;
+    for (int i = 0; i < 30000; i++) {
+        numbers.push_back((i * 7919) % 10007);
+        text += char('a' + i % 26);
+    }
+    for (int i = 0; i < 100; i++) {
+        queue.emplace_back();
+        map[i] = text.substr(0, size_t(i) * 10);
+    }
+    std::stable_sort(numbers.begin(), numbers.end());
+    CHECK(std::is_sorted(numbers.begin(), numbers.end()));
+    numbers.shrink_to_fit();
+    text.resize(100);
+    text.shrink_to_fit();
+}
+
 } // namespace
 
 int main()
@@ -205,5 +283,6 @@ int main()
     the_handler_is_asked();
     what_the_handler_throws_goes_through();
     containers_and_threads();
+    sizes_that_the_compiler_tells();
     return 0;
 }

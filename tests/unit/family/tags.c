@@ -62,7 +62,7 @@ static void every_size_counts_what_it_takes(void **state)
         free(p);
         assert_used(red, expected);
         toolkit.tag_enter(NULL);
-        free(q);
+        toolkit.free_sized(q, edge_sizes[i]);
         assert_used(red, 0);
     }
 }
@@ -97,7 +97,7 @@ static void aligned_blocks_count(void **state)
             void *p = aligned_alloc(align, sizes[i]);
             assert_block(p, sizes[i], align < 16 ? 16 : align);
             assert_used(red, taken(p));
-            free(p);
+            toolkit.free_aligned_sized(p, align, sizes[i]);
             assert_used(red, 0);
         }
     }
