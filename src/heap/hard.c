@@ -8,6 +8,7 @@
 #include "heap/share.h"
 #include "heap/tag.h"
 #include "os/fault.h"
+#include "os/fence.h"
 #include "os/memory.h"
 #include "os/process.h"
 #include "span/map.h"
@@ -25,6 +26,9 @@ void hard_begin(void)
     slab_unlinked = hardening.level || hardening.redzone;
     if (slab_unlinked) {
         seal_init();
+    }
+    if (fenced()) {
+        os_fence_init();
     }
 }
 

@@ -121,6 +121,13 @@ size_t seal_size(const void *p, size_t room, const char *crime, const char *kind
     return payload;
 }
 
+void seal_expect_slack(const void *p, size_t room, size_t size, const char *kind)
+{
+    if (unlikely(!slack_is_whole(p, room + SEAL_BYTES, size))) {
+        allot_fault_block("end of a block overwritten", kind, size, p);
+    }
+}
+
 void seal_end(void *p, size_t room, const char *kind)
 {
     size_t size = seal_size(p, room, "double free", kind);

@@ -29,7 +29,7 @@
 /* What is sealed says itself how long it is. */
 static uint64_t *word_at(const void *p, size_t bytes)
 {
-    bytes = sealed() ? seal_size(p, bytes, "double free", "tagged block") : bytes;
+    bytes = sealed() ? block_asked(p, bytes, "double free", "tagged block") : bytes;
     return (uint64_t *)((char *)p + bytes - TAG_WORD);
 }
 
