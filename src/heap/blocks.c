@@ -9,6 +9,7 @@
 
 #include "heap/heap.h"
 #include "heap/limit.h"
+#include "heap/nothing.h"
 #include "heap/seal.h"
 #include "heap/share.h"
 #include "heap/tag.h"
@@ -146,6 +147,10 @@ void big_free(void *p)
 
 void big_free_uncounted(void *p)
 {
+    if (unlikely(fenced()) && is_nothing(p)) {
+        nothing_free(p);
+        return;
+    }
     size_t bytes = sealed() ? block_size(p) : 0;
     if (bytes != 0) {
         block_asked(p, bytes, "double free", kind_of(p));
@@ -295,6 +300,9 @@ uint32_t block_heap(const void *p)
 {
     if (begins_large(p)) {
         return large_heap(p);
+    }
+    if (unlikely(fenced()) && is_nothing(p)) {
+        return 0;
     }
     uint32_t owner = slab_owner(slab_of(p));
     return owner < OWNER_LIMIT ? owner : run_heap(p);

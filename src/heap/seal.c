@@ -135,6 +135,25 @@ void seal_end(void *p, size_t room, const char *kind)
     *seal_at(p, room) = sealed_with(p, FREED);
 }
 
+void seal_remove(void *p, size_t room, const char *kind)
+{
+    uint64_t *seal = seal_at(p, room);
+    if (*seal == 0) {
+        return;
+    }
+    if (unlikely(payload_of(p, *seal) != FREED)) {
+        allot_fault_block("write after free", kind, room - SEAL_BYTES, p);
+    }
+    *seal = 0;
+}
+
+__attribute__((no_sanitize_thread)) bool seal_may_be(const void *p, size_t room)
+{
+    uint64_t seal = *(const volatile uint64_t *)seal_at(p, room);
+    uint64_t payload = seal ? payload_of(p, seal) : FREED;
+    return payload == FREED || payload <= room - SEAL_BYTES;
+}
+
 bool seal_says_free(const void *p, size_t room)
 {
     uint64_t seal = *seal_at(p, room);

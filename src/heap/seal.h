@@ -51,6 +51,12 @@ size_t seal_size(const void *p, size_t room, const char *crime, const char *kind
 /* The same of a block without a seal, all of whose room that it has not is to be wiped. */
 void seal_expect_slack(const void *p, size_t room, size_t size, const char *kind);
 
+/* Takes a free block's seal away: faults when it is none. */
+void seal_remove(void *p, size_t room, const char *kind);
+
+/* What stands there may be a seal, of a live block, of a free one, or none yet. Another thread may be changing it. */
+bool seal_may_be(const void *p, size_t room);
+
 /* It is free: its seal says so, or it never had one. */
 bool seal_says_free(const void *p, size_t room);
 

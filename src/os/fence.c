@@ -131,6 +131,7 @@ bool os_fence(void *at, size_t length)
     if (!done) {
         madvise(at, length, MADV_DONTNEED);
     }
+    os_count_back(length);
     errno = saved;
     return done;
 }

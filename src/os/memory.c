@@ -157,7 +157,7 @@ void *os_map_hugetlb(size_t length, size_t align)
     return mapped_there(at, length);
 }
 
-static void count_back(size_t length) { atomic_fetch_add_explicit(&given_back, length, memory_order_relaxed); }
+void os_count_back(size_t length) { atomic_fetch_add_explicit(&given_back, length, memory_order_relaxed); }
 
 void os_unmap(void *at, size_t length)
 {
@@ -165,9 +165,9 @@ void os_unmap(void *at, size_t length)
     length = align_up(length, os_page);
     if (munmap(at, length) == 0) {
         atomic_fetch_sub_explicit(&mapped, length, memory_order_relaxed);
-        count_back(length);
+        os_count_back(length);
     } else if (madvise(at, length, MADV_DONTNEED) == 0) {
-        count_back(length);
+        os_count_back(length);
     }
     errno = saved;
 }
@@ -195,7 +195,7 @@ size_t os_purge(void *at, size_t length)
     if (from >= to || !advise((void *)from, to - from, MADV_DONTNEED)) {
         return 0;
     }
-    count_back(to - from);
+    os_count_back(to - from);
     return to - from;
 }
 
@@ -239,7 +239,7 @@ size_t os_purge_many(const struct iovec *ranges, size_t count)
         done++;
     }
     for (size_t i = 0; i < done; i++) {
-        count_back(ranges[i].iov_len);
+        os_count_back(ranges[i].iov_len);
     }
     errno = saved;
     return done;

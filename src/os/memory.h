@@ -85,9 +85,10 @@ bool os_readable(uintptr_t address);
 /* Bytes mapped through here at present. */
 size_t os_mapped(void);
 
-/* And of mappings that are made elsewhere on this floor: so many bytes more or less; where aligned ones are tried from now on;
+/* And of mappings that are made elsewhere on this floor: so many bytes more or less, or gone back; where aligned ones are tried from now on;
  * and whether this request is one of those that fail. */
 void os_count_mapped(ptrdiff_t bytes);
+void os_count_back(size_t bytes);
 void os_map_below(uintptr_t address);
 bool os_refused(void);
 

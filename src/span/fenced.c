@@ -40,10 +40,7 @@ static struct reserve reserve = {.each = 1}; /* of dirty places that are held or
 
 /* -- rooms -- */
 
-static size_t room_of(unsigned level)
-{
-    return align_up((ROOM_LEAST << level / 4) / 4 * (4 + level % 4), os_page);
-}
+static size_t room_of(unsigned level) { return align_up((ROOM_LEAST << level / 4) / 4 * (4 + level % 4), os_page); }
 
 /* The first with room for so much; LEVELS for none. */
 static unsigned level_of(size_t length)
@@ -265,6 +262,23 @@ bool fence_resize(struct fence *f, size_t length, size_t now)
 }
 
 size_t fences_kept(void) { return reserve_dirty(&reserve); }
+
+size_t fences_resident(void)
+{
+    size_t bytes = 0;
+    os_lock(&lock);
+    for (unsigned level = 0; level < LEVELS; level++) {
+        for (const struct fence *f = stock[level]; f; f = f->next) {
+            bytes += f->dirty ? os_resident(f->at, f->room) : 0;
+        }
+    }
+    for (size_t i = 1; i <= held; i++) {
+        const struct fence *f = ring[(ring_at - i) % FENCED_HELD];
+        bytes += f->dirty ? os_resident(f->at, f->room) : 0;
+    }
+    os_unlock(&lock);
+    return bytes;
+}
 
 bool fences_check(void)
 {

@@ -18,7 +18,7 @@
 struct fence {
     char *at;
     size_t room; /* bytes between the fences */
-    bool dirty; /* perhaps resident; zero all the same. Counted as mapped then, and while live */
+    bool dirty;  /* perhaps resident; zero all the same. Counted as mapped then, and while live */
     struct fence *next, *prev;
 };
 
@@ -37,6 +37,9 @@ size_t fences_trim(void);
 
 /* Bytes of such places that may be resident: true at some moment. */
 size_t fences_kept(void);
+
+/* What of them lies in memory now. Cost: mincore over each. */
+size_t fences_resident(void);
 
 bool fences_check(void);
 

@@ -622,7 +622,7 @@ size_t large_resident(void)
         bytes += os_resident(d, d->length);
     }
     os_unlock(&lock);
-    return bytes;
+    return bytes + fences_resident();
 }
 
 int large_walk(int (*visit)(void *p, size_t bytes, uint32_t heap, void *arg), void *arg)
