@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "heap/guard.h"
 #include "heap/heap.h"
 #include "heap/limit.h"
 #include "heap/nothing.h"
@@ -40,9 +41,14 @@ void *heap_alloc_more_small(struct heap *h, struct front *f, size_t size)
     struct at_hand at = at_hand_small(f, size);
     unsigned c = class_of_size(size_max(size, 1));
     bool zeroed = false;
+    struct block *b = NULL;
     share_poll();
-    struct block *b = !h || wants_little(h, c) ? commons_alloc(size, at.list, &zeroed)
-                                               : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
+    if (unlikely(h && h->unsampled <= 0) && (b = guard_sample(h, size))) {
+        note_zeroed(at, false);
+        return b;
+    }
+    b = !h || wants_little(h, c) ? commons_alloc(size, at.list, &zeroed)
+                                 : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
     note_zeroed(at, zeroed);
     return b;
 }
@@ -51,10 +57,14 @@ void *heap_alloc_more_mid(struct heap *h, size_t size, unsigned c)
 {
     struct at_hand at = at_hand_mid(h, c);
     bool zeroed = false;
+    struct block *b = NULL;
     share_poll();
+    if (unlikely(h->unsampled <= 0) && (b = guard_sample(h, size))) {
+        note_zeroed(at, false);
+        return b;
+    }
     heap_tune(h, c, size);
-    struct block *b =
-        wants_little(h, c) ? commons_alloc(size, NULL, &zeroed) : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
+    b = wants_little(h, c) ? commons_alloc(size, NULL, &zeroed) : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
     note_zeroed(at, zeroed);
     return b;
 }
@@ -160,6 +170,8 @@ void big_free_uncounted(void *p)
         bytes = large_free(p);
     } else if (slab_owner(slab_of(p)) == OWNER_RUN) {
         bytes = run_free(p);
+    } else if (slab_owner(slab_of(p)) == OWNER_GUARD) {
+        guard_free(p);
     } else {
         allot_fault(fault_free_of_none, "address", p);
     }
@@ -236,6 +248,9 @@ bool big_resize(void *p, size_t size)
 {
     struct resizing r;
     size_t asked;
+    if (unlikely(is_guarded(p))) {
+        return size <= guard_size(p);
+    }
     if (sealed()) {
         return fenced() && begins_large(p) && large_is_fenced(p, &asked) ? resize_fenced(p, asked, size)
                                                                          : resize_sealed(p, size);
@@ -291,7 +306,7 @@ size_t block_size(const void *p)
     const struct slab *s = slab_of(p);
     uint32_t owner = slab_owner(s);
     if (unlikely(owner >= OWNER_LIMIT)) {
-        return owner == OWNER_RUN ? run_length(p) : 0;
+        return owner == OWNER_RUN ? run_length(p) : owner == OWNER_GUARD ? guard_size(p) : 0;
     }
     return slab_stride(s);
 }
@@ -305,7 +320,7 @@ uint32_t block_heap(const void *p)
         return 0;
     }
     uint32_t owner = slab_owner(slab_of(p));
-    return owner < OWNER_LIMIT ? owner : run_heap(p);
+    return owner < OWNER_LIMIT ? owner : owner == OWNER_GUARD ? 0 : run_heap(p);
 }
 
 size_t block_usable(const void *p)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "heap/crime.h"
 #include "heap/nothing.h"
 #include "heap/share.h"
 #include "heap/tag.h"
@@ -26,6 +27,7 @@ void hard_begin(void)
     }
     slab_unlinked = hardening.level || hardening.redzone;
     if (slab_unlinked) {
+        crime_watch();
         seal_init();
     }
     if (fenced()) {
@@ -346,15 +348,20 @@ size_t hard_usable(const void *p, const char *crime)
         nothing_expect_live(p, crime);
         return 0;
     }
-    if (is_big(p) && block_size(p) == 0) {
-        allot_fault(crime, "address", p);
-    }
-    if (!is_big(p)) {
+    size_t room = block_size(p);
+    if (is_big(p)) {
+        if (room == 0) {
+            allot_fault(crime, "address", p);
+        }
+    } else {
         const struct slab *s = slab_of(p);
         if (unlikely(map_get(p) != MAP_SEGMENT || !heap_by_id(slab_owner(s)))) {
             allot_fault(crime, "address", p);
         }
         expect_live(s, p, crime);
+        if (sealed()) {
+            seal_size(p, room, crime, kind);
+        }
     }
     return block_usable(p);
 }
@@ -374,13 +381,13 @@ bool hard_resize(void *p, size_t size)
 void hard_expect_size(const void *p, size_t align, size_t size)
 {
     size_t usable = hard_usable(p, fault_free_of_none);
+    if (unlikely((uintptr_t)p & (align - 1))) {
+        allot_fault_block("free with another alignment than it has", is_big(p) ? "large block" : kind, usable, p);
+    }
     bool same = sealed()    ? usable == size
                 : is_big(p) ? hard_slot_size(size, align) == 0 && size <= usable
                             : hard_slot_size(size, align) == usable;
     if (unlikely(!same)) {
         allot_fault_block("free with another size than it has", is_big(p) ? "large block" : kind, usable, p);
-    }
-    if (unlikely((uintptr_t)p & (align - 1))) {
-        allot_fault_block("free with another alignment than it has", is_big(p) ? "large block" : kind, usable, p);
     }
 }

@@ -45,7 +45,7 @@ static inline void *take(size_t size, size_t align, bool *zeroed)
 void *slow_malloc(size_t size)
 {
     bool zeroed;
-    if (likely(front.heap_id != 0 && size <= SLAB_MAX && !front.tag)) { /* a copy that forwards never has a heap */
+    if (likely(is_open(front.heap_id) && size <= SLAB_MAX && !front.tag)) { /* a copy that forwards never has a heap */
         return heap_alloc(front.heap, &front, size, false, &zeroed);
     }
     if (front.hard) {
@@ -122,7 +122,7 @@ static void *take_aligned(size_t align, size_t size)
         return fast_malloc(size);
     }
     bool zeroed;
-    if (likely(size <= SLAB_MAX && align <= SLAB_MAX && front.heap_id != 0 && !front.tag)) {
+    if (likely(size <= SLAB_MAX && align <= SLAB_MAX && is_open(front.heap_id) && !front.tag)) {
         return heap_alloc(front.heap, &front, size_when_aligned(size, align), true, &zeroed);
     }
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX) {

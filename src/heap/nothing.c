@@ -10,7 +10,7 @@ enum { STEP = 16, FIRST_WORD = 4096 / STEP / 64, ADDRESSES = (BITMAP_WORDS - FIR
 
 struct nothing {
     struct unit unit;
-    uint16_t live, word; /* how many are; and in which word the next is looked for, so that none comes back soon */
+    uint16_t live, word;   /* how many are; and in which word the next is looked for, so that none comes back soon */
     struct nothing *next;  /* with room */
     struct nothing *older; /* the chain of all */
 };
@@ -64,7 +64,8 @@ static uint64_t *expect_live(const void *p, const char *crime)
 {
     const struct unit *unit = unit_of(p);
     unsigned i = number_of(p);
-    bool was = map_get(p) == MAP_SEGMENT && i < BITMAP_WORDS * 64 && (uintptr_t)p % STEP == 0 && *unit_remote_word(unit, i / 64) >> (i % 64) & 1;
+    bool was = map_get(p) == MAP_SEGMENT && i < BITMAP_WORDS * 64 && (uintptr_t)p % STEP == 0 &&
+               *unit_remote_word(unit, i / 64) >> (i % 64) & 1;
     if (unlikely(!was || !(*unit_free_word(unit, i / 64) >> (i % 64) & 1))) {
         os_unlock(&lock);
         if (was) {

@@ -100,7 +100,7 @@ void seal_begin(void *p, size_t room, size_t size, bool checked, const char *kin
 {
     uint64_t *seal = seal_at(p, room);
     if (unlikely((*seal && payload_of(p, *seal) != FREED) || (checked && !is_wiped(p, room)))) {
-        allot_fault_block("write after free", kind, room - SEAL_BYTES, p);
+        allot_fault_block("write after free", kind, room, p);
     }
     *seal = sealed_with(p, size);
     if (hardening.filled) {
@@ -113,7 +113,7 @@ size_t seal_size(const void *p, size_t room, const char *crime, const char *kind
 {
     uint64_t payload = payload_of(p, *seal_at(p, room));
     if (unlikely(payload == FREED)) {
-        allot_fault_block(crime, kind, room - SEAL_BYTES, p);
+        allot_fault_block(crime, kind, room, p);
     }
     if (unlikely(payload > room - SEAL_BYTES || !slack_is_whole(p, room, payload))) {
         allot_fault_block("end of a block overwritten", kind, size_min(payload, room - SEAL_BYTES), p);
@@ -142,7 +142,7 @@ void seal_remove(void *p, size_t room, const char *kind)
         return;
     }
     if (unlikely(payload_of(p, *seal) != FREED)) {
-        allot_fault_block("write after free", kind, room - SEAL_BYTES, p);
+        allot_fault_block("write after free", kind, room, p);
     }
     *seal = 0;
 }

@@ -4,6 +4,7 @@
  */
 #include <allot/malloc.h>
 
+#include "heap/guard.h"
 #include "heap/heap.h"
 #include "heap/instance.h"
 #include "heap/nothing.h"
@@ -138,7 +139,8 @@ int allot_walk(int (*visit)(void *block, size_t usable, void *arg), void *arg)
             return stop;
         }
     }
-    return large_walk(visit_big, &visitor);
+    int stop = guard_walk(visit, arg);
+    return stop ? stop : large_walk(visit_big, &visitor);
 }
 
 /* -- proof -- */

@@ -40,8 +40,9 @@
 /* The owner word of a unit: the id of a heap, or what else it is. Ids begin at 1. */
 #define OWNER_FREE  0xffffff00u /* nobody's; header 0 of a segment says so too */
 #define OWNER_RUN   0xffffff01u /* part of a segment of page runs */
-#define OWNER_LIMIT 0xffffff00u /* owners from here on are no ids */
+#define OWNER_GUARD 0xffffff02u /* part of an area of guarded places (heap/guard.h), which no pool knows of */
 #define OWNER_NONE  0xffffff03u /* a fence, in which blocks of no bytes lie (heap/nothing.h) */
+#define OWNER_LIMIT 0xffffff00u /* owners from here on are no ids */
 
 /* How every unit header begins. */
 struct unit {

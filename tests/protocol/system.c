@@ -91,8 +91,6 @@ void os_unmap(void *at, size_t length)
     explore_fault("memory is unmapped");
 }
 
-bool os_protect(void *at, size_t length, bool accessible) { return at && length && accessible; }
-
 size_t os_purge(void *at, size_t length)
 {
     for (char *word = at; word < (char *)at + length; word += 8) {
@@ -126,6 +124,7 @@ bool os_resize(void *at, size_t old, size_t now) { return at == NULL && old > no
 bool os_move(void *at, size_t old, void *place, size_t now) { return at == place && old == now; }
 void *os_map_hugetlb(size_t length, size_t align) { return length == align ? NULL : arena; }
 size_t os_resident(void *at, size_t length) { return at ? length : 0; }
+bool os_protect(void *at, size_t length, bool accessible) { return at && length && accessible; }
 bool os_readable(uintptr_t address) { return address == 0; }
 size_t os_mapped(void) { return used.records + used.segments; }
 size_t os_given_back(void) { return 0; }
@@ -173,6 +172,7 @@ long os_getenv(const char *name, char *out, unsigned size)
 
 /* -- faults -- */
 
+void (*os_after_fault)(void);
 const char fault_free_of_none[] = "free of what is no live block";
 
 void allot_fault_block(const char *crime, const char *kind, size_t bytes, const void *address)
