@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "heap/crime.h"
+#include "heap/nothing.h"
 #include "heap/share.h"
 #include "heap/tag.h"
 #include "os/fault.h"
+#include "os/fence.h"
 #include "os/memory.h"
 #include "os/process.h"
 #include "span/map.h"
@@ -27,6 +29,10 @@ void hard_begin(void)
     if (slab_unlinked) {
         crime_watch();
         seal_init();
+    }
+    if (fenced()) {
+        os_fence_init();
+        segments_fenced = true;
     }
 }
 
@@ -81,9 +87,8 @@ static uint64_t __attribute__((noinline)) refill(struct heap *h, unsigned c)
             heap_sync(h, s);
             slab_arm(s, TRIP_NEVER);
             uint32_t random = hardening.level > 1 ? (uint32_t)random_word(&h->hard->random) : 0;
-            int filled = looked || !heap_should_replace(h, class)
-                             ? slab_take_hand(s, hand, window(class->stride), sealed(), random)
-                             : -1;
+            int filled =
+                looked || !heap_should_replace(h, class) ? slab_take_hand(s, hand, window(class->stride), random) : -1;
             if (filled >= 0) {
                 class->swept.filled += (unsigned)filled;
                 return *hand->word & hand->allowed;
@@ -113,10 +118,10 @@ void *hard_malloc(size_t size)
 {
     struct hard *hard = front.hard;
     bool zeroed;
-    if (unlikely(size > SMALL_MAX - SEAL_BYTES || hardening.redzone > SEAL_BYTES)) {
+    if (unlikely(size - 1 >= SMALL_MAX - SEAL_BYTES || hardening.redzone > SEAL_BYTES)) {
         return hard_alloc(front.heap, 0, size, 1, &zeroed);
     }
-    unsigned c = (unsigned)((size + hardening.redzone + (size == 0) - 1) / 16);
+    unsigned c = (unsigned)((size + hardening.redzone - 1) / 16);
     struct hand *hand = &hard->hand[c];
     uint64_t free = *hand->word & hand->allowed;
     void *p = likely(free != 0) ? take(hard, hand, free) : take_more(front.heap, c);
@@ -137,6 +142,13 @@ static void *take_common(size_t slot)
 void *hard_alloc(struct heap *h, uint32_t id, size_t size, size_t align, bool *zeroed)
 {
     size_t slot = hard_slot_size(size, align);
+    if (unlikely(size == 0) && fenced() && align <= 16 && id == 0) {
+        void *nothing = nothing_alloc();
+        *zeroed = true;
+        if (nothing) {
+            return nothing;
+        }
+    }
     if (unlikely(slot == 0)) {
         return big_alloc(size, align, id, zeroed);
     }
@@ -238,6 +250,20 @@ void hard_flush(struct heap *h)
     }
 }
 
+void hard_let_slab_go(struct slab *s, bool live)
+{
+    if (live) {
+        memset(slab_data(s), 0, s->unit.touched * (size_t)16);
+        return;
+    }
+    size_t stride = slab_stride(s);
+    for (unsigned i = 0; i < s->fresh; i++) {
+        if (!(s->unit.holes >> (((i + 1) * stride - 1) / os_page) & 1)) {
+            seal_remove(slab_slot(s, i), stride, kind);
+        }
+    }
+}
+
 void hard_forget(struct heap *h)
 {
     for (unsigned c = 0; c < CLASSES; c++) {
@@ -261,13 +287,25 @@ static void give_up(struct slab *s, void *p, bool waits)
     }
 }
 
+/* Whoever writes before p overwrites the seal of the slot before it; the commons', which no heap wipes, may have none. */
+static inline void expect_front(const struct slab *s, unsigned i, const void *p)
+{
+    size_t stride = slab_stride(s);
+    if (fenced() && i > 0 && unlikely(!seal_may_be((const char *)p - stride, stride))) {
+        allot_fault_block("start of a block overwritten", kind, stride, p);
+    }
+}
+
 static void __attribute__((noinline)) free_any(void *p, struct slab *s)
 {
     uint32_t owner = atomic_load_explicit(&s->unit.owner, memory_order_acquire); /* as heap_hand_over has released it */
     if (unlikely(map_get(p) != MAP_SEGMENT || !heap_by_id(owner))) {
         allot_fault(fault_free_of_none, "address", p);
     }
-    expect_live(s, p, fault_free_of_none);
+    unsigned i = expect_live(s, p, fault_free_of_none);
+    if (!is_common(s)) {
+        expect_front(s, i, p);
+    }
     if (owner & (ID_PRIVATE | ID_TAGGED)) {
         tag_free(owner, p, slab_stride(s));
     }
@@ -288,6 +326,7 @@ void hard_free(void *p)
         }
     } else if (likely(hard != NULL && slab_owner(s) == hard->id)) {
         unsigned i = expect_live(s, p, fault_free_of_none);
+        expect_front(s, i, p);
         if (sealed()) {
             seal_end(p, slab_stride(s), kind);
             give_up(s, p, true);
@@ -305,6 +344,10 @@ void hard_free(void *p)
 
 size_t hard_usable(const void *p, const char *crime)
 {
+    if (fenced() && is_nothing(p)) {
+        nothing_expect_live(p, crime);
+        return 0;
+    }
     size_t room = block_size(p);
     if (is_big(p)) {
         if (room == 0) {

@@ -39,6 +39,10 @@ struct hard *hard_make(uint32_t heap);
 /* The class's current slab is not any more. */
 void hard_let_go(struct heap *h, unsigned c);
 
+/* A slab is about to go: what is free of it was wiped, but for the seals; `live`: there may be blocks. Who takes its unit finds
+ * what was written there since. */
+void hard_let_slab_go(struct slab *s, bool live);
+
 /* What waits in a heap becomes free; or is forgotten, when all of the heap goes. */
 void hard_flush(struct heap *h);
 void hard_forget(struct heap *h);

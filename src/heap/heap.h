@@ -491,6 +491,8 @@ size_t big_give_up(void);
 /* The bytes that a live block of any kind takes, 0 when it is none; and how many of them may be used: a tagged one's last few
  * may not. */
 size_t block_size(const void *p);
+/* The bytes that a live block was asked for with, in a process that knows them (heap/seal.h): as seal_size. */
+size_t block_asked(const void *p, size_t room, const char *crime, const char *kind);
 size_t block_usable(const void *p);
 /* The id of the heap that a live block is marked with: 0 for a thread's run or large block. */
 uint32_t block_heap(const void *p);

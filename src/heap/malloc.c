@@ -10,6 +10,7 @@
 #include "heap/fast.h"
 #include "heap/hard.h"
 #include "heap/instance.h"
+#include "heap/nothing.h"
 #include "heap/share.h"
 #include "heap/tag.h"
 #include "os/fault.h"
@@ -213,7 +214,7 @@ bool allot_try_expand(void *p, size_t size)
 
 static void *move(void *p, size_t old, size_t size)
 {
-    void *moved = unlikely(tags_exist()) ? tag_alloc_like(p, size) : fast_malloc(size);
+    void *moved = unlikely(tags_exist()) && !is_nothing(p) ? tag_alloc_like(p, size) : fast_malloc(size);
     if (!moved) {
         return NULL;
     }

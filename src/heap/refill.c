@@ -73,8 +73,11 @@ static unsigned occupancy(const struct slab *s) { return s->used * LEVELS / slab
 
 static bool occupied_as_listed(const struct slab *s) { return s->used * LEVELS >= s->level * slab_nslots(s); }
 
-static void release(struct slab *s)
+static void release(struct slab *s, bool live)
 {
+    if (sealed()) {
+        hard_let_slab_go(s, live);
+    }
     slab_done(s);
     unit_give(&s->unit);
     limit_give(UNIT_SIZE);
@@ -92,7 +95,7 @@ void heap_settle(struct heap *h, struct slab *s)
         unlist(class, s);
         class->slabs--;
         heap_count_slabs(h, -1);
-        release(s);
+        release(s, false);
         return;
     }
     if (s->level == LEVEL_FULL) {
@@ -338,7 +341,7 @@ static void release_with_all(struct slab *s)
             atomic_store_explicit(remote, 0, memory_order_relaxed);
         }
     }
-    release(s);
+    release(s, true);
 }
 
 void heap_release_all(struct heap *h)

@@ -121,11 +121,37 @@ size_t seal_size(const void *p, size_t room, const char *crime, const char *kind
     return payload;
 }
 
+void seal_expect_slack(const void *p, size_t room, size_t size, const char *kind)
+{
+    if (unlikely(!slack_is_whole(p, room + SEAL_BYTES, size))) {
+        allot_fault_block("end of a block overwritten", kind, size, p);
+    }
+}
+
 void seal_end(void *p, size_t room, const char *kind)
 {
     size_t size = seal_size(p, room, "double free", kind);
     memset(p, (int)wiped_with() & 0xff, size);
     *seal_at(p, room) = sealed_with(p, FREED);
+}
+
+void seal_remove(void *p, size_t room, const char *kind)
+{
+    uint64_t *seal = seal_at(p, room);
+    if (*seal == 0) {
+        return;
+    }
+    if (unlikely(payload_of(p, *seal) != FREED)) {
+        allot_fault_block("write after free", kind, room, p);
+    }
+    *seal = 0;
+}
+
+__attribute__((no_sanitize_thread)) bool seal_may_be(const void *p, size_t room)
+{
+    uint64_t seal = *(const volatile uint64_t *)seal_at(p, room);
+    uint64_t payload = seal ? payload_of(p, seal) : FREED;
+    return payload == FREED || payload <= room - SEAL_BYTES;
 }
 
 bool seal_says_free(const void *p, size_t room)

@@ -12,6 +12,7 @@
 #include "heap/heap.h"
 #include "heap/instance.h"
 #include "heap/limit.h"
+#include "heap/nothing.h"
 #include "os/memory.h"
 #include "span/large.h"
 #include "span/map.h"
@@ -141,6 +142,7 @@ static void survey_all(struct survey *survey)
         survey->blocks += survey->class[c].out;
         survey->bytes += survey->class[c].bytes;
     }
+    survey->blocks += nothing_count();
 }
 
 static size_t hugetlb_segments(void)

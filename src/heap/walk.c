@@ -7,6 +7,7 @@
 #include "heap/guard.h"
 #include "heap/heap.h"
 #include "heap/instance.h"
+#include "heap/nothing.h"
 #include "heap/seal.h"
 #include "heap/tag.h"
 #include "os/fault.h"
@@ -121,6 +122,10 @@ int allot_walk(int (*visit)(void *block, size_t usable, void *arg), void *arg)
         return first->walk(visit, arg);
     }
     struct visitor visitor = {visit, arg};
+    int nothing_stop = nothing_walk(visit, arg);
+    if (nothing_stop) {
+        return nothing_stop;
+    }
     for (struct segment *segment = segments_newest(); segment; segment = segment->older) {
         int stop = 0;
         if (segment->kind == SEGMENT_RUNS) {

@@ -85,6 +85,13 @@ bool os_readable(uintptr_t address);
 /* Bytes mapped through here at present. */
 size_t os_mapped(void);
 
+/* And of mappings that are made elsewhere on this floor: so many bytes more or less, or gone back; where aligned ones are tried from now on;
+ * and whether this request is one of those that fail. */
+void os_count_mapped(ptrdiff_t bytes);
+void os_count_back(size_t bytes);
+void os_map_below(uintptr_t address);
+bool os_refused(void);
+
 /* Bytes that have gone back through here so far, by purging or unmapping, whether they were resident or not. */
 size_t os_given_back(void);
 
