@@ -11,7 +11,7 @@
 # family_test(stress/exchange SOURCES exchange.c MODES system preload [ARGS ...] [PROGRAM swap] [SOAK 20] [CMOCKA]): tests
 # stress.exchange.system and so on, with the folder as their label. PROGRAM: several tests share the program of that name.
 # OPTIONS: of the process, as ALLOT_OPTIONS has them.
-# HARDEN: each mode but system also runs in a process that is hardened so, as name.mode.harden1 and so on.
+# HARDEN: linked and preempted also run in a process that is hardened so, as name.mode.harden1 and so on.
 # SOAK: each test also runs under `make soak`, that many times longer.
 
 find_package(Threads REQUIRED)
@@ -79,7 +79,7 @@ function(family_test path)
         add_test(NAME ${name}.${mode} COMMAND test-${program}-${build} ${arg_ARGS})
         set_tests_properties(${name}.${mode} PROPERTIES LABELS ${label} TIMEOUT 300 ENVIRONMENT "${environment}")
         foreach(level ${arg_HARDEN})
-            if(NOT mode STREQUAL system)
+            if(mode MATCHES "linked|preempted")
                 add_test(NAME ${name}.${mode}.harden${level} COMMAND test-${program}-${build} ${arg_ARGS})
                 set_tests_properties(${name}.${mode}.harden${level} PROPERTIES LABELS ${label} TIMEOUT 300
                     ENVIRONMENT "ALLOT_OPTIONS=harden=${level};${environment}")
