@@ -10,6 +10,7 @@
 #include "os/fault.h"
 #include "os/memory.h"
 #include "os/process.h"
+#include "os/watch.h"
 #include "span/map.h"
 
 static const char *const kind = "small block";
@@ -18,9 +19,17 @@ static uint64_t no_slots;
 
 void hard_begin(void)
 {
+    enum { WATCHED_REDZONE = 16, WATCHED_QUARANTINE = 256 * KIB };
     if (hardening.filled || hardening.quarantine) {
         hardening.redzone =
             size_max(hardening.redzone, SEAL_BYTES); /* seals say what is filled, and what is held back */
+    }
+    if (!hardening.unwatched) {
+        os_watch();
+    }
+    if (os_watched) { /* as far as a glance tells that a block was run over, and held back for as long as one is debugged */
+        hardening.redzone = size_max(hardening.redzone, WATCHED_REDZONE);
+        hardening.quarantine = size_max(hardening.quarantine, WATCHED_QUARANTINE);
     }
     slab_unlinked = hardening.level || hardening.redzone;
     if (slab_unlinked) {

@@ -22,6 +22,7 @@ struct hardening {
     unsigned level;     /* harden=0 to 3 */
     size_t redzone;     /* bytes behind each block at least: 0, or SEAL_BYTES and more */
     size_t quarantine;  /* bytes that each thread holds back of each class */
+    bool unwatched;     /* whoever watches accesses (os/watch.h) is told nothing */
     bool filled;        /* new blocks are filled with: */
     unsigned char fill; /* and freed ones with its complement; else these are wiped with zero */
 };
@@ -44,6 +45,9 @@ void seal_end(void *p, size_t room, const char *kind);
 
 /* The size of a live block; faults, naming the caller's `crime`, when it is none or what stands behind it is not whole. */
 size_t seal_size(const void *p, size_t room, const char *crime, const char *kind);
+
+/* A live block goes with all that is around it, without a look: whoever watches accesses is told. */
+void seal_unwatch(const void *p, size_t room);
 
 /* It is free: its seal says so, or it never had one. */
 bool seal_says_free(const void *p, size_t room);
