@@ -9,7 +9,10 @@
 #include "os/process.h"
 #include "os/watch.h"
 
-struct hardening hardening;
+#ifndef ALLOT_UNWATCHED
+#define ALLOT_UNWATCHED false
+#endif
+struct hardening hardening = {.unwatched = ALLOT_UNWATCHED};
 
 static uint64_t secret[2];
 
