@@ -11,7 +11,8 @@
 # family_test(stress/exchange SOURCES exchange.c MODES system preload [ARGS ...] [PROGRAM swap] [SOAK 20] [CMOCKA]): tests
 # stress.exchange.system and so on, with the folder as their label. PROGRAM: several tests share the program of that name.
 # OPTIONS: of the process, as ALLOT_OPTIONS has them.
-# HARDEN: linked and preempted also run in a process that is hardened so, as name.mode.harden1 and so on.
+# HARDEN: linked and preempted also run in a process that is hardened so, as name.mode.harden1 and so on; under AddressSanitizer as
+# one that is watched (os/watch.h), but at level 1, which is without seals.
 # SOAK: each test also runs under `make soak`, that many times longer.
 
 find_package(Threads REQUIRED)
@@ -80,9 +81,13 @@ function(family_test path)
         set_tests_properties(${name}.${mode} PROPERTIES LABELS ${label} TIMEOUT 300 ENVIRONMENT "${environment}")
         foreach(level ${arg_HARDEN})
             if(mode MATCHES "linked|preempted")
+                set(options harden=${level})
+                if(ALLOT_SANITIZE STREQUAL address AND level GREATER 1)
+                    string(APPEND options ",watch=on")
+                endif()
                 add_test(NAME ${name}.${mode}.harden${level} COMMAND test-${program}-${build} ${arg_ARGS})
                 set_tests_properties(${name}.${mode}.harden${level} PROPERTIES LABELS ${label} TIMEOUT 300
-                    ENVIRONMENT "ALLOT_OPTIONS=harden=${level};${environment}")
+                    ENVIRONMENT "ALLOT_OPTIONS=${options};${environment}")
             endif()
         endforeach()
         if(arg_SOAK)
@@ -99,4 +104,5 @@ add_subdirectory(${family_dir}/model)
 add_subdirectory(${family_dir}/fuzz)
 add_subdirectory(${family_dir}/stress)
 add_subdirectory(${family_dir}/fault)
+add_subdirectory(${family_dir}/watch)
 add_subdirectory(${family_dir}/environment)

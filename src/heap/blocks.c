@@ -16,6 +16,7 @@
 #include "heap/tag.h"
 #include "os/fault.h"
 #include "os/memory.h"
+#include "os/watch.h"
 #include "span/large.h"
 #include "span/run.h"
 
@@ -121,6 +122,10 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
     bytes_count((ptrdiff_t)got);
     share_poll();
     if (sealing && p) {
+        watch_allow(p, got);
+        if (begins_large(p)) {
+            watch_roots(p, got, true);
+        }
         if (!*zeroed) {
             memset(p, 0, got);
         }
@@ -147,6 +152,16 @@ static void wipe(char *p, size_t length)
     memset(to, 0, (size_t)(p + length - to));
 }
 
+void big_unwatch(void *p, size_t bytes)
+{
+    if (watched()) {
+        seal_unwatch(p, bytes);
+        if (begins_large(p)) {
+            watch_roots(p, bytes, false);
+        }
+    }
+}
+
 void big_free(void *p)
 {
     if (unlikely(tags_exist()) && block_size(p) != 0) {
@@ -164,7 +179,10 @@ void big_free_uncounted(void *p)
     size_t bytes = sealed() ? block_size(p) : 0;
     if (bytes != 0) {
         block_asked(p, bytes, "double free", kind_of(p));
+        big_unwatch(p, bytes);
+        watch_allow(p, bytes);
         wipe(p, bytes);
+        watch_deny(p, bytes);
     }
     if (begins_large(p)) {
         bytes = large_free(p);

@@ -13,6 +13,7 @@
 #include "os/fence.h"
 #include "os/memory.h"
 #include "os/process.h"
+#include "os/watch.h"
 #include "span/map.h"
 
 static const char *const kind = "small block";
@@ -21,13 +22,24 @@ static uint64_t no_slots;
 
 void hard_begin(void)
 {
+    enum { WATCHED_REDZONE = 16, WATCHED_QUARANTINE = 256 * KIB };
     if (hardening.filled || hardening.quarantine) {
         hardening.redzone =
             size_max(hardening.redzone, SEAL_BYTES); /* seals say what is filled, and what is held back */
     }
+    if (!hardening.unwatched) {
+        os_watch();
+    }
+    if (os_watched) { /* as far as a glance tells that a block was run over, and held back for as long as one is debugged */
+        hardening.redzone = size_max(hardening.redzone, WATCHED_REDZONE);
+        hardening.quarantine = size_max(hardening.quarantine, WATCHED_QUARANTINE);
+        hardening.level = (unsigned)size_min(hardening.level, 2); /* who watches knows better than fences */
+    }
     slab_unlinked = hardening.level || hardening.redzone;
     if (slab_unlinked) {
-        crime_watch();
+        if (!os_watched) {
+            crime_watch();
+        }
         seal_init();
     }
     if (fenced()) {
@@ -253,7 +265,9 @@ void hard_flush(struct heap *h)
 void hard_let_slab_go(struct slab *s, bool live)
 {
     if (live) {
+        watch_allow(slab_data(s), UNIT_SIZE);
         memset(slab_data(s), 0, s->unit.touched * (size_t)16);
+        watch_deny(slab_data(s), UNIT_SIZE);
         return;
     }
     size_t stride = slab_stride(s);

@@ -15,6 +15,7 @@
 #include "heap/tag.h"
 #include "os/fault.h"
 #include "os/memory.h"
+#include "os/watch.h"
 #include "span/large.h"
 #include "span/run.h"
 
@@ -99,6 +100,7 @@ void *allot_calloc(size_t n, size_t size)
     if (!zeroed) {
         return memset(p, 0, total);
     }
+    watch_defined(p, total);
     if (total <= SLAB_MAX && !is_hard()) {
         ((struct block *)p)->next = NULL; /* the link is all that was written there */
     }

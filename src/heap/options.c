@@ -184,6 +184,16 @@ static bool set_redzone(const char *value)
     return true;
 }
 
+static bool set_watch(const char *value)
+{
+    bool on = strcmp(value, "on") == 0;
+    if ((!on && strcmp(value, "off") != 0) || !starting) {
+        return false;
+    }
+    hardening.unwatched = !on;
+    return true;
+}
+
 static bool set_quarantine(const char *value) { return starting && read_size(value, &hardening.quarantine); }
 
 /* One block of so many. */
@@ -215,6 +225,7 @@ static const struct {
     {"fill", set_fill, "a byte, 0 to 255, at the start only"},
     {"redzone", set_redzone, "bytes, 8 to 4096, at the start only"},
     {"quarantine", set_quarantine, "bytes, as 64K, at the start only"},
+    {"watch", set_watch, "on or off, at the start only"},
 };
 
 static int set_option(const char *name, const char *value, const char *where)

@@ -14,6 +14,7 @@
 #include "heap/tag.h"
 #include "heap/two_level.h"
 #include "os/fault.h"
+#include "os/watch.h"
 #include "span/large.h"
 #include "span/run.h"
 
@@ -199,8 +200,67 @@ int allot_heap_adopt(struct allot_heap *heap)
     return 0;
 }
 
+/* -- what a heap holds -- */
+
+static void walk_slabs(const struct heap *h, void (*visit)(const struct slab *s, void *arg), void *arg)
+{
+    for (unsigned c = 0; c < ALL_CLASSES; c++) {
+        const struct heap_class *class = &h->classes[c];
+        if (class->current) {
+            visit(class->current, arg);
+        }
+        for (unsigned l = 0; l <= LEVELS; l++) {
+            for (const struct slab *s = class->list[l]; s; s = s->next) {
+                visit(s, arg);
+            }
+        }
+    }
+}
+
+/* Visits others' too. */
+static void walk_big(const struct heap *h, int (*visit)(void *p, size_t bytes, uint32_t heap, void *arg), void *arg)
+{
+    runs_lock();
+    for (struct segment *segment = segments_newest(); segment && h->big; segment = segment->older) {
+        if (segment->kind == SEGMENT_RUNS) {
+            runs_walk(segment, visit, arg);
+        }
+    }
+    runs_unlock();
+    large_lock();
+    large_walk(visit, arg);
+    large_unlock();
+}
+
+/* -- the end -- */
+
+static int unwatch_big(void *p, size_t bytes, uint32_t heap, void *arg)
+{
+    const struct heap *h = arg;
+    if (heap == h->id) {
+        big_unwatch(p, bytes);
+    }
+    return 0;
+}
+
+static void unwatch_slab(const struct slab *s, void *arg)
+{
+    (void)arg;
+    uint64_t live[BITMAP_WORDS];
+    heap_mark_live(s, live);
+    for (unsigned w = 0; w < slab_words(s); w++) {
+        for (uint64_t bits = live[w]; bits; bits &= bits - 1) {
+            seal_unwatch(slab_slot(s, w * 64 + lowest_bit(bits)), slab_stride(s));
+        }
+    }
+}
+
 static void release_everything(struct heap *h)
 {
+    if (watched()) {
+        walk_slabs(h, unwatch_slab, NULL);
+        walk_big(h, unwatch_big, h);
+    }
     remote_forget(h);
     memset(h->front, 0, sizeof *h->front);
     memset(h->mid, 0, sizeof h->mid);
@@ -242,6 +302,8 @@ void allot_heap_done(struct allot_heap *heap)
     heap->state = NULL;
 }
 
+/* -- figures -- */
+
 struct big_sum {
     uint32_t id;
     struct allot_stats *out;
@@ -261,8 +323,9 @@ static int add_big(void *p, size_t bytes, uint32_t heap, void *arg)
     return 0;
 }
 
-static void add_slab(const struct slab *s, struct allot_stats *out)
+static void add_slab(const struct slab *s, void *arg)
 {
+    struct allot_stats *out = arg;
     uint64_t live[BITMAP_WORDS];
     heap_mark_live(s, live);
     size_t blocks = 0;
@@ -284,28 +347,8 @@ void allot_heap_stats(struct allot_heap *heap, struct allot_stats *out)
     expect_mine(heap);
     const struct heap *h = of(heap)->heap;
     *out = (struct allot_stats){0};
-    for (unsigned c = 0; c < ALL_CLASSES; c++) {
-        const struct heap_class *class = &h->classes[c];
-        if (class->current) {
-            add_slab(class->current, out);
-        }
-        for (unsigned l = 0; l <= LEVELS; l++) {
-            for (const struct slab *s = class->list[l]; s; s = s->next) {
-                add_slab(s, out);
-            }
-        }
-    }
-    struct big_sum sum = {h->id, out};
-    runs_lock();
-    for (struct segment *segment = segments_newest(); segment && h->big; segment = segment->older) {
-        if (segment->kind == SEGMENT_RUNS) {
-            runs_walk(segment, add_big, &sum);
-        }
-    }
-    runs_unlock();
-    large_lock();
-    large_walk(add_big, &sum);
-    large_unlock();
+    walk_slabs(h, add_slab, out);
+    walk_big(h, add_big, &(struct big_sum){h->id, out});
 }
 
 bool allot_heap_check(struct allot_heap *heap)

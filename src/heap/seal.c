@@ -7,8 +7,12 @@
 #include "base/bits.h"
 #include "os/fault.h"
 #include "os/process.h"
+#include "os/watch.h"
 
-struct hardening hardening;
+#ifndef ALLOT_UNWATCHED
+#define ALLOT_UNWATCHED false
+#endif
+struct hardening hardening = {.unwatched = ALLOT_UNWATCHED};
 
 static uint64_t secret[2];
 
@@ -99,6 +103,7 @@ static inline bool slack_is_whole(const void *p, size_t room, size_t size)
 void seal_begin(void *p, size_t room, size_t size, bool checked, const char *kind)
 {
     uint64_t *seal = seal_at(p, room);
+    watch_allow(p, room);
     if (unlikely((*seal && payload_of(p, *seal) != FREED) || (checked && !is_wiped(p, room)))) {
         allot_fault_block("write after free", kind, room, p);
     }
@@ -107,17 +112,22 @@ void seal_begin(void *p, size_t room, size_t size, bool checked, const char *kin
         memset(p, hardening.fill, size);
         memset((char *)p + size, (int)wiped_with() & 0xff, room - SEAL_BYTES - size);
     }
+    watch_deny((char *)p + size, room - size);
+    watch_begin(p, size, hardening.redzone);
 }
 
 size_t seal_size(const void *p, size_t room, const char *crime, const char *kind)
 {
+    watch_allow(seal_at(p, room), SEAL_BYTES);
     uint64_t payload = payload_of(p, *seal_at(p, room));
     if (unlikely(payload == FREED)) {
         allot_fault_block(crime, kind, room, p);
     }
+    watch_allow((const char *)p + payload, payload < room ? room - payload : 0);
     if (unlikely(payload > room - SEAL_BYTES || !slack_is_whole(p, room, payload))) {
         allot_fault_block("end of a block overwritten", kind, size_min(payload, room - SEAL_BYTES), p);
     }
+    watch_deny((const char *)p + payload, room - payload);
     return payload;
 }
 
@@ -132,19 +142,31 @@ void seal_end(void *p, size_t room, const char *kind)
 {
     size_t size = seal_size(p, room, "double free", kind);
     memset(p, (int)wiped_with() & 0xff, size);
+    watch_end(p, size, hardening.redzone);
+    watch_allow(seal_at(p, room), SEAL_BYTES);
     *seal_at(p, room) = sealed_with(p, FREED);
+    watch_deny(seal_at(p, room), SEAL_BYTES);
+}
+
+void seal_unwatch(const void *p, size_t room)
+{
+    watch_allow(seal_at(p, room), SEAL_BYTES);
+    uint64_t payload = payload_of(p, *seal_at(p, room));
+    watch_end(p, size_min(payload, room), hardening.redzone);
+    watch_deny(p, room);
 }
 
 void seal_remove(void *p, size_t room, const char *kind)
 {
     uint64_t *seal = seal_at(p, room);
-    if (*seal == 0) {
-        return;
-    }
-    if (unlikely(payload_of(p, *seal) != FREED)) {
+    watch_allow(seal, SEAL_BYTES);
+    if (unlikely(*seal != 0 && payload_of(p, *seal) != FREED)) {
         allot_fault_block("write after free", kind, room, p);
     }
-    *seal = 0;
+    if (*seal) {
+        *seal = 0;
+    }
+    watch_deny(seal, SEAL_BYTES);
 }
 
 __attribute__((no_sanitize_thread)) bool seal_may_be(const void *p, size_t room)
@@ -156,17 +178,22 @@ __attribute__((no_sanitize_thread)) bool seal_may_be(const void *p, size_t room)
 
 bool seal_says_free(const void *p, size_t room)
 {
+    watch_allow(seal_at(p, room), SEAL_BYTES);
     uint64_t seal = *seal_at(p, room);
+    watch_deny(seal_at(p, room), SEAL_BYTES);
     return seal == 0 || payload_of(p, seal) == FREED;
 }
 
 void seal_resize(void *p, size_t room, size_t size, const char *kind)
 {
     size_t was = seal_size(p, room, "realloc of what is no live block", kind);
+    watch_allow((char *)p + size_min(was, size), room - size_min(was, size));
     if (size < was) {
         memset((char *)p + size, (int)wiped_with() & 0xff, was - size);
     } else if (hardening.filled) {
         memset((char *)p + was, hardening.fill, size - was);
     }
     *seal_at(p, room) = sealed_with(p, size);
+    watch_deny((char *)p + size, room - size);
+    watch_resize(p, was, size, hardening.redzone);
 }

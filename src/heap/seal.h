@@ -22,6 +22,7 @@ struct hardening {
     unsigned level;     /* harden=0 to 3 */
     size_t redzone;     /* bytes behind each block at least: 0, or SEAL_BYTES and more */
     size_t quarantine;  /* bytes that each thread holds back of each class */
+    bool unwatched;     /* whoever watches accesses (os/watch.h) is told nothing */
     bool filled;        /* new blocks are filled with: */
     unsigned char fill; /* and freed ones with its complement; else these are wiped with zero */
 };
@@ -56,6 +57,9 @@ void seal_remove(void *p, size_t room, const char *kind);
 
 /* What stands there may be a seal, of a live block, of a free one, or none yet. Another thread may be changing it. */
 bool seal_may_be(const void *p, size_t room);
+
+/* A live block goes with all that is around it, without a look: whoever watches accesses is told. */
+void seal_unwatch(const void *p, size_t room);
 
 /* It is free: its seal says so, or it never had one. */
 bool seal_says_free(const void *p, size_t room);

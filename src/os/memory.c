@@ -15,6 +15,7 @@
 
 #include "base/bits.h"
 #include "os/process.h"
+#include "os/watch.h"
 
 size_t os_page = 4096;
 
@@ -64,8 +65,8 @@ void *os_map(size_t length)
     return at;
 }
 
-/* Where the next aligned mapping is asked for: right below the last one, so that neighbours merge into one area of the
- * kernel's. */
+/* The last byte of where the next aligned mapping is asked for: right below the last one, so that neighbours merge into one area
+ * of the kernel's. Not the address of that: a pointer would hide a leaked block from who looks for pointers. */
 static _Atomic(uintptr_t) next_hint;
 
 /* The aligned place at or below `wish`, if it is free. */
@@ -103,7 +104,7 @@ static void *map_and_cut(size_t length, size_t align, size_t page, int flags)
 
 static void *map_aligned(size_t length, size_t align, size_t page, int flags)
 {
-    uintptr_t below = atomic_load_explicit(&next_hint, memory_order_relaxed);
+    uintptr_t below = atomic_load_explicit(&next_hint, memory_order_relaxed) + 1;
     void *at = below > length ? map_there(below - length, length, align, flags) : NULL;
     if (at) {
         return at;
@@ -126,7 +127,7 @@ static void *map_aligned(size_t length, size_t align, size_t page, int flags)
 static void *mapped_there(void *at, size_t length)
 {
     if (at) {
-        atomic_store_explicit(&next_hint, (uintptr_t)at, memory_order_relaxed);
+        atomic_store_explicit(&next_hint, (uintptr_t)at - 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&mapped, length, memory_order_relaxed);
     }
     return at;
@@ -163,6 +164,7 @@ void os_unmap(void *at, size_t length)
 {
     int saved = errno;
     length = align_up(length, os_page);
+    watch_allow(at, length);
     if (munmap(at, length) == 0) {
         atomic_fetch_sub_explicit(&mapped, length, memory_order_relaxed);
         os_count_back(length);
@@ -327,6 +329,7 @@ bool os_resize(void *at, size_t old, size_t now)
 bool os_move(void *at, size_t old, void *place, size_t now)
 {
     old = align_up(old, os_page);
+    watch_allow(at, old);
     int saved = errno;
     bool done = !os_refused() && mremap(at, old, now, MREMAP_MAYMOVE | MREMAP_FIXED, place) != MAP_FAILED;
     errno = saved;

@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "os/fault.h"
 #include "os/memory.h"
+#include "os/watch.h"
 
 /* Fresh slots are linked a page at a time, so that memory is not touched before it is wanted. */
 #define FRESH_BYTES 4096
@@ -31,6 +32,7 @@ void slab_init(struct unit *unit, uint32_t owner, size_t stride, unsigned klass)
     s->unit.holes = 0;
     s->unswept = 0;
     s->next = s->prev = NULL;
+    watch_deny(slab_data(s), UNIT_SIZE);
     /* unit.touched tells of the pages, and a late notice may still hold the header in an inbox: they stay. */
     atomic_store_explicit(&unit->owner, owner, memory_order_relaxed);
 }
@@ -98,6 +100,7 @@ static struct batch list_of(const struct slab *s, size_t w, uint64_t mask)
     struct block **link = &batch.first;
     for (; mask; mask &= mask - 1) {
         *link = slab_slot(s, (unsigned)w * 64 + lowest_bit(mask));
+        watch_allow(*link, slab_stride(s));
         link = &(*link)->next;
     }
     *link = NULL;
@@ -139,6 +142,7 @@ static struct batch take_fresh(struct slab *s, unsigned group)
         .zeroed = s->unit.touched <= from * (size_t)s->stride16,
     };
     char *at = (char *)batch.first;
+    watch_allow(at, count * stride);
     for (unsigned i = 1; i < count; i++, at += stride) {
         ((struct block *)at)->next = (struct block *)(at + stride);
     }
@@ -173,7 +177,7 @@ static void hold(struct hand *hand, struct slab *s, unsigned w, uint64_t allowed
 {
     hand->word = free_word(s, w);
     hand->allowed = allowed;
-    hand->first = (char *)slab_slot(s, w * 64);
+    hand->before = (char *)slab_slot(s, w * 64) - HAND_BEFORE;
     hand->at = (uint16_t)w;
 }
 

@@ -185,15 +185,16 @@ void slab_mark_free(struct slab *s, const void *p);
  *
  *   hand:  word ----> the free bitmap of the current slab, a word of it       Free slots are bits only. The owner takes the
  *          allowed    those of it that may be taken                           ones of one word, each at random, and frees by
- *          first      where the slot of its lowest bit begins                 setting the bit; `trip` counts both.
+ *          before     near where the slot of its lowest bit begins            setting the bit; `trip` counts both.
  *
  * So nothing is ever read from free memory, a list cannot be forged, and whether a slot is free is one bit, exact at any time.
  * The equations hold with listed = 0, and marked = nmarked + (trip_set - trip). */
 
 /* `slab_unlinked` is chosen before the first slab is made, for all of them. */
+#define HAND_BEFORE 8
 struct hand {
     uint64_t *word, allowed;
-    char *first;
+    char *before; /* so many bytes: a pointer to a slot would hide a leaked block from who looks for pointers */
     struct slab *slab;
     uint16_t at, left; /* which word it is, and how many more are to be looked at, cyclically */
 };
@@ -212,7 +213,7 @@ static inline void *slab_take_by_hand(struct hand *hand, uint64_t free, unsigned
     unsigned turn = random % 64, slot = (lowest_bit(free >> turn | free << (-turn % 64)) + turn) % 64;
     *hand->word &= ~((uint64_t)1 << slot);
     hand->slab->trip++;
-    return hand->first + slot * slab_stride(hand->slab);
+    return hand->before + HAND_BEFORE + slot * slab_stride(hand->slab);
 }
 
 /* The owner frees slot i, which is out; true when something is due. */

@@ -18,6 +18,7 @@
 #include "os/fault.h"
 #include "os/lock.h"
 #include "os/memory.h"
+#include "os/watch.h"
 #include "span/advice.h"
 #include "span/fenced.h"
 #include "span/map.h"
@@ -26,14 +27,16 @@
 #include "span/segment.h"
 
 struct large {
-    void *at;
-    size_t length; /* bytes, whole pages */
+    uintptr_t hidden_at; /* the complement: a pointer would hide a leaked block from who looks for pointers */
+    size_t length;       /* bytes, whole pages */
     uint32_t heap;
     enum pages pages;
     struct fence *fence;       /* its place, when it has one of its own (span/fenced.h), */
     size_t asked;              /* and how many bytes of it are the block's */
     struct large *next, *prev; /* on the list of all; or of unused records, by next */
 };
+
+static void *at_of(const struct large *l) { return (void *)~l->hidden_at; }
 
 #define KEPT_BLOCKS   32
 #define KEPT_LEAST    (256 * KIB) /* a shorter rest is not worth its place */
@@ -70,7 +73,7 @@ static struct large *new_record(void)
 static void learn(const struct large *l)
 {
     if (!in_haste && l->pages != PAGES_HUGETLB) {
-        advice_learn(l->at, l->length);
+        advice_learn(at_of(l), l->length);
     }
 }
 
@@ -118,6 +121,7 @@ static atomic_size_t deferred_bytes; /* others read it without */
 static void defer(struct kept k)
 {
     struct deferred *d = (struct deferred *)k.at;
+    watch_allow(d, sizeof *d);
     *d = (struct deferred){.next = deferred, .length = k.length, .pages = k.pages};
     deferred = d;
     atomic_fetch_add_explicit(&deferred_bytes, k.length, memory_order_relaxed);
@@ -361,7 +365,7 @@ static bool enter(struct large block)
 {
     os_lock(&lock);
     struct large *l = new_record();
-    bool done = l && map_set(block.at, l);
+    bool done = l && map_set(at_of(&block), l);
     if (done) {
         *l = block;
         list_push(&all, l);
@@ -388,7 +392,7 @@ void *large_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
-    if (!enter((struct large){.at = at, .length = length, .heap = heap, .pages = pages})) {
+    if (!enter((struct large){.hidden_at = ~(uintptr_t)at, .length = length, .heap = heap, .pages = pages})) {
         os_unmap(at, length);
         errno = ENOMEM;
         return NULL;
@@ -403,7 +407,8 @@ void *large_alloc_fenced(size_t bytes, size_t align, uint32_t heap)
     if (!f) {
         return NULL;
     }
-    if (!enter((struct large){.at = f->at, .length = length, .heap = heap, .fence = f, .asked = bytes})) {
+    if (!enter((struct large){
+            .hidden_at = ~(uintptr_t)f->at, .length = length, .heap = heap, .fence = f, .asked = bytes})) {
         fence_give(f, length);
         return NULL;
     }
@@ -420,7 +425,7 @@ void *large_alloc_fenced(size_t bytes, size_t align, uint32_t heap)
 static size_t forget(struct large *l)
 {
     size_t length = l->length;
-    map_set(l->at, NULL);
+    map_set(at_of(l), NULL);
     list_remove(&all, l);
     total_bytes -= length;
     total_blocks--;
@@ -567,7 +572,7 @@ void *large_move(void *p, size_t bytes)
         errno = ENOMEM;
         return NULL;
     }
-    l->at = at;
+    l->hidden_at = ~(uintptr_t)at;
     l->pages = l->pages ? l->pages : advise(advice_likely_full(length), at, l->length, length);
     set_length(l, length);
     os_unlock(&lock);
@@ -581,7 +586,7 @@ size_t large_free_all(uint32_t heap)
     for (struct large *l = all, *next; l; l = next) {
         next = l->next;
         if (l->heap == heap) {
-            void *at = l->at;
+            void *at = at_of(l);
             struct fence *fence = l->fence;
             size_t length = forget(l);
             if (fence) {
@@ -620,7 +625,7 @@ size_t large_resident(void)
     os_lock(&lock);
     size_t bytes = 0;
     for (const struct large *l = all; l; l = l->next) {
-        bytes += os_resident(l->at, l->length);
+        bytes += os_resident(at_of(l), l->length);
     }
     for (size_t i = 0; i < kept_count; i++) {
         bytes += os_resident(kept[i].at, kept[i].length);
@@ -636,7 +641,7 @@ int large_walk(int (*visit)(void *p, size_t bytes, uint32_t heap, void *arg), vo
 {
     for (struct large *l = all, *next; l; l = next) {
         next = l->next;
-        int stop = visit(l->at, l->length, l->heap, arg);
+        int stop = visit(at_of(l), l->length, l->heap, arg);
         if (stop) {
             return stop;
         }
@@ -649,8 +654,8 @@ bool large_check(void)
     size_t bytes = 0, blocks = 0;
     os_lock(&lock);
     for (struct large *l = all; l; l = l->next) {
-        CHECK(find(l->at) == l, "large block", l->at);
-        CHECK(!l->next || l->next->prev == l, "large block", l->at);
+        CHECK(find(at_of(l)) == l, "large block", at_of(l));
+        CHECK(!l->next || l->next->prev == l, "large block", at_of(l));
         bytes += l->length;
         blocks++;
     }

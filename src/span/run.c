@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "os/fault.h"
 #include "os/memory.h"
+#include "os/watch.h"
 #include "span/reserve.h"
 #include "span/segment.h"
 
@@ -131,6 +132,7 @@ static bool new_segment(void)
         }
     }
     add_hole(map, FIRST_PAGE, PAGES);
+    watch_deny((char *)s + FIRST_PAGE * RUN_PAGE, (PAGES - FIRST_PAGE) * RUN_PAGE);
     return true;
 }
 

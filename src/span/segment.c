@@ -22,6 +22,7 @@
 #include "os/fault.h"
 #include "os/fence.h"
 #include "os/memory.h"
+#include "os/watch.h"
 #include "span/map.h"
 #include "span/reserve.h"
 
@@ -126,6 +127,7 @@ static void add_segment(struct segment *s, uint64_t ready)
         atomic_store_explicit(&segment_unit(s, i)->owner, OWNER_FREE, memory_order_relaxed);
     }
     s->kind = SEGMENT_UNITS;
+    watch_roots(s, SEGMENT_SIZE, true);
     s->ready = ready;
     s->older = atomic_load_explicit(&newest, memory_order_relaxed);
     atomic_store_explicit(&newest, s, memory_order_release);

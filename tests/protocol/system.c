@@ -26,6 +26,7 @@
 #include "os/memory.h"
 #include "os/process.h"
 #include "os/shared.h"
+#include "os/watch.h"
 #include "span/segment.h"
 
 enum { RECORDS = SEGMENT_SIZE };
@@ -160,6 +161,15 @@ void os_share_close(void) {}
 void *os_map_forgotten(size_t length) { return os_map(length); }
 int os_thread_id(void) { return 1 + (int)running_thread(); }
 bool os_is_privileged(void) { return false; }
+bool os_watched;
+void os_watch(void) {}
+void os_watch_allow(const void *p, size_t length) { (void)p, (void)length; }
+void os_watch_deny(const void *p, size_t length) { (void)p, (void)length; }
+void os_watch_begin(const void *p, size_t size, size_t redzone) { (void)p, (void)size, (void)redzone; }
+void os_watch_defined(const void *p, size_t size) { (void)p, (void)size; }
+void os_watch_resize(const void *p, size_t was, size_t size, size_t rz) { (void)p, (void)was, (void)size, (void)rz; }
+void os_watch_end(const void *p, size_t size, size_t redzone) { (void)p, (void)size, (void)redzone; }
+void os_watch_roots(const void *p, size_t length, bool are) { (void)p, (void)length, (void)are; }
 void os_secret(void *out, unsigned length) { memset(out, 1, length); }
 
 long os_getenv(const char *name, char *out, unsigned size)
