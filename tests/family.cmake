@@ -10,6 +10,7 @@
 #
 # family_test(stress/exchange SOURCES exchange.c MODES system preload [ARGS ...] [PROGRAM swap] [SOAK 20] [CMOCKA]): tests
 # stress.exchange.system and so on, with the folder as their label. PROGRAM: several tests share the program of that name.
+# OPTIONS: of the process, as ALLOT_OPTIONS has them.
 # HARDEN: each mode but system also runs in a process that is hardened so, as name.mode.harden1 and so on; under AddressSanitizer
 # as one that is watched (os/watch.h), but at level 1, which is without seals.
 # SOAK: each test also runs under `make soak`, that many times longer.
@@ -48,7 +49,7 @@ function(family_program name mode)
 endfunction()
 
 function(family_test path)
-    cmake_parse_arguments(PARSE_ARGV 1 arg CMOCKA "PROGRAM;SOAK" "SOURCES;MODES;ARGS;HARDEN")
+    cmake_parse_arguments(PARSE_ARGV 1 arg CMOCKA "PROGRAM;SOAK;OPTIONS" "SOURCES;MODES;ARGS;HARDEN")
     string(REPLACE "/" "." name ${path})
     string(REGEX REPLACE "/.*" "" label ${path})
     set(program ${name})
@@ -72,6 +73,9 @@ function(family_test path)
         if(mode STREQUAL preload)
             set(environment LD_PRELOAD=$<TARGET_FILE:allot_malloc_shared>)
             add_dependencies(test-${program}-${build} allot_malloc_shared)
+        endif()
+        if(arg_OPTIONS)
+            list(APPEND environment ALLOT_OPTIONS=${arg_OPTIONS})
         endif()
         add_test(NAME ${name}.${mode} COMMAND test-${program}-${build} ${arg_ARGS})
         set_tests_properties(${name}.${mode} PROPERTIES LABELS ${label} TIMEOUT 300 ENVIRONMENT "${environment}")

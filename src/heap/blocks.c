@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "heap/guard.h"
 #include "heap/heap.h"
 #include "heap/limit.h"
+#include "heap/nothing.h"
 #include "heap/seal.h"
 #include "heap/share.h"
 #include "heap/tag.h"
@@ -40,9 +42,14 @@ void *heap_alloc_more_small(struct heap *h, struct front *f, size_t size)
     struct at_hand at = at_hand_small(f, size);
     unsigned c = class_of_size(size_max(size, 1));
     bool zeroed = false;
+    struct block *b = NULL;
     share_poll();
-    struct block *b = !h || wants_little(h, c) ? commons_alloc(size, at.list, &zeroed)
-                                               : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
+    if (unlikely(h && h->unsampled <= 0) && (b = guard_sample(h, size))) {
+        note_zeroed(at, false);
+        return b;
+    }
+    b = !h || wants_little(h, c) ? commons_alloc(size, at.list, &zeroed)
+                                 : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
     note_zeroed(at, zeroed);
     return b;
 }
@@ -51,16 +58,38 @@ void *heap_alloc_more_mid(struct heap *h, size_t size, unsigned c)
 {
     struct at_hand at = at_hand_mid(h, c);
     bool zeroed = false;
+    struct block *b = NULL;
     share_poll();
+    if (unlikely(h->unsampled <= 0) && (b = guard_sample(h, size))) {
+        note_zeroed(at, false);
+        return b;
+    }
     heap_tune(h, c, size);
-    struct block *b =
-        wants_little(h, c) ? commons_alloc(size, NULL, &zeroed) : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
+    b = wants_little(h, c) ? commons_alloc(size, NULL, &zeroed) : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
     note_zeroed(at, zeroed);
     return b;
 }
 
 /* What a big block is called. */
 static const char *kind_of(const void *p) { return begins_large(p) ? "large block" : "page run"; }
+
+/* New bytes of a block without a seal. */
+static void fill(char *p, size_t from, size_t to)
+{
+    if (hardening.filled && from < to) {
+        memset(p + from, hardening.fill, to - from);
+    }
+}
+
+size_t block_asked(const void *p, size_t room, const char *crime, const char *kind)
+{
+    size_t asked;
+    if (!begins_large(p) || !large_is_fenced(p, &asked)) {
+        return seal_size(p, room, crime, kind);
+    }
+    seal_expect_slack(p, room, asked, kind);
+    return asked;
+}
 
 void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
 {
@@ -76,7 +105,14 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
-    void *p = size <= RUN_MAX && align <= RUN_MAX_ALIGN ? run_alloc(size, align, heap, zeroed) : NULL;
+    void *p = fenced() ? large_alloc_fenced(asked, align, heap) : NULL;
+    bool sealing = sealed() && !p;
+    if (p) {
+        fill(p, 0, asked);
+        *zeroed = !hardening.filled;
+    } else if (size <= RUN_MAX && align <= RUN_MAX_ALIGN) {
+        p = run_alloc(size, align, heap, zeroed);
+    }
     if (!p) {
         /* Also for a run that no segment has room for: its own pages may still be had where 4 MiB are not. */
         p = large_alloc(size, align, heap, zeroed);
@@ -85,7 +121,7 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
     limit_adjust(pages, got);
     bytes_count((ptrdiff_t)got);
     share_poll();
-    if (sealed() && p) {
+    if (sealing && p) {
         watch_allow(p, got);
         if (begins_large(p)) {
             watch_roots(p, got, true);
@@ -102,7 +138,11 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
 /* What nobody has any more, of a block about to go, is zero: rather by giving pages back than by writing to them. */
 static void wipe(char *p, size_t length)
 {
-    enum { WRITTEN = 256 * 1024 };
+    enum { WRITTEN = 128 * 1024 };
+    size_t asked;
+    if (begins_large(p) && large_is_fenced(p, &asked)) {
+        return; /* its place sees to it */
+    }
     char *from = (char *)align_up((uintptr_t)p, os_page), *to = (char *)align_down((uintptr_t)p + length, os_page);
     if (length < WRITTEN || from >= to || os_purge(from, (size_t)(to - from)) == 0) {
         memset(p, 0, length);
@@ -132,9 +172,13 @@ void big_free(void *p)
 
 void big_free_uncounted(void *p)
 {
+    if (unlikely(fenced()) && is_nothing(p)) {
+        nothing_free(p);
+        return;
+    }
     size_t bytes = sealed() ? block_size(p) : 0;
     if (bytes != 0) {
-        seal_size(p, bytes, "double free", kind_of(p));
+        block_asked(p, bytes, "double free", kind_of(p));
         big_unwatch(p, bytes);
         watch_allow(p, bytes);
         wipe(p, bytes);
@@ -144,6 +188,8 @@ void big_free_uncounted(void *p)
         bytes = large_free(p);
     } else if (slab_owner(slab_of(p)) == OWNER_RUN) {
         bytes = run_free(p);
+    } else if (slab_owner(slab_of(p)) == OWNER_GUARD) {
+        guard_free(p);
     } else {
         allot_fault(fault_free_of_none, "address", p);
     }
@@ -198,11 +244,34 @@ static bool resize_sealed(void *p, size_t size)
     return fits;
 }
 
+/* One in a place of its own: within its room. What it has less is wiped, and what it has more is new. */
+static bool resize_fenced(char *p, size_t asked, size_t size)
+{
+    struct resizing r;
+    size += tag_word(block_heap(p));
+    if (size > PTRDIFF_MAX || !resize_begins(&r, p, size)) {
+        return false;
+    }
+    bool done = large_resize_fenced(p, size);
+    if (done && size < asked) {
+        memset(p + size, 0, size_min(asked, block_size(p)) - size);
+    } else if (done) {
+        fill(p, asked, size);
+    }
+    resize_ends(&r, p);
+    return done;
+}
+
 bool big_resize(void *p, size_t size)
 {
     struct resizing r;
+    size_t asked;
+    if (unlikely(is_guarded(p))) {
+        return size <= guard_size(p);
+    }
     if (sealed()) {
-        return resize_sealed(p, size);
+        return fenced() && begins_large(p) && large_is_fenced(p, &asked) ? resize_fenced(p, asked, size)
+                                                                         : resize_sealed(p, size);
     }
     size += unlikely(tags_exist()) ? tag_word(block_heap(p)) : 0;
     if (!resize_begins(&r, p, size)) {
@@ -255,7 +324,7 @@ size_t block_size(const void *p)
     const struct slab *s = slab_of(p);
     uint32_t owner = slab_owner(s);
     if (unlikely(owner >= OWNER_LIMIT)) {
-        return owner == OWNER_RUN ? run_length(p) : 0;
+        return owner == OWNER_RUN ? run_length(p) : owner == OWNER_GUARD ? guard_size(p) : 0;
     }
     return slab_stride(s);
 }
@@ -265,15 +334,18 @@ uint32_t block_heap(const void *p)
     if (begins_large(p)) {
         return large_heap(p);
     }
+    if (unlikely(fenced()) && is_nothing(p)) {
+        return 0;
+    }
     uint32_t owner = slab_owner(slab_of(p));
-    return owner < OWNER_LIMIT ? owner : run_heap(p);
+    return owner < OWNER_LIMIT ? owner : owner == OWNER_GUARD ? 0 : run_heap(p);
 }
 
 size_t block_usable(const void *p)
 {
     size_t bytes = block_size(p);
     if (sealed() && bytes) {
-        bytes = seal_size(p, bytes, "use of what is no live block", is_big(p) ? kind_of(p) : "small block");
+        bytes = block_asked(p, bytes, "use of what is no live block", is_big(p) ? kind_of(p) : "small block");
     }
     return likely(!tags_exist()) || bytes == 0 ? bytes : bytes - tag_word(block_heap(p));
 }

@@ -15,6 +15,7 @@
 #include <errno.h>
 
 #include "heap/heap.h"
+#include "heap/nothing.h"
 
 enum { LINE = 64, SINGLY = 128 };
 
@@ -83,6 +84,7 @@ size_t commons_trim(void)
 
 void commons_lock(void)
 {
+    nothing_lock();
     for (unsigned i = 0; i < COMMONS; i++) {
         os_lock(&all[i].lock);
     }
@@ -90,6 +92,7 @@ void commons_lock(void)
 
 void commons_unlock(void)
 {
+    nothing_unlock();
     for (unsigned i = 0; i < COMMONS; i++) {
         os_unlock(&all[i].lock);
     }
@@ -97,6 +100,7 @@ void commons_unlock(void)
 
 void commons_lock_reset(void)
 {
+    nothing_lock_reset();
     for (unsigned i = 0; i < COMMONS; i++) {
         os_lock_reset(&all[i].lock);
     }

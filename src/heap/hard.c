@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "heap/crime.h"
+#include "heap/nothing.h"
 #include "heap/share.h"
 #include "heap/tag.h"
 #include "os/fault.h"
+#include "os/fence.h"
 #include "os/memory.h"
 #include "os/process.h"
 #include "os/watch.h"
@@ -19,7 +22,7 @@ static uint64_t no_slots;
 
 void hard_begin(void)
 {
-    enum { WATCHED_REDZONE = 16, WATCHED_QUARANTINE = 256 * KIB };
+    enum { WATCHED_LEVEL = 2, WATCHED_REDZONE = 16, WATCHED_QUARANTINE = 256 * KIB };
     if (hardening.filled || hardening.quarantine) {
         hardening.redzone =
             size_max(hardening.redzone, SEAL_BYTES); /* seals say what is filled, and what is held back */
@@ -27,13 +30,21 @@ void hard_begin(void)
     if (!hardening.unwatched) {
         os_watch();
     }
-    if (os_watched) { /* as far as a glance tells that a block was run over, and held back for as long as one is debugged */
+    if (os_watched) { /* who sees each access needs no pages that cannot be accessed, nor to be told of bad ones */
+        hardening.level = (unsigned)size_min(hardening.level, WATCHED_LEVEL);
         hardening.redzone = size_max(hardening.redzone, WATCHED_REDZONE);
         hardening.quarantine = size_max(hardening.quarantine, WATCHED_QUARANTINE);
     }
     slab_unlinked = hardening.level || hardening.redzone;
+    if (slab_unlinked && !os_watched) {
+        crime_watch();
+    }
     if (slab_unlinked) {
         seal_init();
+    }
+    if (fenced()) {
+        os_fence_init();
+        segments_fenced = true;
     }
 }
 
@@ -88,9 +99,8 @@ static uint64_t __attribute__((noinline)) refill(struct heap *h, unsigned c)
             heap_sync(h, s);
             slab_arm(s, TRIP_NEVER);
             uint32_t random = hardening.level > 1 ? (uint32_t)random_word(&h->hard->random) : 0;
-            int filled = looked || !heap_should_replace(h, class)
-                             ? slab_take_hand(s, hand, window(class->stride), sealed(), random)
-                             : -1;
+            int filled =
+                looked || !heap_should_replace(h, class) ? slab_take_hand(s, hand, window(class->stride), random) : -1;
             if (filled >= 0) {
                 class->swept.filled += (unsigned)filled;
                 return *hand->word & hand->allowed;
@@ -120,10 +130,10 @@ void *hard_malloc(size_t size)
 {
     struct hard *hard = front.hard;
     bool zeroed;
-    if (unlikely(size > SMALL_MAX - SEAL_BYTES || hardening.redzone > SEAL_BYTES)) {
+    if (unlikely(size - 1 >= SMALL_MAX - SEAL_BYTES || hardening.redzone > SEAL_BYTES)) {
         return hard_alloc(front.heap, 0, size, 1, &zeroed);
     }
-    unsigned c = (unsigned)((size + hardening.redzone + (size == 0) - 1) / 16);
+    unsigned c = (unsigned)((size + hardening.redzone - 1) / 16);
     struct hand *hand = &hard->hand[c];
     uint64_t free = *hand->word & hand->allowed;
     void *p = likely(free != 0) ? take(hard, hand, free) : take_more(front.heap, c);
@@ -144,6 +154,13 @@ static void *take_common(size_t slot)
 void *hard_alloc(struct heap *h, uint32_t id, size_t size, size_t align, bool *zeroed)
 {
     size_t slot = hard_slot_size(size, align);
+    if (unlikely(size == 0) && fenced() && align <= 16 && id == 0) {
+        void *nothing = nothing_alloc();
+        *zeroed = true;
+        if (nothing) {
+            return nothing;
+        }
+    }
     if (unlikely(slot == 0)) {
         return big_alloc(size, align, id, zeroed);
     }
@@ -245,6 +262,22 @@ void hard_flush(struct heap *h)
     }
 }
 
+void hard_let_slab_go(struct slab *s, bool live)
+{
+    if (live) {
+        watch_allow(slab_data(s), UNIT_SIZE);
+        memset(slab_data(s), 0, s->unit.touched * (size_t)16);
+        watch_deny(slab_data(s), UNIT_SIZE);
+        return;
+    }
+    size_t stride = slab_stride(s);
+    for (unsigned i = 0; i < s->fresh; i++) {
+        if (!(s->unit.holes >> (((i + 1) * stride - 1) / os_page) & 1)) {
+            seal_remove(slab_slot(s, i), stride, kind);
+        }
+    }
+}
+
 void hard_forget(struct heap *h)
 {
     for (unsigned c = 0; c < CLASSES; c++) {
@@ -268,13 +301,25 @@ static void give_up(struct slab *s, void *p, bool waits)
     }
 }
 
+/* Whoever writes before p overwrites the seal of the slot before it; the commons', which no heap wipes, may have none. */
+static inline void expect_front(const struct slab *s, unsigned i, const void *p)
+{
+    size_t stride = slab_stride(s);
+    if (fenced() && i > 0 && unlikely(!seal_may_be((const char *)p - stride, stride))) {
+        allot_fault_block("start of a block overwritten", kind, stride, p);
+    }
+}
+
 static void __attribute__((noinline)) free_any(void *p, struct slab *s)
 {
     uint32_t owner = atomic_load_explicit(&s->unit.owner, memory_order_acquire); /* as heap_hand_over has released it */
     if (unlikely(map_get(p) != MAP_SEGMENT || !heap_by_id(owner))) {
         allot_fault(fault_free_of_none, "address", p);
     }
-    expect_live(s, p, fault_free_of_none);
+    unsigned i = expect_live(s, p, fault_free_of_none);
+    if (!is_common(s)) {
+        expect_front(s, i, p);
+    }
     if (owner & (ID_PRIVATE | ID_TAGGED)) {
         tag_free(owner, p, slab_stride(s));
     }
@@ -295,6 +340,7 @@ void hard_free(void *p)
         }
     } else if (likely(hard != NULL && slab_owner(s) == hard->id)) {
         unsigned i = expect_live(s, p, fault_free_of_none);
+        expect_front(s, i, p);
         if (sealed()) {
             seal_end(p, slab_stride(s), kind);
             give_up(s, p, true);
@@ -312,15 +358,24 @@ void hard_free(void *p)
 
 size_t hard_usable(const void *p, const char *crime)
 {
-    if (is_big(p) && block_size(p) == 0) {
-        allot_fault(crime, "address", p);
+    if (fenced() && is_nothing(p)) {
+        nothing_expect_live(p, crime);
+        return 0;
     }
-    if (!is_big(p)) {
+    size_t room = block_size(p);
+    if (is_big(p)) {
+        if (room == 0) {
+            allot_fault(crime, "address", p);
+        }
+    } else {
         const struct slab *s = slab_of(p);
         if (unlikely(map_get(p) != MAP_SEGMENT || !heap_by_id(slab_owner(s)))) {
             allot_fault(crime, "address", p);
         }
         expect_live(s, p, crime);
+        if (sealed()) {
+            seal_size(p, room, crime, kind);
+        }
     }
     return block_usable(p);
 }
@@ -360,8 +415,8 @@ static bool is_size(const void *p, size_t align, size_t size, size_t usable)
 void hard_expect_size(const void *p, size_t align, size_t size)
 {
     size_t usable = hard_usable(p, fault_free_of_none);
+    hard_expect_align(p, align);
     if (unlikely(!is_size(p, align, size, usable))) {
         allot_fault_block("free with another size than it has", name_of(p), usable, p);
     }
-    hard_expect_align(p, align);
 }

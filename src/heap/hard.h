@@ -3,7 +3,7 @@
  *
  *   front (thread-local)        heap                             current slab of a class
  *   list[]: always empty        hard: hand[class] ------------->   a word of its free bits: one of them at random
- *   heap_id: always 0                 waiting[class]: a ring       slots that were freed, and are not free yet
+ *   heap_id: ID_NOBODY               waiting[class]: a ring       slots that were freed, and are not free yet
  *
  * The fast paths know nothing of it: malloc finds an empty list, and free an owner that is not the thread's id. What free
  * finds out is exact: a slot is live when it has been handed out, and is neither free nor freed by another thread; with seals
@@ -38,6 +38,10 @@ struct hard *hard_make(uint32_t heap);
 
 /* The class's current slab is not any more. */
 void hard_let_go(struct heap *h, unsigned c);
+
+/* A slab is about to go: what is free of it was wiped, but for the seals; `live`: there may be blocks. Who takes its unit finds
+ * what was written there since. */
+void hard_let_slab_go(struct slab *s, bool live);
 
 /* What waits in a heap becomes free; or is forgotten, when all of the heap goes. */
 void hard_flush(struct heap *h);

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "heap/crime.h"
+#include "heap/guard.h"
 #include "heap/hard.h"
 #include "heap/options.h"
 #include "heap/share.h"
@@ -22,7 +24,7 @@
 #include "span/map.h"
 #include "span/run.h"
 
-__thread struct front front;
+__thread struct front front = {.heap_id = ID_NOBODY};
 
 /* Two levels, so that a process with few heaps pays for few. */
 #define TABLE_LEAF 1024
@@ -153,7 +155,7 @@ struct heap *heap_attach(void)
         h->front = &front;
         memset(h->common, 0, sizeof h->common);
         front.heap = h;
-        front.heap_id = is_hard() ? 0 : h->id;
+        front.heap_id = is_hard() ? ID_NOBODY : h->id;
         front.hard = front.tag ? NULL : h->hard;
     }
     return h;
@@ -270,7 +272,7 @@ static void thread_ends(void)
     share_note();
     front.heap = front.tagged = NULL;
     front.aside = NULL;
-    front.heap_id = 0;
+    front.heap_id = ID_NOBODY;
     front.hard = NULL;
     if (h) {
         leave(h, &idle);
@@ -384,6 +386,7 @@ static void before_fork(void)
     stats_lock();
     commons_lock();
     os_lock(&heaps_lock);
+    guard_lock();
     runs_lock();
     large_lock();
     segments_lock();
@@ -396,6 +399,7 @@ static void after_fork_in_parent(void)
     segments_unlock();
     large_unlock();
     runs_unlock();
+    guard_unlock();
     os_unlock(&heaps_lock);
     commons_unlock();
     stats_unlock();
@@ -428,6 +432,7 @@ static void after_fork_in_child(void)
     segments_lock_reset();
     large_lock_reset();
     runs_lock_reset();
+    guard_lock_reset();
     os_lock_reset(&heaps_lock);
     commons_lock_reset();
     stats_lock_reset();
@@ -446,6 +451,7 @@ void heap_init(void)
     os_lock(&lock);
     if (!atomic_load_explicit(&done, memory_order_relaxed)) {
         os_memory_init();
+        crime_init();
         options_init();
         os_lock(&heaps_lock);
         for (unsigned i = 0; i < COMMONS; i++) {

@@ -33,13 +33,13 @@
 #include "slab/slab.h"
 #include "span/reserve.h"
 
-/* What a thread has at hand. All zero before its first allocation and after its end. */
+/* What a thread has at hand. All but heap_id is zero before its first allocation and after its end. */
 struct front {
     struct block *list[LISTS]; /* list[i]: blocks for sizes of 16 i - 15 to 16 i; all of one slab */
     uint64_t zeroed[2];        /* bit i: every block of list[i] is zero but for its link */
     struct heap *heap;
-    struct hard *hard;         /* its heap's, in a hardened process and outside of tags; then heap_id is 0 */
-    uint32_t heap_id;          /* 0: no heap, or a hardened one; never the owner of a slab */
+    struct hard *hard;         /* its heap's, in a hardened process and outside of tags */
+    uint32_t heap_id;          /* its heap's; ID_NOBODY, that owns no slab: none, or a hardened one */
     uint32_t common;           /* bytes had from the commons while without a heap */
     bool known;                /* its thread's end is watched, and it is on the chain */
     bool ended;                /* its heap is gone for good: the commons serve what it still asks for */
@@ -51,6 +51,9 @@ struct front {
 };
 
 extern __thread struct front front;
+
+/* A thread's id by which the fast paths know what is its own. */
+static inline bool is_open(uint32_t id) { return (int32_t)id > 0; }
 
 /* Occupancy levels: level l holds slabs of which, when they came there, l/8 or more was in use, and less than (l+1)/8; by now
  * it may be less. Then the full ones. */
@@ -95,6 +98,7 @@ struct tuning {
 #define ID_PRIVATE 0x80000000u
 #define ID_TAGGED  0x40000000u
 #define ID_NUMBER  0x3fffffffu
+#define ID_NOBODY  0xffffffffu /* nor what lies where a header would, in memory that is not ours: 0, as a rule */
 
 struct heap {
     uint32_t id;
@@ -117,6 +121,8 @@ struct heap {
     uint64_t mid_zeroed[2];   /* as front.zeroed, for mid */
     size_t slabs, slabs_most; /* of all classes; and the most since there were few (sweep_least) */
     size_t noted_count;       /* in `noted` */
+    int32_t unsampled;        /* blocks to be handed out before the next chosen one (heap/guard.h) */
+    uint64_t sampling;        /* what its choice comes from; 0: none has been made */
     struct pace pace;         /* of pages made again in them, of all classes */
     uint32_t turns;           /* of slabs; and when, in milliseconds, it was last looked at what need not be kept */
     uint64_t looked_around;
@@ -411,8 +417,9 @@ static inline void *heap_alloc_mid(struct heap *h, size_t size, bool aligned, bo
     unsigned c = heap_class_of_mid(h, size, aligned);
     /* Rather what was freed last: it is in the cache yet, and a refill brings but a slot or two. */
     struct slab *s = h->classes[c].current;
-    struct block *b = s ? slab_take_back(s) : NULL;
+    struct block *b = s && likely(h->unsampled > 0) ? slab_take_back(s) : NULL;
     if (b) {
+        h->unsampled--;
         *zeroed = false;
         return b;
     }
@@ -487,6 +494,8 @@ size_t big_give_up(void);
 /* The bytes that a live block of any kind takes, 0 when it is none; and how many of them may be used: a tagged one's last few
  * may not. */
 size_t block_size(const void *p);
+/* The bytes that a live block was asked for with, in a process that knows them (heap/seal.h): as seal_size. */
+size_t block_asked(const void *p, size_t room, const char *crime, const char *kind);
 size_t block_usable(const void *p);
 /* The id of the heap that a live block is marked with: 0 for a thread's run or large block. */
 uint32_t block_heap(const void *p);

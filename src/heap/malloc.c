@@ -10,6 +10,7 @@
 #include "heap/fast.h"
 #include "heap/hard.h"
 #include "heap/instance.h"
+#include "heap/nothing.h"
 #include "heap/share.h"
 #include "heap/tag.h"
 #include "os/fault.h"
@@ -45,7 +46,7 @@ static inline void *take(size_t size, size_t align, bool *zeroed)
 void *slow_malloc(size_t size)
 {
     bool zeroed;
-    if (likely(front.heap_id != 0 && size <= SLAB_MAX && !front.tag)) { /* a copy that forwards never has a heap */
+    if (likely(is_open(front.heap_id) && size <= SLAB_MAX && !front.tag)) { /* a copy that forwards never has a heap */
         return heap_alloc(front.heap, &front, size, false, &zeroed);
     }
     if (front.hard) {
@@ -123,7 +124,7 @@ static void *take_aligned(size_t align, size_t size)
         return fast_malloc(size);
     }
     bool zeroed;
-    if (likely(size <= SLAB_MAX && align <= SLAB_MAX && front.heap_id != 0 && !front.tag)) {
+    if (likely(size <= SLAB_MAX && align <= SLAB_MAX && is_open(front.heap_id) && !front.tag)) {
         return heap_alloc(front.heap, &front, size_when_aligned(size, align), true, &zeroed);
     }
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX) {
@@ -215,7 +216,7 @@ bool allot_try_expand(void *p, size_t size)
 
 static void *move(void *p, size_t old, size_t size)
 {
-    void *moved = unlikely(tags_exist()) ? tag_alloc_like(p, size) : fast_malloc(size);
+    void *moved = unlikely(tags_exist()) && !is_nothing(p) ? tag_alloc_like(p, size) : fast_malloc(size);
     if (!moved) {
         return NULL;
     }

@@ -10,6 +10,7 @@
 
 #include <allot/malloc.h>
 
+#include "heap/guard.h"
 #include "heap/hard.h"
 #include "heap/instance.h"
 #include "heap/limit.h"
@@ -195,6 +196,18 @@ static bool set_watch(const char *value)
 
 static bool set_quarantine(const char *value) { return starting && read_size(value, &hardening.quarantine); }
 
+/* One block of so many. */
+static bool set_guard(const char *value)
+{
+    size_t rate = 0;
+    if (strcmp(value, "on") == 0) {
+        rate = GUARD_RATE;
+    } else if (strcmp(value, "off") != 0 && (!read_size(value, &rate) || rate == SIZE_MAX)) {
+        return false;
+    }
+    return guard_set(rate);
+}
+
 static const struct {
     const char *name;
     bool (*set)(const char *value);
@@ -207,6 +220,7 @@ static const struct {
     {"soft_limit", set_soft_limit, "bytes, as 900M or 2G, or none"},
     {"hugetlb", set_hugetlb, "off, 2M or 1G"},
     {"share", set_share, "on or off"},
+    {"guard", set_guard, "on, off, or a number: one block of so many"},
     {"harden", set_harden, "0 to 3, at the start only"},
     {"fill", set_fill, "a byte, 0 to 255, at the start only"},
     {"redzone", set_redzone, "bytes, 8 to 4096, at the start only"},

@@ -73,8 +73,11 @@ static unsigned occupancy(const struct slab *s) { return s->used * LEVELS / slab
 
 static bool occupied_as_listed(const struct slab *s) { return s->used * LEVELS >= s->level * slab_nslots(s); }
 
-static void release(struct slab *s)
+static void release(struct slab *s, bool live)
 {
+    if (sealed()) {
+        hard_let_slab_go(s, live);
+    }
     slab_done(s);
     unit_give(&s->unit);
     limit_give(UNIT_SIZE);
@@ -92,7 +95,7 @@ void heap_settle(struct heap *h, struct slab *s)
         unlist(class, s);
         class->slabs--;
         heap_count_slabs(h, -1);
-        release(s);
+        release(s, false);
         return;
     }
     if (s->level == LEVEL_FULL) {
@@ -256,6 +259,27 @@ bool heap_should_replace(struct heap *h, const struct heap_class *class)
     return little && (any_with_room(class) || (is_hard() && s->fresh == slab_nslots(s)));
 }
 
+/* The chosen block comes before the end of the batch: it ends there, and the rest of it goes back. */
+static void __attribute__((cold)) cut(struct heap *h, struct slab *s, struct batch *batch)
+{
+    if (is_common(s)) { /* whose blocks are not chosen from */
+        h->unsampled = INT32_MAX;
+        return;
+    }
+    int64_t left = h->unsampled + (int64_t)batch->count, count = left > 1 ? left : 1;
+    struct block *last = batch->first;
+    for (int64_t i = 1; i < count; i++) {
+        last = last->next;
+    }
+    unsigned rest = batch->count - (unsigned)count;
+    s->local_free = last->next;
+    last->next = NULL;
+    s->nlocal += (uint16_t)rest;
+    s->used -= (uint16_t)rest;
+    batch->count = (unsigned)count;
+    h->unsampled = 0;
+}
+
 struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct block **list, bool *zeroed)
 {
     struct heap_class *class = &h->classes[c];
@@ -270,6 +294,9 @@ struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct blo
                 struct batch batch = slab_take_batch(s, group);
                 slab_arm(s, TRIP_NEVER);
                 if (likely(batch.count)) {
+                    if (unlikely((h->unsampled -= (int32_t)batch.count) < 0)) {
+                        cut(h, s, &batch);
+                    }
                     heap_count(h, s, (int)batch.count);
                     class->swept.filled += batch.filled;
                     *list = batch.first->next;
@@ -314,7 +341,7 @@ static void release_with_all(struct slab *s)
             atomic_store_explicit(remote, 0, memory_order_relaxed);
         }
     }
-    release(s);
+    release(s, true);
 }
 
 void heap_release_all(struct heap *h)

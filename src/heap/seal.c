@@ -105,7 +105,7 @@ void seal_begin(void *p, size_t room, size_t size, bool checked, const char *kin
     uint64_t *seal = seal_at(p, room);
     watch_allow(p, room);
     if (unlikely((*seal && payload_of(p, *seal) != FREED) || (checked && !is_wiped(p, room)))) {
-        allot_fault_block("write after free", kind, room - SEAL_BYTES, p);
+        allot_fault_block("write after free", kind, room, p);
     }
     *seal = sealed_with(p, size);
     if (hardening.filled) {
@@ -121,7 +121,7 @@ size_t seal_size(const void *p, size_t room, const char *crime, const char *kind
     watch_allow(seal_at(p, room), SEAL_BYTES);
     uint64_t payload = payload_of(p, *seal_at(p, room));
     if (unlikely(payload == FREED)) {
-        allot_fault_block(crime, kind, room - SEAL_BYTES, p);
+        allot_fault_block(crime, kind, room, p);
     }
     watch_allow((const char *)p + payload, payload < room ? room - payload : 0);
     if (unlikely(payload > room - SEAL_BYTES || !slack_is_whole(p, room, payload))) {
@@ -129,6 +129,13 @@ size_t seal_size(const void *p, size_t room, const char *crime, const char *kind
     }
     watch_deny((const char *)p + payload, room - payload);
     return payload;
+}
+
+void seal_expect_slack(const void *p, size_t room, size_t size, const char *kind)
+{
+    if (unlikely(!slack_is_whole(p, room + SEAL_BYTES, size))) {
+        allot_fault_block("end of a block overwritten", kind, size, p);
+    }
 }
 
 void seal_end(void *p, size_t room, const char *kind)
@@ -147,6 +154,26 @@ void seal_unwatch(const void *p, size_t room)
     uint64_t payload = payload_of(p, *seal_at(p, room));
     watch_end(p, size_min(payload, room), hardening.redzone);
     watch_deny(p, room);
+}
+
+void seal_remove(void *p, size_t room, const char *kind)
+{
+    uint64_t *seal = seal_at(p, room);
+    watch_allow(seal, SEAL_BYTES);
+    if (unlikely(*seal && payload_of(p, *seal) != FREED)) {
+        allot_fault_block("write after free", kind, room, p);
+    }
+    if (*seal) { /* else its page may not be there, and need not */
+        *seal = 0;
+    }
+    watch_deny(seal, SEAL_BYTES);
+}
+
+__attribute__((no_sanitize_thread)) bool seal_may_be(const void *p, size_t room)
+{
+    uint64_t seal = *(const volatile uint64_t *)seal_at(p, room);
+    uint64_t payload = seal ? payload_of(p, seal) : FREED;
+    return payload == FREED || payload <= room - SEAL_BYTES;
 }
 
 bool seal_says_free(const void *p, size_t room)

@@ -30,6 +30,9 @@ extern struct hardening hardening;
 
 static inline bool sealed(void) { return __builtin_expect(hardening.redzone != 0, 0); }
 
+/* Pages that nobody can access stand around what they can (harden=3). */
+static inline bool fenced(void) { return __builtin_expect(hardening.level >= 3, 0); }
+
 /* What a level means, at least. */
 void harden(size_t level);
 
@@ -48,6 +51,15 @@ size_t seal_size(const void *p, size_t room, const char *crime, const char *kind
 
 /* A live block goes with all that is around it, without a look: whoever watches accesses is told. */
 void seal_unwatch(const void *p, size_t room);
+
+/* The same of a block without a seal, all of whose room that it has not is to be wiped. */
+void seal_expect_slack(const void *p, size_t room, size_t size, const char *kind);
+
+/* Takes a free block's seal away: faults when it is none. */
+void seal_remove(void *p, size_t room, const char *kind);
+
+/* What stands there may be a seal, of a live block, of a free one, or none yet. Another thread may be changing it. */
+bool seal_may_be(const void *p, size_t room);
 
 /* It is free: its seal says so, or it never had one. */
 bool seal_says_free(const void *p, size_t room);

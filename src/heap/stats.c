@@ -7,10 +7,12 @@
 
 #include <allot/malloc.h>
 
+#include "heap/guard.h"
 #include "heap/hard.h"
 #include "heap/heap.h"
 #include "heap/instance.h"
 #include "heap/limit.h"
+#include "heap/nothing.h"
 #include "os/memory.h"
 #include "span/large.h"
 #include "span/map.h"
@@ -140,6 +142,7 @@ static void survey_all(struct survey *survey)
         survey->blocks += survey->class[c].out;
         survey->bytes += survey->class[c].bytes;
     }
+    survey->blocks += nothing_count();
 }
 
 static size_t hugetlb_segments(void)
@@ -155,11 +158,12 @@ static struct allot_stats totals(const struct survey *survey)
 {
     struct run_totals runs = runs_totals();
     struct large_totals large = large_totals();
-    size_t live = survey->bytes + runs.bytes + large.bytes;
+    struct guard_totals guarded = guard_totals();
+    size_t live = survey->bytes + runs.bytes + large.bytes + guarded.bytes;
     size_t mapped = os_mapped(), data = segments_count() * (SEGMENT_SIZE - UNIT_SIZE) + large.bytes + large.kept;
     return (struct allot_stats){
         .live = live,
-        .blocks = survey->blocks + runs.runs + large.blocks,
+        .blocks = survey->blocks + runs.runs + large.blocks + guarded.blocks,
         .peak = size_max(bytes_peak(), live),
         .mapped = mapped,
         .held = atomic_load_explicit(&limit_held, memory_order_relaxed),

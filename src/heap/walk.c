@@ -4,8 +4,10 @@
  */
 #include <allot/malloc.h>
 
+#include "heap/guard.h"
 #include "heap/heap.h"
 #include "heap/instance.h"
+#include "heap/nothing.h"
 #include "heap/seal.h"
 #include "heap/tag.h"
 #include "os/fault.h"
@@ -120,6 +122,10 @@ int allot_walk(int (*visit)(void *block, size_t usable, void *arg), void *arg)
         return first->walk(visit, arg);
     }
     struct visitor visitor = {visit, arg};
+    int nothing_stop = nothing_walk(visit, arg);
+    if (nothing_stop) {
+        return nothing_stop;
+    }
     for (struct segment *segment = segments_newest(); segment; segment = segment->older) {
         int stop = 0;
         if (segment->kind == SEGMENT_RUNS) {
@@ -133,7 +139,8 @@ int allot_walk(int (*visit)(void *block, size_t usable, void *arg), void *arg)
             return stop;
         }
     }
-    return large_walk(visit_big, &visitor);
+    int stop = guard_walk(visit, arg);
+    return stop ? stop : large_walk(visit_big, &visitor);
 }
 
 /* -- proof -- */

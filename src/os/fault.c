@@ -40,14 +40,24 @@ void os_say(const char *format, ...)
     errno = saved;
 }
 
+void (*os_after_fault)(void);
+
+static void __attribute__((noreturn)) end(void)
+{
+    if (os_after_fault) {
+        os_after_fault();
+    }
+    abort();
+}
+
 void allot_fault(const char *crime, const char *object, const void *address)
 {
     os_say("%s: %s at %p", crime, object, address);
-    abort();
+    end();
 }
 
 void allot_fault_block(const char *crime, const char *kind, size_t bytes, const void *address)
 {
     os_say("%s: %s of %zu bytes at %p", crime, kind, bytes, address);
-    abort();
+    end();
 }

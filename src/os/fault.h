@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What is done between that line and the end, when somebody has set it. */
+extern void (*os_after_fault)(void);
+
 /* A crime that many parts name. */
 extern const char fault_free_of_none[];
 

@@ -32,7 +32,7 @@ void os_memory_init(void)
 
 void os_fail_after(long n) { atomic_store(&failing, n < 0 ? LONG_MAX : n); }
 
-static bool refused(void)
+bool os_refused(void)
 {
     if (likely(atomic_load_explicit(&failing, memory_order_relaxed) == LONG_MAX)) {
         return false;
@@ -56,7 +56,7 @@ static void *map(void *hint, size_t length, int flags)
 void *os_map(size_t length)
 {
     length = align_up(length, os_page);
-    void *at = length != 0 && !refused() ? map(NULL, length, 0) : NULL;
+    void *at = length != 0 && !os_refused() ? map(NULL, length, 0) : NULL;
     if (!at) {
         errno = ENOMEM;
         return NULL;
@@ -137,7 +137,7 @@ void *os_map_aligned(size_t length, size_t align)
 {
     align = size_max(align, os_page);
     length = align_up(length, os_page);
-    void *at = length != 0 && !refused() ? map_aligned(length, align, os_page, 0) : NULL;
+    void *at = length != 0 && !os_refused() ? map_aligned(length, align, os_page, 0) : NULL;
     if (!at) {
         errno = ENOMEM;
     }
@@ -149,7 +149,7 @@ _Atomic size_t os_hugetlb_page;
 void *os_map_hugetlb(size_t length, size_t align)
 {
     size_t page = atomic_load_explicit(&os_hugetlb_page, memory_order_relaxed);
-    if (page == 0 || length == 0 || length % page != 0 || refused()) {
+    if (page == 0 || length == 0 || length % page != 0 || os_refused()) {
         return NULL;
     }
     int saved = errno, size = (int)(log2_floor(page) << MAP_HUGE_SHIFT);
@@ -158,7 +158,7 @@ void *os_map_hugetlb(size_t length, size_t align)
     return mapped_there(at, length);
 }
 
-static void count_back(size_t length) { atomic_fetch_add_explicit(&given_back, length, memory_order_relaxed); }
+void os_count_back(size_t length) { atomic_fetch_add_explicit(&given_back, length, memory_order_relaxed); }
 
 void os_unmap(void *at, size_t length)
 {
@@ -167,9 +167,9 @@ void os_unmap(void *at, size_t length)
     watch_allow(at, length);
     if (munmap(at, length) == 0) {
         atomic_fetch_sub_explicit(&mapped, length, memory_order_relaxed);
-        count_back(length);
+        os_count_back(length);
     } else if (madvise(at, length, MADV_DONTNEED) == 0) {
-        count_back(length);
+        os_count_back(length);
     }
     errno = saved;
 }
@@ -182,6 +182,14 @@ static bool advise(void *at, size_t length, int advice)
     return done;
 }
 
+bool os_protect(void *at, size_t length, bool accessible)
+{
+    int saved = errno;
+    bool done = mprotect(at, length, accessible ? PROT_READ | PROT_WRITE : PROT_NONE) == 0;
+    errno = saved;
+    return done;
+}
+
 size_t os_purge(void *at, size_t length)
 {
     uintptr_t from = align_up((uintptr_t)at, os_page);
@@ -189,7 +197,7 @@ size_t os_purge(void *at, size_t length)
     if (from >= to || !advise((void *)from, to - from, MADV_DONTNEED)) {
         return 0;
     }
-    count_back(to - from);
+    os_count_back(to - from);
     return to - from;
 }
 
@@ -233,7 +241,7 @@ size_t os_purge_many(const struct iovec *ranges, size_t count)
         done++;
     }
     for (size_t i = 0; i < done; i++) {
-        count_back(ranges[i].iov_len);
+        os_count_back(ranges[i].iov_len);
     }
     errno = saved;
     return done;
@@ -310,7 +318,7 @@ bool os_resize(void *at, size_t old, size_t now)
         return true;
     }
     int saved = errno;
-    bool done = !refused() && mremap(at, old, now, 0) != MAP_FAILED;
+    bool done = !os_refused() && mremap(at, old, now, 0) != MAP_FAILED;
     errno = saved;
     if (done) {
         atomic_fetch_add_explicit(&mapped, now - old, memory_order_relaxed);
@@ -323,7 +331,7 @@ bool os_move(void *at, size_t old, void *place, size_t now)
     old = align_up(old, os_page);
     watch_allow(at, old);
     int saved = errno;
-    bool done = !refused() && mremap(at, old, now, MREMAP_MAYMOVE | MREMAP_FIXED, place) != MAP_FAILED;
+    bool done = !os_refused() && mremap(at, old, now, MREMAP_MAYMOVE | MREMAP_FIXED, place) != MAP_FAILED;
     errno = saved;
     atomic_fetch_sub_explicit(&mapped, done ? old : align_up(now, os_page), memory_order_relaxed);
     return done;
@@ -356,6 +364,10 @@ bool os_readable(uintptr_t address)
     errno = saved;
     return done;
 }
+
+void os_count_mapped(ptrdiff_t bytes) { atomic_fetch_add_explicit(&mapped, (size_t)bytes, memory_order_relaxed); }
+
+void os_map_below(uintptr_t address) { atomic_store_explicit(&next_hint, address, memory_order_relaxed); }
 
 size_t os_mapped(void) { return atomic_load_explicit(&mapped, memory_order_relaxed); }
 

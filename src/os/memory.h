@@ -25,6 +25,9 @@ void *os_map_aligned(size_t length, size_t align);
  * and the address space stays taken. */
 void os_unmap(void *at, size_t length);
 
+/* Makes whole pages inaccessible, or accessible again; false, with errno as it was, when the system has no more mappings. */
+bool os_protect(void *at, size_t length, bool accessible);
+
 /* Makes whole pages inside [at, at + length) zero and not resident. Returns the bytes covered. */
 size_t os_purge(void *at, size_t length);
 
@@ -81,6 +84,13 @@ bool os_readable(uintptr_t address);
 
 /* Bytes mapped through here at present. */
 size_t os_mapped(void);
+
+/* And of mappings that are made elsewhere on this floor: so many bytes more or less, or gone back; where aligned ones are tried from now on;
+ * and whether this request is one of those that fail. */
+void os_count_mapped(ptrdiff_t bytes);
+void os_count_back(size_t bytes);
+void os_map_below(uintptr_t address);
+bool os_refused(void);
 
 /* Bytes that have gone back through here so far, by purging or unmapping, whether they were resident or not. */
 size_t os_given_back(void);

@@ -209,17 +209,11 @@ static int hold_filled(struct hand *hand, struct slab *s, unsigned w, uint64_t s
 }
 
 /* Fresh slots become marked ones. */
-static int hold_fresh(struct hand *hand, struct slab *s, unsigned window, bool wiped)
+static int hold_fresh(struct hand *hand, struct slab *s, unsigned window)
 {
     unsigned from = s->fresh, w = from / 64;
-    size_t to = size_min(size_min(from + window, slab_nslots(s)), (w + 1) * 64), from16 = from * (size_t)s->stride16;
+    size_t to = size_min(size_min(from + window, slab_nslots(s)), (w + 1) * 64);
     uint64_t slots = bitmap_word_mask(w, from, to);
-    if (wiped && s->unit.touched > from16) {
-        size_t bytes = (to - from) * slab_stride(s);
-        watch_allow(slab_slot(s, from), bytes);
-        memset(slab_slot(s, from), 0, bytes);
-        watch_deny(slab_slot(s, from), bytes);
-    }
     *free_word(s, w) |= slots;
     s->nmarked += (uint16_t)(to - from);
     s->fresh = (uint16_t)to;
@@ -229,7 +223,7 @@ static int hold_fresh(struct hand *hand, struct slab *s, unsigned window, bool w
     return filled;
 }
 
-int slab_take_hand(struct slab *s, struct hand *hand, unsigned window, bool wiped, uint32_t random)
+int slab_take_hand(struct slab *s, struct hand *hand, unsigned window, uint32_t random)
 {
     unsigned words = slab_words(s);
     *hand = (struct hand){.slab = s, .at = (uint16_t)((uint64_t)random * words >> 32), .left = (uint16_t)words};
@@ -242,7 +236,7 @@ int slab_take_hand(struct slab *s, struct hand *hand, unsigned window, bool wipe
             return hold_filled(hand, s, w, marked & ~marked_off(s, w, pages_of(s, w * 64 + lowest_bit(marked), 1)));
         }
     }
-    return s->fresh < slab_nslots(s) ? hold_fresh(hand, s, window, wiped) : -1;
+    return s->fresh < slab_nslots(s) ? hold_fresh(hand, s, window) : -1;
 }
 
 void slab_mark_free(struct slab *s, const void *p)

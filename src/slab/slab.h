@@ -200,9 +200,9 @@ struct hand {
 };
 
 /* Puts free slots of a slab into the owner's hand: those of the first word at or after a random one that has any and no hole
- * under it; else in a hole; else as many fresh ones as `window` says, of one word, `wiped` where they were written before.
+ * under it; else in a hole; else as many fresh ones as `window` says, of one word.
  * Returns how many holes are none any more, or -1 when there is no free slot. Only right after slab_sync; the caller arms. */
-int slab_take_hand(struct slab *s, struct hand *hand, unsigned window, bool wiped, uint32_t random);
+int slab_take_hand(struct slab *s, struct hand *hand, unsigned window, uint32_t random);
 
 /* The next word of the slab with any; what may be taken of it, 0 when all have been looked at. */
 uint64_t slab_turn_hand(struct hand *hand);

@@ -20,6 +20,7 @@
 #include "os/memory.h"
 #include "os/watch.h"
 #include "span/advice.h"
+#include "span/fenced.h"
 #include "span/map.h"
 #include "span/reserve.h"
 #include "span/run.h"
@@ -30,6 +31,8 @@ struct large {
     size_t length;       /* bytes, whole pages */
     uint32_t heap;
     enum pages pages;
+    struct fence *fence;       /* its place, when it has one of its own (span/fenced.h), */
+    size_t asked;              /* and how many bytes of it are the block's */
     struct large *next, *prev; /* on the list of all; or of unused records, by next */
 };
 
@@ -234,7 +237,7 @@ size_t large_trim(void)
     }
     reserve_emptied(&reserve, reserve_dirty(&reserve));
     os_unlock(&lock);
-    return unmap_deferred();
+    return unmap_deferred() + fences_trim();
 }
 
 /* -- blocks -- */
@@ -357,6 +360,25 @@ static void *take(size_t *length, size_t align, bool *zeroed, enum pages *pages)
     return at;
 }
 
+/* Puts a block on the books; false with memory out. */
+static bool enter(struct large block)
+{
+    os_lock(&lock);
+    struct large *l = new_record();
+    bool done = l && map_set(at_of(&block), l);
+    if (done) {
+        *l = block;
+        list_push(&all, l);
+        total_bytes += l->length;
+        total_blocks++;
+    } else if (l) {
+        l->next = unused;
+        unused = l;
+    }
+    os_unlock(&lock);
+    return done;
+}
+
 void *large_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
 {
     size_t length = align_up(bytes, os_page);
@@ -370,24 +392,27 @@ void *large_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
-    os_lock(&lock);
-    struct large *l = new_record();
-    if (!l || !map_set(at, l)) {
-        if (l) {
-            l->next = unused;
-            unused = l;
-        }
-        os_unlock(&lock);
+    if (!enter((struct large){.hidden_at = ~(uintptr_t)at, .length = length, .heap = heap, .pages = pages})) {
         os_unmap(at, length);
         errno = ENOMEM;
         return NULL;
     }
-    *l = (struct large){.hidden_at = ~(uintptr_t)at, .length = length, .heap = heap, .pages = pages};
-    list_push(&all, l);
-    total_bytes += length;
-    total_blocks++;
-    os_unlock(&lock);
     return at;
+}
+
+void *large_alloc_fenced(size_t bytes, size_t align, uint32_t heap)
+{
+    size_t length = align_up(size_max(bytes, 1), os_page);
+    struct fence *f = length >= bytes ? fence_take(length, size_max(align, SEGMENT_SIZE)) : NULL;
+    if (!f) {
+        return NULL;
+    }
+    if (!enter((struct large){
+            .hidden_at = ~(uintptr_t)f->at, .length = length, .heap = heap, .fence = f, .asked = bytes})) {
+        fence_give(f, length);
+        return NULL;
+    }
+    return f->at;
 }
 
 /* With the lock held: takes a block off the books. Its mapping is the caller's to keep or give back. */
@@ -410,6 +435,13 @@ size_t large_free(void *p)
     if (!l) {
         os_unlock(&lock);
         allot_fault(fault_free_of_none, "large block", p);
+    }
+    struct fence *fence = l->fence;
+    if (fence) {
+        size_t length = forget(l);
+        os_unlock(&lock);
+        fence_give(fence, length);
+        return length;
     }
     struct outgoing out = {.count = 0};
     learn(l);
@@ -438,11 +470,35 @@ uint32_t large_heap(const void *p)
     return l ? l->heap : 0;
 }
 
+bool large_is_fenced(const void *p, size_t *asked)
+{
+    const struct large *l = find(p);
+    if (!l || !l->fence) {
+        return false;
+    }
+    *asked = l->asked;
+    return true;
+}
+
 /* With the lock held. */
 static void set_length(struct large *l, size_t length)
 {
     total_bytes += length - l->length;
     l->length = length;
+}
+
+bool large_resize_fenced(void *p, size_t bytes)
+{
+    struct large *l = find(p);
+    size_t length = align_up(size_max(bytes, 1), os_page);
+    if (length < bytes || (length != l->length && !fence_resize(l->fence, l->length, length))) {
+        return false;
+    }
+    os_lock(&lock);
+    set_length(l, length);
+    l->asked = bytes;
+    os_unlock(&lock);
+    return true;
 }
 
 bool large_resize(void *p, size_t bytes)
@@ -524,8 +580,13 @@ size_t large_free_all(uint32_t heap)
         next = l->next;
         if (l->heap == heap) {
             void *at = at_of(l);
+            struct fence *fence = l->fence;
             size_t length = forget(l);
-            os_unmap(at, length);
+            if (fence) {
+                fence_give(fence, length);
+            } else {
+                os_unmap(at, length);
+            }
             bytes += length;
         }
     }
@@ -535,7 +596,7 @@ size_t large_free_all(uint32_t heap)
 
 size_t large_kept(void)
 {
-    return reserve_dirty(&reserve) + atomic_load_explicit(&deferred_bytes, memory_order_relaxed);
+    return fences_kept() + reserve_dirty(&reserve) + atomic_load_explicit(&deferred_bytes, memory_order_relaxed);
 }
 
 struct large_totals large_totals(void)
@@ -566,7 +627,7 @@ size_t large_resident(void)
         bytes += os_resident(d, d->length);
     }
     os_unlock(&lock);
-    return bytes;
+    return bytes + fences_resident();
 }
 
 int large_walk(int (*visit)(void *p, size_t bytes, uint32_t heap, void *arg), void *arg)
@@ -599,11 +660,23 @@ bool large_check(void)
     }
     CHECK(kept_sum == reserve_dirty(&reserve) && kept_count <= KEPT_BLOCKS, "kept mappings", kept);
     os_unlock(&lock);
-    return true;
+    return fences_check();
 }
 
-void large_lock(void) { os_lock(&lock); }
+void large_lock(void)
+{
+    os_lock(&lock);
+    fences_lock();
+}
 
-void large_unlock(void) { os_unlock(&lock); }
+void large_unlock(void)
+{
+    fences_unlock();
+    os_unlock(&lock);
+}
 
-void large_lock_reset(void) { os_lock_reset(&lock); }
+void large_lock_reset(void)
+{
+    os_lock_reset(&lock);
+    fences_lock_reset();
+}

@@ -20,6 +20,7 @@
 
 #include "base/list.h"
 #include "os/fault.h"
+#include "os/fence.h"
 #include "os/memory.h"
 #include "os/watch.h"
 #include "span/map.h"
@@ -70,7 +71,8 @@ static void set_free(struct segment *s, uint64_t free)
 
 static struct segment *fullest(void) { return by_free_map ? by_free[lowest_bit(by_free_map)] : NULL; }
 
-#define ALL_UNITS (~(uint64_t)1)
+#define ALL_UNITS  (~(uint64_t)1)
+#define EVEN_UNITS (0x5555555555555555 & ALL_UNITS)
 
 /* -- huge pages -- */
 
@@ -80,7 +82,43 @@ static struct segment *fullest(void) { return by_free_map ? by_free[lowest_bit(b
 _Static_assert(SEGMENT_SIZE == 2 * OS_HUGE_PAGE, "a segment is two huge pages");
 
 /* Whether another is little beside the units that are in use and filled: a quarter, and less from then on. */
-static bool huge_page_fits(void) { return !in_haste && dense_units >= 4 * HALF_UNITS && os_huge_pages_worth_it(); }
+static bool huge_page_fits(void)
+{
+    return !in_haste && dense_units >= 4 * HALF_UNITS && !segments_fenced && os_huge_pages_worth_it();
+}
+
+/* -- segments -- */
+
+bool segments_fenced;
+
+/* All but the records of a new segment, where the kernel's areas allow it. */
+static bool shut_segment(struct segment *s)
+{
+    bool allowed = os_areas_take(UNITS - 1);
+    bool done = allowed && os_shut((char *)s + UNIT_SIZE, SEGMENT_SIZE - UNIT_SIZE);
+    if (allowed && !done) {
+        os_areas_give(UNITS - 1);
+    }
+    return done;
+}
+
+/* With the lock held; false with memory out. Where others have spent the areas the segment has no fences any more, rather than
+ * its units no use. */
+static bool open_unit(struct segment *s, unsigned i)
+{
+    uint64_t bit = (uint64_t)1 << i;
+    if (likely(!(s->shut & bit))) {
+        return true;
+    }
+    if (os_protect((char *)s + i * UNIT_SIZE, UNIT_SIZE, true)) {
+        s->shut &= ~bit;
+    } else if (os_protect(s, SEGMENT_SIZE, true)) {
+        s->shut = 0;
+    }
+    return !(s->shut & bit);
+}
+
+static uint64_t units_of(const struct segment *s) { return s->fenced ? EVEN_UNITS : ALL_UNITS; }
 
 /* Puts a new segment into the chain; of its free units a huge page made those resident that are `ready`. */
 static void add_segment(struct segment *s, uint64_t ready)
@@ -94,7 +132,7 @@ static void add_segment(struct segment *s, uint64_t ready)
     s->older = atomic_load_explicit(&newest, memory_order_relaxed);
     atomic_store_explicit(&newest, s, memory_order_release);
     atomic_fetch_add_explicit(&count, 1, memory_order_relaxed);
-    set_free(s, ALL_UNITS);
+    set_free(s, units_of(s));
 }
 
 /* Segments of explicit huge pages, one or as many as one page has room for; one of them, or NULL. */
@@ -114,7 +152,7 @@ static struct segment *segments_map_hugetlb(void)
     return (struct segment *)at;
 }
 
-static struct segment *segment_map(void)
+static struct segment *segment_map(bool fences)
 {
     struct segment *s = segments_map_hugetlb();
     if (s) {
@@ -129,6 +167,8 @@ static struct segment *segment_map(void)
         return NULL;
     }
     os_small_pages(s, SEGMENT_SIZE);
+    s->fenced = fences && shut_segment(s);
+    s->shut = s->fenced ? EVEN_UNITS : 0;
     add_segment(s, 0);
     return s;
 }
@@ -143,7 +183,7 @@ static void open_frontier(void)
         return;
     }
     if (!s || s->dirty) {
-        s = count * (UNITS - 1) - used_units < UNITS + used_units / 8 ? segment_map() : NULL;
+        s = count * (UNITS - 1) - used_units < UNITS + used_units / 8 ? segment_map(false) : NULL;
     }
     if (s) {
         unlist(s);
@@ -160,7 +200,7 @@ static struct segment *choose(enum unit_use use, bool few_dirty)
         s = frontier;
     }
     s = s ? s : fullest();
-    s = s ? s : segment_map();
+    s = s ? s : segment_map(segments_fenced);
     return s ? s : frontier;
 }
 
@@ -185,6 +225,10 @@ struct unit *unit_take(enum unit_use use)
     unsigned i = lowest_bit(wanted ? wanted : s->free);
     uint64_t bit = (uint64_t)1 << i;
     struct unit *unit = segment_unit(s, i);
+    if (!open_unit(s, i)) {
+        os_unlock(&lock);
+        return NULL;
+    }
     reserve_take(&reserve, (s->dirty & bit) != 0, !(resident & bit) && !clean);
     s->dirty &= ~bit;
     s->ready &= ~bit;
@@ -202,13 +246,49 @@ struct unit *unit_take(enum unit_use use)
     return unit;
 }
 
+static struct unit *find_fence(void)
+{
+    for (struct segment *s = newest; s; s = s->older) {
+        for (unsigned i = 1; i < UNITS && s->fenced; i += 2) {
+            if (unit_owner(segment_unit(s, i)) == OWNER_FREE) {
+                return segment_unit(s, i);
+            }
+        }
+    }
+    return NULL;
+}
+
+struct unit *unit_take_fence(uint32_t owner)
+{
+    static bool spent; /* the kernel's areas */
+    os_lock(&lock);
+    struct unit *unit = segments_fenced && !spent ? find_fence() : NULL;
+    if (!unit && segments_fenced && !spent && segment_map(true)) {
+        unit = find_fence();
+        spent = !unit;
+    }
+    if (unit) {
+        atomic_store_explicit(&unit->owner, owner, memory_order_relaxed);
+    }
+    os_unlock(&lock);
+    return unit;
+}
+
+/* Those of a segment with fences cannot be accessed then. */
+static bool purge_units(const struct segment *s, unsigned from, unsigned to)
+{
+    char *at = (char *)s + from * UNIT_SIZE;
+    size_t length = (to - from) * UNIT_SIZE;
+    return s->fenced ? os_fence(at, length) : os_purge(at, length) != 0;
+}
+
 /* Purges the dirty units of a segment, neighbours in one call, without the lock: meanwhile they count as taken. What the
  * system will not purge (locked memory) stays dirty. Returns how many are not any more. `all`: also what a huge page made
  * resident, as in any case where nothing else is left of it. */
 static size_t purge(struct segment *s, bool all, size_t *bytes)
 {
-    uint64_t dirty = s->dirty, ready = (all || s->free == ALL_UNITS) && !s->hugetlb ? s->ready : 0,
-             units = dirty | ready, left = units;
+    uint64_t dirty = s->dirty, ready = (all || s->free == units_of(s)) && !s->hugetlb ? s->ready : 0,
+             units = dirty | ready, left = units, fences = ALL_UNITS & ~units_of(s);
     size_t count_taken = count_bits(units);
     if (!units) {
         return 0;
@@ -220,21 +300,22 @@ static size_t purge(struct segment *s, bool all, size_t *bytes)
     os_unlock(&lock);
     for (unsigned i = 1; i < UNITS; i++) {
         unsigned from = i;
-        while (i < UNITS && (units >> i & 1)) {
-            i++;
+        while (i < UNITS && (units >> i & 1)) { /* across fences, in which there is nothing */
+            i += 1 + (fences >> (i + 1) % UNITS & 1);
         }
-        size_t covered = i > from ? os_purge((char *)s + from * UNIT_SIZE, (i - from) * UNIT_SIZE) : 0;
-        for (unsigned u = from; covered != 0 && u < i; u++) {
+        bool done = i > from && purge_units(s, from, i);
+        for (unsigned u = from; done && u < i; u++) {
             segment_unit(s, u)->touched = 0;
             segment_unit(s, u)->holes = 0;
             left &= ~((uint64_t)1 << u);
+            *bytes += units >> u & 1 ? UNIT_SIZE : 0;
         }
-        *bytes += covered;
     }
     os_lock(&lock);
     used_units -= count_taken;
     s->dirty |= left & dirty;
     s->ready |= left & ready;
+    s->shut |= s->fenced ? units & ~left : 0;
     set_free(s, s->free | units);
     return count_bits(dirty & ~left);
 }
@@ -282,7 +363,7 @@ void unit_give(struct unit *unit)
 struct segment *segment_take(uint64_t *dirty)
 {
     os_lock(&lock);
-    struct segment *s = by_free[UNITS - 1] ? by_free[UNITS - 1] : segment_map();
+    struct segment *s = by_free[UNITS - 1] ? by_free[UNITS - 1] : segment_map(false);
     if (s) {
         uint64_t resident = s->dirty | s->ready;
         *dirty = s->hugetlb ? 0 : resident;
@@ -353,7 +434,8 @@ bool segments_check(void)
         CHECK(!s->hugetlb || (s->dirty == 0 && s->ready == s->free), "segment", s);
         CHECK(map_get(s) == MAP_SEGMENT, "segment", s);
         dirty += count_bits(s->dirty);
-        used += UNITS - 1 - count_bits(s->free);
+        CHECK(((s->free | s->shut) & ~units_of(s)) == 0 && (s->shut & ~s->free) == 0, "segment", s);
+        used += count_bits(units_of(s) & ~s->free);
         for (unsigned i = 1; i < UNITS; i++) {
             dense += segment_unit(s, i)->dense;
         }

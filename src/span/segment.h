@@ -13,6 +13,9 @@
  * of a power of two up to 64 KiB can be aligned to it. Segments are never unmapped, only purged, so a header may be
  * read at any time.
  *
+ * With fences the odd units are such that nobody can access (os/fence.h), so there is one on both sides of each that holds data;
+ * and so are the others before they are first taken, and once they have been purged. Segments of page runs have none.
+ *
  * A data unit is free, holds a slab (slab/slab.h), or is one of the 63 of a segment of page runs (span/run.h).
  */
 #ifndef SPAN_SEGMENT_H
@@ -37,6 +40,8 @@
 /* The owner word of a unit: the id of a heap, or what else it is. Ids begin at 1. */
 #define OWNER_FREE  0xffffff00u /* nobody's; header 0 of a segment says so too */
 #define OWNER_RUN   0xffffff01u /* part of a segment of page runs */
+#define OWNER_GUARD 0xffffff02u /* part of an area of guarded places (heap/guard.h), which no pool knows of */
+#define OWNER_NONE  0xffffff03u /* a fence, in which blocks of no bytes lie (heap/nothing.h) */
 #define OWNER_LIMIT 0xffffff00u /* owners from here on are no ids */
 
 /* How every unit header begins. */
@@ -53,10 +58,12 @@ enum segment_kind { SEGMENT_UNITS, SEGMENT_RUNS };
 struct segment {
     _Atomic uint32_t owner; /* OWNER_FREE: no block lies in unit 0 */
     uint8_t kind;
+    bool fenced;    /* its odd units are fences; as it was mapped, likewise */
     bool hugetlb;   /* in explicit huge pages, which are never purged; as it was mapped, so anybody may read it */
-    uint64_t free;  /* units that are free; never bit 0 */
+    uint64_t free;  /* units that are free; never bit 0, nor a fence */
     uint64_t dirty; /* of those, the ones with pages that may be resident */
     uint64_t ready; /* and of the others, those that a huge page made resident; of explicit ones, all that are free */
+    uint64_t shut;  /* of those, the ones that nobody can access either, until they are taken */
     struct segment *next, *prev;
     struct segment *older; /* the chain of all segments, newest first */
 };
@@ -132,6 +139,13 @@ enum unit_use {
     UNIT_SOME, /* who knows */
     UNIT_ALL,  /* all, as of those taken before: it may come from a huge page */
 };
+
+/* From now on segments are made with fences, as long as the kernel's areas allow it. */
+extern bool segments_fenced;
+
+/* A fence of one of them, for good, where what its addresses are for nobody reads or writes; NULL when there is none. Its bitmaps
+ * are zero. */
+struct unit *unit_take_fence(uint32_t owner);
 
 /* A free unit, or NULL with ENOMEM. Its bytes from unit->touched on are zero. */
 struct unit *unit_take(enum unit_use use);

@@ -21,6 +21,7 @@
 #include "memory.h"
 #include "os/cgroup.h"
 #include "os/fault.h"
+#include "os/fence.h"
 #include "os/lock.h"
 #include "os/memory.h"
 #include "os/process.h"
@@ -124,10 +125,20 @@ bool os_resize(void *at, size_t old, size_t now) { return at == NULL && old > no
 bool os_move(void *at, size_t old, void *place, size_t now) { return at == place && old == now; }
 void *os_map_hugetlb(size_t length, size_t align) { return length == align ? NULL : arena; }
 size_t os_resident(void *at, size_t length) { return at ? length : 0; }
+bool os_protect(void *at, size_t length, bool accessible) { return at && length && accessible; }
 bool os_readable(uintptr_t address) { return address == 0; }
 size_t os_mapped(void) { return used.records + used.segments; }
 size_t os_given_back(void) { return 0; }
 void os_fail_after(long n) { (void)n; }
+void os_count_mapped(ptrdiff_t bytes) { (void)bytes; }
+void os_fence_init(void) {}
+bool os_areas_take(size_t areas) { return areas == 0; }
+void os_areas_give(size_t areas) { (void)areas; }
+void *os_map_fenced(size_t room, size_t align) { return room == align ? NULL : arena; }
+void os_unmap_fenced(void *at, size_t room) { os_unmap(at, room); }
+bool os_open(void *at, size_t length) { return at && length; }
+bool os_shut(void *at, size_t length) { return at && length; }
+bool os_fence(void *at, size_t length) { return at && length; }
 
 /* -- process -- */
 
@@ -171,6 +182,7 @@ long os_getenv(const char *name, char *out, unsigned size)
 
 /* -- faults -- */
 
+void (*os_after_fault)(void);
 const char fault_free_of_none[] = "free of what is no live block";
 
 void allot_fault_block(const char *crime, const char *kind, size_t bytes, const void *address)

@@ -159,7 +159,7 @@ static void a_heap_changes_hands(void **state)
     assert_true(WIFSIGNALED(end.status) && WTERMSIG(end.status) == SIGABRT);
     char line[128];
     snprintf(line, sizeof line, "allot: use by a thread that has not adopted it: heap at %p\n", (void *)&heap);
-    assert_string_equal(end.text, line);
+    assert_int_equal(strncmp(end.text, line, strlen(line)), 0);
     allot_heap_done(&heap);
 }
 
@@ -232,7 +232,7 @@ static void ends_with(void (*crime)(void *), const char *begin)
     struct child_end end = child_run(crime, NULL);
     assert_true(WIFSIGNALED(end.status) && WTERMSIG(end.status) == SIGABRT);
     assert_int_equal(strncmp(end.text, begin, strlen(begin)), 0);
-    assert_ptr_equal(strchr(end.text, '\n'), end.text + strlen(end.text) - 1);
+    assert_non_null(strstr(end.text, "\nallot:   here, by thread "));
 }
 
 /* More frees than the slab has blocks out: counted when the thread lets go of the slab. */

@@ -1,0 +1,50 @@
+/* span/fenced.h - mappings between pages that nobody can access, for large blocks of a process at its highest level of hardening.
+ *
+ *   place:  | page | length ............ | rest of its room | page |      `at`: a multiple of 4 MiB
+ *   live      none   read and write        none               none
+ *   held      none ................................................       after its block was freed
+ *
+ * So an access beyond either end of a block, whole pages, ends the process, and one after its end likewise, until the place
+ * is used again: FENCED_HELD others are freed before.
+ */
+#ifndef SPAN_FENCED_H
+#define SPAN_FENCED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define FENCED_HELD 64
+
+struct fence {
+    char *at;
+    size_t room; /* bytes between the fences */
+    bool dirty;  /* perhaps resident; zero all the same. Counted as mapped then, and while live */
+    struct fence *next, *prev;
+};
+
+/* `length` bytes, whole pages, all zero, at a multiple of `align`, which is at least 4 MiB. NULL when the kernel's areas, or
+ * memory, are spent. */
+struct fence *fence_take(size_t length, size_t align);
+
+/* Nobody can access it any more, and nothing of it is left. */
+void fence_give(struct fence *f, size_t length);
+
+/* Makes it `now` bytes long where it stands, whole pages; false when that cannot be. What it has more is zero. */
+bool fence_resize(struct fence *f, size_t length, size_t now);
+
+/* Gives all places back that nobody has, those that are held too. Returns their bytes. */
+size_t fences_trim(void);
+
+/* Bytes of such places that may be resident: true at some moment. */
+size_t fences_kept(void);
+
+/* What of them lies in memory now. Cost: mincore over each. */
+size_t fences_resident(void);
+
+bool fences_check(void);
+
+void fences_lock(void);
+void fences_unlock(void);
+void fences_lock_reset(void);
+
+#endif

@@ -1,0 +1,252 @@
+/* hardened.c LEVEL - crimes in a process that is hardened (ALLOT_OPTIONS=harden=1 to 3) or has guarded blocks, and what is
+ * said of each: the first line is compared to the letter. One child a crime and level.
+ */
+#include "../common/check.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "../common/family.h"
+
+enum { LEVELS = 4, SMALL = 100, BIG = 100000 };
+
+/* What the crime's line must say of it. Shared with the child. */
+static struct {
+    const void *address;
+} * named;
+
+static void *name(void *p)
+{
+    named->address = p;
+    return p;
+}
+
+static char *small(void) { return name(malloc(SMALL)); }
+
+static void *free_in_thread(void *p)
+{
+    free(p);
+    return NULL;
+}
+
+static void free_elsewhere(void *p)
+{
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, free_in_thread, p) == 0);
+    pthread_join(thread, NULL);
+}
+
+static void twice(void)
+{
+    void *p = small();
+    free(p);
+    free(opaque_pointer(p));
+}
+
+static void twice_with_another_between(void)
+{
+    void *p = small(), *q = malloc(SMALL);
+    free(p);
+    free(q);
+    free(opaque_pointer(p));
+}
+
+static void twice_much_later(void)
+{
+    void *p = small();
+    free(p);
+    for (int i = 0; i < 16; i++)
+        free(opaque_pointer(malloc(SMALL)));
+    free(opaque_pointer(p));
+}
+
+static void twice_elsewhere(void)
+{
+    void *p = small();
+    free_elsewhere(p);
+    free_elsewhere(opaque_pointer(p));
+}
+
+static void elsewhere_then_here(void)
+{
+    void *p = small();
+    free_elsewhere(p);
+    free(opaque_pointer(p));
+}
+
+static void here_then_elsewhere(void)
+{
+    void *p = small();
+    free(p);
+    free_elsewhere(opaque_pointer(p));
+}
+
+static void inside(void) { free(opaque_pointer(name((char *)malloc(SMALL) + 16))); }
+
+static void never_handed_out(void) { free(opaque_pointer(name((char *)malloc(1) + 32768))); }
+
+static void on_the_stack(void)
+{
+    char here[64];
+    free(opaque_pointer(name(here + 16 - (uintptr_t)here % 16)));
+}
+
+static void where_nothing_is(void) { free(opaque_pointer(name((void *)0x123456789a00))); }
+
+static void usable_size_of_free(void)
+{
+    void *p = small();
+    free(p);
+    (void)malloc_usable_size(opaque_pointer(p));
+}
+
+static void realloc_of_free(void)
+{
+    void *p = small();
+    free(p);
+    (void)opaque_pointer(realloc(opaque_pointer(p), 2 * SMALL));
+}
+
+static void one_too_many(void)
+{
+    char *p = small();
+    p[malloc_usable_size(p)] ^= 1;
+    free(p);
+}
+
+static void one_too_many_elsewhere(void)
+{
+    char *p = small();
+    p[malloc_usable_size(p)] ^= 1;
+    free_elsewhere(p);
+}
+
+static void one_too_many_then_realloc(void)
+{
+    char *p = small();
+    p[malloc_usable_size(p)] ^= 1;
+    (void)opaque_pointer(realloc(p, 10 * SMALL));
+}
+
+static void one_too_many_big(void)
+{
+    char *p = name(malloc(BIG));
+    p[malloc_usable_size(p)] ^= 1;
+    free(p);
+}
+
+/* Of a class of which nobody else has any, so that the same slot comes again. */
+static void written_after_free(void)
+{
+    char *p = small();
+    free(p);
+    p[50] = 1;
+    for (int i = 0; i < 100000; i++)
+        free(opaque_pointer(malloc(SMALL)));
+}
+
+static void free_with_another_size(void) { toolkit.free_sized(small(), 2 * SMALL); }
+
+static void free_with_another_alignment(void)
+{
+    char *p;
+    do
+        p = small();
+    while ((uintptr_t)p % 4096 == 0);
+    toolkit.free_aligned_sized(p, 4096, SMALL);
+}
+
+#define SLOT_1 "small block of 112 bytes"
+#define EXACT  "small block of 100 bytes"
+
+/* By level; NULL: it goes unseen, and the program may go on as it likes. */
+static const struct crime {
+    void (*commit)(void);
+    const char *line[LEVELS];
+} crimes[] = {
+    {twice, {NULL, "double free: " SLOT_1, "double free: " SLOT_1, "double free: " SLOT_1}},
+    {twice_with_another_between, {NULL, "double free: " SLOT_1, "double free: " SLOT_1, "double free: " SLOT_1}},
+    {twice_much_later, {NULL, NULL, "double free: " SLOT_1, "double free: " SLOT_1}},
+    {twice_elsewhere,
+     {"double free: small block", "double free: " SLOT_1, "double free: " SLOT_1, "double free: " SLOT_1}},
+    {elsewhere_then_here, {NULL, "double free: " SLOT_1, "double free: " SLOT_1, "double free: " SLOT_1}},
+    {here_then_elsewhere, {NULL, "double free: " SLOT_1, "double free: " SLOT_1, "double free: " SLOT_1}},
+    {inside,
+     {NULL, "free of what is no live block: address", "free of what is no live block: address",
+      "free of what is no live block: address"}},
+    {never_handed_out,
+     {NULL, "free of what is no live block: address", "free of what is no live block: address",
+      "free of what is no live block: address"}},
+    {on_the_stack,
+     {NULL, "free of what is no live block: address", "free of what is no live block: address",
+      "free of what is no live block: address"}},
+    {where_nothing_is,
+     {NULL, "free of what is no live block: address", "free of what is no live block: address",
+      "free of what is no live block: address"}},
+    {usable_size_of_free,
+     {NULL, "size of what is no live block: " SLOT_1, "size of what is no live block: " SLOT_1,
+      "size of what is no live block: " SLOT_1}},
+    {realloc_of_free,
+     {NULL, "realloc of what is no live block: " SLOT_1, "realloc of what is no live block: " SLOT_1,
+      "realloc of what is no live block: " SLOT_1}},
+    {one_too_many, {NULL, NULL, "end of a block overwritten: " EXACT, "end of a block overwritten: " EXACT}},
+    {one_too_many_elsewhere, {NULL, NULL, "end of a block overwritten: " EXACT, "end of a block overwritten: " EXACT}},
+    {one_too_many_then_realloc,
+     {NULL, NULL, "end of a block overwritten: " EXACT, "end of a block overwritten: " EXACT}},
+    {one_too_many_big, {NULL, NULL, "end of a block overwritten: page run of 100000 bytes", NULL}},
+    {written_after_free, {NULL, NULL, "write after free: " SLOT_1, "write after free: " SLOT_1}},
+    {free_with_another_size,
+     {NULL, "free with another size than it has: " SLOT_1, "free with another size than it has: " EXACT,
+      "free with another size than it has: " EXACT}},
+    {free_with_another_alignment,
+     {NULL, "free with another alignment than it has: " SLOT_1, "free with another alignment than it has: " EXACT,
+      "free with another alignment than it has: " EXACT}},
+};
+
+static void expect(const struct crime *crime, const char *line)
+{
+    int ends[2], status;
+    CHECK(pipe(ends) == 0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        struct rlimit no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        dup2(ends[1], STDERR_FILENO);
+        crime->commit();
+        _exit(0);
+    }
+    close(ends[1]);
+    char text[8192] = "", expected[256];
+    size_t length = 0;
+    ssize_t n;
+    while ((n = read(ends[0], text + length, sizeof text - 1 - length)) > 0)
+        length += (size_t)n;
+    close(ends[0]);
+    CHECK(waitpid(child, &status, 0) == child);
+    snprintf(expected, sizeof expected, "allot: %s at %p", line, named->address);
+    bool stack = strstr(text, "\nallot:   here, by thread ") != NULL;
+    *strchrnul(text, '\n') = 0;
+    snprintf(check_context, sizeof check_context, "said \"%.120s\", expected \"%s\"", text, expected);
+    CHECK(strcmp(text, expected) == 0);
+    CHECK(stack);
+    CHECK(WIFSIGNALED(status) && (WTERMSIG(status) == SIGABRT || WTERMSIG(status) == SIGSEGV));
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(toolkit_find() && argc == 2);
+    int level = atoi(argv[1]);
+    CHECK(level >= 0 && level < LEVELS);
+    named = mmap(NULL, sizeof *named, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(named != MAP_FAILED);
+    for (size_t i = 0; i < sizeof crimes / sizeof crimes[0]; i++) {
+        snprintf(check_run, sizeof check_run, "crime %zu on level %d", i, level);
+        if (crimes[i].line[level])
+            expect(&crimes[i], crimes[i].line[level]);
+    }
+    return 0;
+}
