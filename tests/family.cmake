@@ -11,8 +11,8 @@
 # family_test(stress/exchange SOURCES exchange.c MODES system preload [ARGS ...] [PROGRAM swap] [SOAK 20] [CMOCKA]): tests
 # stress.exchange.system and so on, with the folder as their label. PROGRAM: several tests share the program of that name.
 # OPTIONS: of the process, as ALLOT_OPTIONS has them.
-# HARDEN: each mode but system also runs in a process that is hardened so, as name.mode.harden1 and so on; under AddressSanitizer
-# as one that is watched (os/watch.h), but at level 1, which is without seals.
+# HARDEN: linked and preempted also run in a process that is hardened so, as name.mode.harden1 and so on; under AddressSanitizer as
+# one that is watched (os/watch.h), but at level 1, which is without seals.
 # SOAK: each test also runs under `make soak`, that many times longer.
 
 find_package(Threads REQUIRED)
@@ -80,7 +80,7 @@ function(family_test path)
         add_test(NAME ${name}.${mode} COMMAND test-${program}-${build} ${arg_ARGS})
         set_tests_properties(${name}.${mode} PROPERTIES LABELS ${label} TIMEOUT 300 ENVIRONMENT "${environment}")
         foreach(level ${arg_HARDEN})
-            if(NOT mode STREQUAL system)
+            if(mode MATCHES "linked|preempted")
                 set(options harden=${level})
                 if(ALLOT_SANITIZE STREQUAL address AND level GREATER 1)
                     string(APPEND options ",watch=on")

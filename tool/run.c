@@ -26,7 +26,8 @@
 /* As env, nice and timeout have it. */
 enum { EXIT_OWN_FAILURE = 125, EXIT_CANNOT_EXECUTE = 126, EXIT_NOT_FOUND = 127, EXIT_SIGNAL = 128 };
 
-static const char help[] = "usage: allot run [--stats] [--json] [-o FILE] [--share] [--] PROGRAM [ARGUMENT...]\n"
+static const char help[] = "usage: allot run [--stats] [--json] [-o FILE] [--share] [--guard] [--harden LEVEL]\n"
+                           "                 [--] PROGRAM [ARGUMENT...]\n"
                            "\n"
                            "Runs PROGRAM on allot's malloc. Its input, output, signals and exit status are its own.\n"
                            "\n"
@@ -34,6 +35,8 @@ static const char help[] = "usage: allot run [--stats] [--json] [-o FILE] [--sha
                            "  -j, --json           the same as one line of JSON\n"
                            "  -o, --output=FILE    the same into FILE, which is replaced as a whole\n"
                            "      --share          let allot stats look into it, and what it starts, while it runs\n"
+                           "      --guard          put one block of many on pages of its own, where crimes show\n"
+                           "      --harden=LEVEL   check every free: 1 at little cost, 2, or 3 for all there is\n"
                            "  -h, --help           this text\n"
                            "\n"
                            "Exit status: PROGRAM's; with --stats 128+N where signal N ended it; 127 where there is\n"
@@ -43,6 +46,7 @@ static const char help[] = "usage: allot run [--stats] [--json] [-o FILE] [--sha
                            "  allot run -- python3 job.py\n"
                            "  allot run --stats -- sqlite3 my.db 'select count(*) from t'\n"
                            "  allot run --share -- redis-server          and then: allot stats redis-server\n"
+                           "  allot run --harden 2 -- ./program          a crime ends it, after a line that names it\n"
                            "  allot run --json -o heap.json -- make -j8\n"
                            "  ALLOT_OPTIONS=stats=stderr allot run -- git gc    every process of it prints its own\n";
 
@@ -51,20 +55,23 @@ struct request {
     bool stats;
     bool json;
     bool share;
+    bool guard;
+    const char *harden; /* its level; NULL: as ALLOT_OPTIONS has it */
     const char *output; /* NULL: standard error */
 
     char path[PATH_MAX];    /* the program's file */
     char options[PATH_MAX]; /* for the library, but for the program's own pid; "" without stats */
 };
 
-enum { OPTION_SHARE = 256 }; /* has no letter */
+enum { OPTION_SHARE = 256, OPTION_GUARD, OPTION_HARDEN }; /* have no letter */
 
 static bool parse(int argc, char **argv, struct request *out)
 {
     static const struct option options[] = {
-        {"stats", no_argument, NULL, 's'},        {"json", no_argument, NULL, 'j'},
-        {"output", required_argument, NULL, 'o'}, {"share", no_argument, NULL, OPTION_SHARE},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"stats", no_argument, NULL, 's'},          {"json", no_argument, NULL, 'j'},
+        {"output", required_argument, NULL, 'o'},   {"share", no_argument, NULL, OPTION_SHARE},
+        {"guard", no_argument, NULL, OPTION_GUARD}, {"harden", required_argument, NULL, OPTION_HARDEN},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -81,6 +88,16 @@ static bool parse(int argc, char **argv, struct request *out)
             break;
         case OPTION_SHARE:
             out->share = true;
+            continue;
+        case OPTION_GUARD:
+            out->guard = true;
+            continue;
+        case OPTION_HARDEN:
+            if (!*optarg || optarg[1] || !strchr("0123", *optarg)) {
+                complain("run: no level %s, after --harden, there are 0 to 3", optarg);
+                return false;
+            }
+            out->harden = optarg;
             continue;
         case 'h':
             fputs(help, stdout);
@@ -177,6 +194,14 @@ static int become(void *arg)
 
     if (request->share) {
         library_option("share=on");
+    }
+    if (request->guard) {
+        library_option("guard=on");
+    }
+    if (request->harden) {
+        char option[] = "harden=0";
+        option[sizeof option - 2] = *request->harden;
+        library_option(option);
     }
     if (request->options[0]) {
         char *options;

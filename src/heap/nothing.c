@@ -10,9 +10,9 @@ enum { STEP = 16, FIRST_WORD = 4096 / STEP / 64, ADDRESSES = (BITMAP_WORDS - FIR
 
 struct nothing {
     struct unit unit;
-    uint16_t live, word;   /* how many are; and in which word the next is looked for, so that none comes back soon */
-    struct nothing *next;  /* with room */
-    struct nothing *older; /* the chain of all */
+    uint16_t live, next_at; /* how many are; and from where on the next is looked for, so that none comes back soon */
+    struct nothing *next;   /* with room */
+    struct nothing *older;  /* the chain of all */
 };
 
 static struct os_lock lock;
@@ -23,20 +23,23 @@ static unsigned number_of(const void *p) { return (unsigned)((uintptr_t)p % UNIT
 
 static void *take(struct nothing *n)
 {
-    uint64_t *live;
-    do {
-        n->word = n->word + 1 < BITMAP_WORDS ? n->word + 1 : FIRST_WORD;
-        live = unit_free_word(&n->unit, n->word);
-    } while (*live == UINT64_MAX);
-    unsigned bit = lowest_bit(~*live);
-    *live |= (uint64_t)1 << bit;
-    *unit_remote_word(&n->unit, n->word) |= (uint64_t)1 << bit;
+    uint64_t free = 0;
+    size_t w = n->next_at / 64;
+    for (unsigned from = n->next_at % 64; free == 0; from = 0) {
+        free = w < BITMAP_WORDS ? ~*unit_free_word(&n->unit, w) & UINT64_MAX << from : 0;
+        w = free ? w : w + 1 < BITMAP_WORDS ? w + 1 : FIRST_WORD;
+    }
+    uint64_t bit = free & -free;
+    unsigned i = (unsigned)w * 64 + lowest_bit(free);
+    *unit_free_word(&n->unit, w) |= bit;
+    *unit_remote_word(&n->unit, w) |= bit;
+    n->next_at = (uint16_t)(i + 1);
     n->live++;
     atomic_fetch_add_explicit(&count, 1, memory_order_relaxed);
     if (n->live == ADDRESSES) {
         with_room = n->next;
     }
-    return unit_data(&n->unit) + (n->word * 64 + bit) * STEP;
+    return unit_data(&n->unit) + i * STEP;
 }
 
 void *nothing_alloc(void)
@@ -50,7 +53,7 @@ void *nothing_alloc(void)
             with_room->older = newest;
             newest = with_room;
             with_room->live = 0;
-            with_room->word = BITMAP_WORDS;
+            with_room->next_at = FIRST_WORD * 64;
         }
     }
     void *p = with_room ? take(with_room) : NULL;

@@ -57,6 +57,7 @@ static unsigned level_of(size_t length)
 static void set_clean(struct fence *f)
 {
     f->dirty = false;
+    f->full = 0;
     os_count_mapped(-(ptrdiff_t)f->room);
 }
 
@@ -192,6 +193,7 @@ static bool map_place(struct fence *f, size_t length, size_t align)
     unsigned level = level_of(length);
     f->room = level < LEVELS ? room_of(level) : length;
     f->dirty = false;
+    f->full = 0;
     if (os_areas_take(AREAS) && !(f->at = os_map_fenced(f->room, align))) {
         os_areas_give(AREAS);
     }
@@ -225,7 +227,7 @@ struct fence *fence_take(size_t length, size_t align)
 
 void fence_give(struct fence *f, size_t length)
 {
-    bool stays = !in_haste && length <= WIPE_MOST && os_resident(f->at, length) >= length;
+    bool stays = !in_haste && length <= WIPE_MOST && (length <= f->full || os_resident(f->at, length) >= length);
     if (stays) {
         memset(f->at, 0, length);
     }
@@ -236,6 +238,7 @@ void fence_give(struct fence *f, size_t length)
     os_lock(&lock);
     live_room -= f->room;
     if (stays) {
+        f->full = size_max(f->full, length);
         reserve_add(&reserve, f->room);
     } else {
         set_clean(f);
@@ -258,6 +261,7 @@ bool fence_resize(struct fence *f, size_t length, size_t now)
         memset(rest, 0, length - now);
         os_shut(rest, length - now);
     }
+    f->full = size_min(f->full, now);
     return true;
 }
 

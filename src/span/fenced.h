@@ -19,6 +19,7 @@ struct fence {
     char *at;
     size_t room; /* bytes between the fences */
     bool dirty;  /* perhaps resident; zero all the same. Counted as mapped then, and while live */
+    size_t full; /* so many bytes, from `at` on, have been found resident since it was not dirty */
     struct fence *next, *prev;
 };
 

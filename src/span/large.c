@@ -412,6 +412,12 @@ void *large_alloc_fenced(size_t bytes, size_t align, uint32_t heap)
         fence_give(f, length);
         return NULL;
     }
+    if (length > RUN_MAX) {
+        os_lock(&lock);
+        bool huge = advice_likely_full(length);
+        os_unlock(&lock);
+        advise(huge, f->at, 0, length);
+    }
     return f->at;
 }
 
@@ -438,6 +444,7 @@ size_t large_free(void *p)
     }
     struct fence *fence = l->fence;
     if (fence) {
+        learn(l);
         size_t length = forget(l);
         os_unlock(&lock);
         fence_give(fence, length);

@@ -148,6 +148,48 @@ static void written_after_free(void)
         free(opaque_pointer(malloc(SMALL)));
 }
 
+static void big_twice(void)
+{
+    void *p = name(malloc(BIG));
+    free(p);
+    free(opaque_pointer(p));
+}
+
+static void inside_of_big(void) { free(opaque_pointer(name((char *)malloc(BIG) + 64))); }
+
+/* Not the first of its slab, before which nobody can write. */
+static char *small_after_another(void)
+{
+    char *p;
+    do
+        p = small();
+    while ((uintptr_t)p % 65536 == 0);
+    return p;
+}
+
+static void one_too_few(void)
+{
+    char *p = small_after_another();
+    ((char *)opaque_pointer(p))[-1] ^= 1;
+    free(p);
+}
+
+static void one_too_few_elsewhere(void)
+{
+    char *p = small_after_another();
+    ((char *)opaque_pointer(p))[-8] ^= 1;
+    free_elsewhere(p);
+}
+
+static void nothing_twice(void)
+{
+    void *p = name(malloc(0));
+    free(p);
+    free(opaque_pointer(p));
+}
+
+static void inside_of_nothing(void) { free(opaque_pointer(name((char *)malloc(0) + 1))); }
+
 static void free_with_another_size(void) { toolkit.free_sized(small(), 2 * SMALL); }
 
 static void free_with_another_alignment(void)
@@ -196,7 +238,15 @@ static const struct crime {
     {one_too_many_elsewhere, {NULL, NULL, "end of a block overwritten: " EXACT, "end of a block overwritten: " EXACT}},
     {one_too_many_then_realloc,
      {NULL, NULL, "end of a block overwritten: " EXACT, "end of a block overwritten: " EXACT}},
-    {one_too_many_big, {NULL, NULL, "end of a block overwritten: page run of 100000 bytes", NULL}},
+    {one_too_many_big,
+     {NULL, NULL, "end of a block overwritten: page run of 100000 bytes",
+      "end of a block overwritten: large block of 100000 bytes"}},
+    {big_twice, {NULL, NULL, NULL, "free of what is no live block: large block"}},
+    {inside_of_big, {NULL, NULL, NULL, "free of what is no live block: address"}},
+    {one_too_few, {NULL, NULL, NULL, "start of a block overwritten: " SLOT_1}},
+    {one_too_few_elsewhere, {NULL, NULL, NULL, "start of a block overwritten: " SLOT_1}},
+    {nothing_twice, {NULL, NULL, NULL, "double free: small block of 0 bytes"}},
+    {inside_of_nothing, {NULL, NULL, NULL, "free of what is no live block: address"}},
     {written_after_free, {NULL, NULL, "write after free: " SLOT_1, "write after free: " SLOT_1}},
     {free_with_another_size,
      {NULL, "free with another size than it has: " SLOT_1, "free with another size than it has: " EXACT,

@@ -28,7 +28,7 @@ _allot()
         for ((i = 2; i < COMP_CWORD; i++)); do
             case ${COMP_WORDS[i]} in
             --) ((i++)); break ;;
-            -o | --output) ((i++)) ;;
+            -o | --output | --harden) ((i++)) ;;
             -*) ;;
             =) ((i++)) ;;
             *) break ;;
@@ -48,7 +48,7 @@ _allot()
                 mapfile -t COMPREPLY < <(compgen -c -- "$word")
             fi
         elif [[ $word == -* ]]; then
-            mapfile -t COMPREPLY < <(compgen -W "--stats --json --output --share --help -s -j -o -h --" -- "$word")
+            mapfile -t COMPREPLY < <(compgen -W "--stats --json --output --share --guard --harden --help -s -j -o -h --" -- "$word")
         else
             mapfile -t COMPREPLY < <(compgen -c -- "$word")
         fi

@@ -9,7 +9,7 @@ function __allot_program
             case --
                 set -e words[1]
                 break
-            case -o --output
+            case -o --output --harden
                 set -e words[1]
                 set -q words[1]; and set -e words[1]
             case '-*'
@@ -42,6 +42,8 @@ complete -c allot -n __allot_in_run -s s -l stats -d "Print what the heap was li
 complete -c allot -n __allot_in_run -s j -l json -d "The same as one line of JSON"
 complete -c allot -n __allot_in_run -s o -l output -r -F -d "The same into a file"
 complete -c allot -n __allot_in_run -l share -d "Let allot stats look into it"
+complete -c allot -n __allot_in_run -l guard -d "Watch one block of many"
+complete -c allot -n __allot_in_run -l harden -x -a "0 1 2 3" -d "Check every free"
 complete -c allot -n __allot_in_run -s h -l help -d "Options and examples"
 complete -c allot -n "__fish_seen_subcommand_from stats" -s c -l classes -d "Only size classes"
 complete -c allot -n "__fish_seen_subcommand_from stats" -s t -l heaps -d "Only heaps"
