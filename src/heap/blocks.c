@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "heap/checks.h"
 #include "heap/guard.h"
 #include "heap/heap.h"
 #include "heap/limit.h"
@@ -121,6 +122,7 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
     limit_adjust(pages, got);
     bytes_count((ptrdiff_t)got);
     share_poll();
+    checks_big();
     if (sealing && p) {
         watch_allow(p, got);
         if (begins_large(p)) {
@@ -197,6 +199,7 @@ void big_free_uncounted(void *p)
     bytes_count(-(ptrdiff_t)bytes);
     catch_up();
     share_poll();
+    checks_big();
 }
 
 /* A big block that is to have another length: what it counts for meanwhile. */

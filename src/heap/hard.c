@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "heap/checks.h"
 #include "heap/crime.h"
 #include "heap/nothing.h"
 #include "heap/share.h"
@@ -90,6 +91,7 @@ static uint64_t __attribute__((noinline)) refill(struct heap *h, unsigned c)
     struct hand *hand = &h->hard->hand[c];
     struct heap_class *class = &h->classes[c];
     share_poll();
+    checks_refill(h);
     if (sweep_is_due(h)) {
         heap_sweep(h);
     }

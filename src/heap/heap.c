@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "heap/checks.h"
 #include "heap/crime.h"
 #include "heap/guard.h"
 #include "heap/hard.h"
@@ -244,6 +245,9 @@ static void leave(struct heap *h, struct heap *_Atomic *waiting)
     adrift_take_back(h, true);
     remote_drain(h, SIZE_MAX);
     heap_retire_current(h);
+    if (CHECKS_ARE_ON) {
+        heap_check(h);
+    }
     os_lock(&heaps_lock);
     if (!(h->id & ID_TAGGED)) {
         h->front = NULL;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "heap/checks.h"
 #include "heap/hard.h"
 #include "heap/heap.h"
 #include "heap/limit.h"
@@ -77,6 +78,9 @@ static void release(struct slab *s, bool live)
 {
     if (sealed()) {
         hard_let_slab_go(s, live);
+    }
+    if (CHECKS_ARE_ON) {
+        slab_check(s);
     }
     slab_done(s);
     unit_give(&s->unit);
@@ -283,6 +287,7 @@ static void __attribute__((cold)) cut(struct heap *h, struct slab *s, struct bat
 struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct block **list, bool *zeroed)
 {
     struct heap_class *class = &h->classes[c];
+    checks_refill(h);
     if (unlikely(sweep_is_due(h))) {
         heap_sweep(h);
     }
