@@ -18,6 +18,7 @@
 #include "os/fault.h"
 #include "os/memory.h"
 #include "os/watch.h"
+#include "span/fenced.h"
 #include "span/large.h"
 #include "span/run.h"
 
@@ -82,6 +83,23 @@ static void fill(char *p, size_t from, size_t to)
     }
 }
 
+/* What nobody has any more, or not yet, is zero: rather by giving pages back than by writing to them. */
+static void wipe(char *p, size_t length)
+{
+    enum { WRITTEN = 128 * 1024 };
+    size_t asked;
+    if (begins_large(p) && large_is_fenced(p, &asked)) {
+        return; /* its place sees to it */
+    }
+    char *from = (char *)align_up((uintptr_t)p, os_page), *to = (char *)align_down((uintptr_t)p + length, os_page);
+    if (length < WRITTEN || from >= to || os_purge(from, (size_t)(to - from)) == 0) {
+        memset(p, 0, length);
+        return;
+    }
+    memset(p, 0, (size_t)(from - p));
+    memset(to, 0, (size_t)(p + length - to));
+}
+
 size_t block_asked(const void *p, size_t room, const char *crime, const char *kind)
 {
     size_t asked;
@@ -106,7 +124,7 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
-    void *p = fenced() ? large_alloc_fenced(asked, align, heap) : NULL;
+    void *p = fenced() && asked >= FENCED_LEAST ? large_alloc_fenced(asked, align, heap) : NULL;
     bool sealing = sealed() && !p;
     if (p) {
         fill(p, 0, asked);
@@ -129,29 +147,12 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
             watch_roots(p, got, true);
         }
         if (!*zeroed) {
-            memset(p, 0, got);
+            wipe(p, got);
         }
         seal_begin(p, got, asked, false, kind_of(p));
         *zeroed = !hardening.filled;
     }
     return p;
-}
-
-/* What nobody has any more, of a block about to go, is zero: rather by giving pages back than by writing to them. */
-static void wipe(char *p, size_t length)
-{
-    enum { WRITTEN = 128 * 1024 };
-    size_t asked;
-    if (begins_large(p) && large_is_fenced(p, &asked)) {
-        return; /* its place sees to it */
-    }
-    char *from = (char *)align_up((uintptr_t)p, os_page), *to = (char *)align_down((uintptr_t)p + length, os_page);
-    if (length < WRITTEN || from >= to || os_purge(from, (size_t)(to - from)) == 0) {
-        memset(p, 0, length);
-        return;
-    }
-    memset(p, 0, (size_t)(from - p));
-    memset(to, 0, (size_t)(p + length - to));
 }
 
 void big_unwatch(void *p, size_t bytes)

@@ -23,7 +23,7 @@ static uint64_t no_slots;
 
 void hard_begin(void)
 {
-    enum { WATCHED_LEVEL = 2, WATCHED_REDZONE = 16, WATCHED_QUARANTINE = 256 * KIB };
+    enum { WATCHED_REDZONE = 16, WATCHED_QUARANTINE = 256 * KIB };
     if (hardening.filled || hardening.quarantine) {
         hardening.redzone =
             size_max(hardening.redzone, SEAL_BYTES); /* seals say what is filled, and what is held back */
@@ -31,16 +31,16 @@ void hard_begin(void)
     if (!hardening.unwatched) {
         os_watch();
     }
-    if (os_watched) { /* who sees each access needs no pages that cannot be accessed, nor to be told of bad ones */
-        hardening.level = (unsigned)size_min(hardening.level, WATCHED_LEVEL);
+    if (os_watched) {
         hardening.redzone = size_max(hardening.redzone, WATCHED_REDZONE);
         hardening.quarantine = size_max(hardening.quarantine, WATCHED_QUARANTINE);
+        hardening.level = (unsigned)size_min(hardening.level, 2); /* who watches knows better than fences */
     }
     slab_unlinked = hardening.level || hardening.redzone;
-    if (slab_unlinked && !os_watched) {
-        crime_watch();
-    }
     if (slab_unlinked) {
+        if (!os_watched) {
+            crime_watch();
+        }
         seal_init();
     }
     if (fenced()) {

@@ -160,10 +160,10 @@ void seal_remove(void *p, size_t room, const char *kind)
 {
     uint64_t *seal = seal_at(p, room);
     watch_allow(seal, SEAL_BYTES);
-    if (unlikely(*seal && payload_of(p, *seal) != FREED)) {
+    if (unlikely(*seal != 0 && payload_of(p, *seal) != FREED)) {
         allot_fault_block("write after free", kind, room, p);
     }
-    if (*seal) { /* else its page may not be there, and need not */
+    if (*seal) {
         *seal = 0;
     }
     watch_deny(seal, SEAL_BYTES);

@@ -49,9 +49,6 @@ void seal_end(void *p, size_t room, const char *kind);
 /* The size of a live block; faults, naming the caller's `crime`, when it is none or what stands behind it is not whole. */
 size_t seal_size(const void *p, size_t room, const char *crime, const char *kind);
 
-/* A live block goes with all that is around it, without a look: whoever watches accesses is told. */
-void seal_unwatch(const void *p, size_t room);
-
 /* The same of a block without a seal, all of whose room that it has not is to be wiped. */
 void seal_expect_slack(const void *p, size_t room, size_t size, const char *kind);
 
@@ -60,6 +57,9 @@ void seal_remove(void *p, size_t room, const char *kind);
 
 /* What stands there may be a seal, of a live block, of a free one, or none yet. Another thread may be changing it. */
 bool seal_may_be(const void *p, size_t room);
+
+/* A live block goes with all that is around it, without a look: whoever watches accesses is told. */
+void seal_unwatch(const void *p, size_t room);
 
 /* It is free: its seal says so, or it never had one. */
 bool seal_says_free(const void *p, size_t room);

@@ -14,6 +14,8 @@
 #include <stddef.h>
 
 #define FENCED_HELD 64
+#define FENCED_LEAST \
+    ((size_t)128 << 10) /* a shorter block is not worth what its pages cost each time (docs/safety.md) */
 
 struct fence {
     char *at;

@@ -11,7 +11,7 @@
 
 #include "../common/family.h"
 
-enum { LEVELS = 4, SMALL = 100, BIG = 100000 };
+enum { LEVELS = 4, SMALL = 100, BIG = 300000 };
 
 /* What the crime's line must say of it. Shared with the child. */
 static struct {
@@ -239,8 +239,8 @@ static const struct crime {
     {one_too_many_then_realloc,
      {NULL, NULL, "end of a block overwritten: " EXACT, "end of a block overwritten: " EXACT}},
     {one_too_many_big,
-     {NULL, NULL, "end of a block overwritten: page run of 100000 bytes",
-      "end of a block overwritten: large block of 100000 bytes"}},
+     {NULL, NULL, "end of a block overwritten: page run of 300000 bytes",
+      "end of a block overwritten: large block of 300000 bytes"}},
     {big_twice, {NULL, NULL, NULL, "free of what is no live block: large block"}},
     {inside_of_big, {NULL, NULL, NULL, "free of what is no live block: address"}},
     {one_too_few, {NULL, NULL, NULL, "start of a block overwritten: " SLOT_1}},
