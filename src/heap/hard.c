@@ -31,7 +31,7 @@ void hard_begin(void)
     if (!hardening.unwatched) {
         os_watch();
     }
-    if (os_watched) { /* as far as a glance tells that a block was run over, and held back for as long as one is debugged */
+    if (os_watched) {
         hardening.redzone = size_max(hardening.redzone, WATCHED_REDZONE);
         hardening.quarantine = size_max(hardening.quarantine, WATCHED_QUARANTINE);
         hardening.level = (unsigned)size_min(hardening.level, 2); /* who watches knows better than fences */
