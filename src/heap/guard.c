@@ -1,5 +1,5 @@
-/* heap/guard.c - see heap/guard.h. A chosen block costs some 20 us, most of it in the kernel; no more than one is chosen in each
- * step of the coarse clock, some milliseconds, so that it is half a percent of the time at most. At most PLACES at a time: when
+/* heap/guard.c - see heap/guard.h. A chosen block costs some 20 to 40 us, most of it in the kernel; two are chosen 16 ms apart at
+ * least, so that it is a quarter of a percent of the time at most. At most PLACES at a time: when
  * all are live none is chosen. A place that was used has its pages only while its block lives.
  */
 #include "heap/guard.h"
@@ -161,6 +161,15 @@ bool guard_set(size_t wanted)
     return true;
 }
 
+/* The last one was chosen long enough ago. */
+static bool is_affordable(void)
+{
+    enum { APART = 16 }; /* milliseconds */
+    uint64_t now = os_milliseconds(), last = atomic_load_explicit(&last_time, memory_order_relaxed);
+    return now - last >= APART &&
+           atomic_compare_exchange_strong_explicit(&last_time, &last, now, memory_order_relaxed, memory_order_relaxed);
+}
+
 void *guard_sample(struct heap *h, size_t size)
 {
     enum { LOOK_AGAIN = 1 << 20 };
@@ -176,9 +185,7 @@ void *guard_sample(struct heap *h, size_t size)
         h->sampling |= 1;
     }
     h->unsampled = steps(&h->sampling, mean);
-    uint64_t now = os_milliseconds();
-    bool chosen =
-        began && now != atomic_exchange_explicit(&last_time, now, memory_order_relaxed) && (h->id & ~ID_NUMBER) == 0;
+    bool chosen = began && (h->id & ~ID_NUMBER) == 0 && is_affordable();
     return chosen && size <= GUARD_MOST && !in_haste ? alloc(size, h->sampling >> 40 & 1) : NULL;
 }
 
