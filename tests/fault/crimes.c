@@ -6,10 +6,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 
 #include "../common/family.h"
+#include "crime.h"
 
 static struct allot_heap heap;
 
@@ -161,31 +160,10 @@ static const struct crime {
 
 static void expect(const struct crime *crime)
 {
-    int ends[2], status;
-    CHECK(pipe(ends) == 0);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        struct rlimit no_core = {0, 0};
-        setrlimit(RLIMIT_CORE, &no_core);
-        dup2(ends[1], STDERR_FILENO);
-        crime->commit();
-        _exit(0);
-    }
-    close(ends[1]);
-    char text[8192] = "", expected[256];
-    size_t length = 0;
-    ssize_t n;
-    while ((n = read(ends[0], text + length, sizeof text - 1 - length)) > 0)
-        length += (size_t)n;
-    CHECK(strstr(text, "\nallot:   here, by thread ") != NULL);
-    *strchrnul(text, '\n') = 0;
-    close(ends[0]);
-    CHECK(waitpid(child, &status, 0) == child);
+    struct end end = commit_in_child(crime->commit);
+    char expected[256];
     snprintf(expected, sizeof expected, "allot: %s at %p", crime->line, *named);
-    snprintf(check_context, sizeof check_context, "said \"%.120s\", expected \"%s\"", text, expected);
-    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-    CHECK(strcmp(text, expected) == 0);
+    check_end(&end, expected, SIGABRT, SIGABRT);
 }
 
 int main(void)

@@ -7,10 +7,9 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 
 #include "../common/family.h"
+#include "crime.h"
 
 static const void **named; /* the block's address; shared with the child */
 
@@ -96,34 +95,13 @@ static const struct crime {
 
 static void expect(const struct crime *crime)
 {
-    int ends[2], status;
-    CHECK(pipe(ends) == 0);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        struct rlimit no_core = {0, 0};
-        setrlimit(RLIMIT_CORE, &no_core);
-        dup2(ends[1], STDERR_FILENO);
-        crime->commit();
-        _exit(0);
-    }
-    close(ends[1]);
-    char text[16384] = "", expected[256];
-    size_t length = 0;
-    ssize_t n;
-    while ((n = read(ends[0], text + length, sizeof text - 1 - length)) > 0)
-        length += (size_t)n;
-    close(ends[0]);
-    CHECK(waitpid(child, &status, 0) == child);
+    struct end end = commit_in_child(crime->commit);
     bool block_is_known = strncmp(crime->line, "realloc", 7) != 0;
-    CHECK(strstr(text, "\nallot:   here, by thread ") != NULL);
-    CHECK((strstr(text, "\nallot:   allocated by thread ") != NULL) == block_is_known);
-    CHECK((strstr(text, "\nallot:   freed by thread ") != NULL) == crime->freed);
+    char expected[256];
     snprintf(expected, sizeof expected, "allot: %s at %p%s", crime->line, *named, crime->more);
-    *strchrnul(text, '\n') = 0;
-    snprintf(check_context, sizeof check_context, "said \"%.120s\", expected \"%s\"", text, expected);
-    CHECK(strcmp(text, expected) == 0);
-    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == crime->signal);
+    check_end(&end, expected, crime->signal, crime->signal);
+    CHECK((strstr(end.text, "\nallot:   allocated by thread ") != NULL) == block_is_known);
+    CHECK((strstr(end.text, "\nallot:   freed by thread ") != NULL) == crime->freed);
 }
 
 /* -- what is no crime -- */
