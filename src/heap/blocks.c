@@ -149,7 +149,7 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         if (!*zeroed) {
             wipe(p, got);
         }
-        seal_begin(p, got, asked, false, kind_of(p));
+        seal_begin_any(p, got, asked, false, kind_of(p));
         *zeroed = !hardening.filled;
     }
     return p;

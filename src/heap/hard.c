@@ -140,7 +140,7 @@ void *hard_malloc(size_t size)
     uint64_t free = *hand->word & hand->allowed;
     void *p = likely(free != 0) ? take(hard, hand, free) : take_more(front.heap, c);
     if (sealed() && likely(p != NULL)) {
-        seal_begin(p, class_size(c), size, true, kind);
+        seal_begin(p, class_size(c), size, kind);
     }
     return likely(p != NULL) ? p : hard_alloc(front.heap, 0, size, 1, &zeroed);
 }
@@ -176,7 +176,7 @@ void *hard_alloc(struct heap *h, uint32_t id, size_t size, size_t align, bool *z
     if (unlikely(!p)) {
         errno = ENOMEM;
     } else if (sealed()) {
-        seal_begin(p, slab_stride(slab_of(p)), size, true, kind);
+        seal_begin(p, slab_stride(slab_of(p)), size, kind);
     }
     return p;
 }
@@ -216,8 +216,8 @@ static struct heap *mine(uint32_t owner)
     return h && heap_is_mine(h) ? h : NULL;
 }
 
-/* The slot is free from now on. */
-static void release(struct slab *s, void *p)
+/* The slot, of any heap, is free from now on. */
+static void __attribute__((noinline)) release_any(struct slab *s, void *p)
 {
     uint32_t owner = atomic_load_explicit(&s->unit.owner, memory_order_acquire);
     struct heap *h = mine(owner);
@@ -232,17 +232,29 @@ static void release(struct slab *s, void *p)
     }
 }
 
-/* Puts p to those that wait; returns the one that has waited longest, or NULL. */
-static void *wait(struct heap *h, const struct slab *s, void *p)
+static inline void release(struct heap *h, struct slab *s, void *p)
+{
+    if (unlikely(slab_owner(s) != h->id)) {
+        release_any(s, p);
+    } else if (unlikely(slab_free_by_hand(s, slab_index(s, p)))) {
+        heap_trip(h, s);
+    }
+}
+
+static bool __attribute__((noinline, cold)) make_ring(struct waiting *q, size_t stride)
 {
     enum { MOST = 4096 };
-    struct waiting *q = &h->hard->waiting[class_of_size(slab_stride(s))];
-    if (unlikely(!q->ring)) {
-        q->most = (uint32_t)size_min(size_max(hardening.quarantine / slab_stride(s), 1), MOST);
-        q->ring = record_alloc(q->most * sizeof *q->ring);
-        if (!q->ring) {
-            return p;
-        }
+    q->most = (uint32_t)size_min(size_max(hardening.quarantine / stride, 1), MOST);
+    q->ring = record_alloc(q->most * sizeof *q->ring);
+    return q->ring;
+}
+
+/* Puts p to those that wait; returns the one that has waited longest, or NULL. */
+static inline void *wait(struct hard *hard, const struct slab *s, void *p)
+{
+    struct waiting *q = &hard->waiting[s->klass];
+    if (unlikely(!q->ring) && !make_ring(q, slab_stride(s))) {
+        return p;
     }
     void *longest = q->ring[q->next];
     q->ring[q->next] = p;
@@ -258,7 +270,7 @@ void hard_flush(struct heap *h)
             void *p = q->ring[i];
             q->ring[i] = NULL;
             if (p) {
-                release(slab_of(p), p);
+                release(h, slab_of(p), p);
             }
         }
     }
@@ -292,14 +304,14 @@ void hard_forget(struct heap *h)
 }
 
 /* The block is free once others have been after it. */
-static void give_up(struct slab *s, void *p, bool waits)
+static inline void give_up(struct heap *h, struct slab *s, void *p)
 {
-    if (hardening.quarantine && waits && front.heap) {
-        p = wait(front.heap, s, p);
+    if (likely(hardening.quarantine != 0)) {
+        p = wait(h->hard, s, p);
         s = slab_of(p);
     }
-    if (p) {
-        release(s, p);
+    if (likely(p != NULL)) {
+        release(h, s, p);
     }
 }
 
@@ -328,7 +340,11 @@ static void __attribute__((noinline)) free_any(void *p, struct slab *s)
     if (sealed()) {
         seal_end(p, slab_stride(s), kind);
     }
-    give_up(s, p, !(owner & ID_PRIVATE));
+    if (front.heap && !(owner & ID_PRIVATE)) {
+        give_up(front.heap, s, p);
+    } else {
+        release_any(s, p);
+    }
     share_poll();
 }
 
@@ -345,7 +361,7 @@ void hard_free(void *p)
         expect_front(s, i, p);
         if (sealed()) {
             seal_end(p, slab_stride(s), kind);
-            give_up(s, p, true);
+            give_up(front.heap, s, p);
         } else if (unlikely(slab_free_by_hand(s, i))) {
             heap_trip(front.heap, s);
         }

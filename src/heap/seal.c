@@ -14,10 +14,7 @@
 #endif
 struct hardening hardening = {.unwatched = ALLOT_UNWATCHED};
 
-static uint64_t secret[2];
-
-#define PAYLOAD_BITS 56
-#define FREED        ((uint64_t)1 << (PAYLOAD_BITS - 1)) /* no size is as large */
+uint64_t seal_secret[2];
 
 void harden(size_t level)
 {
@@ -34,45 +31,19 @@ void harden(size_t level)
 
 void seal_init(void)
 {
-    os_secret(secret, sizeof secret);
-    secret[1] |= 1;
+    os_secret(seal_secret, sizeof seal_secret);
+    seal_secret[1] |= 1;
+    hardening.plain = hardening.redzone && !hardening.filled && !os_watched;
 }
-
-static uint64_t *seal_at(const void *p, size_t room) { return (uint64_t *)((char *)p + room - SEAL_BYTES); }
-
-/* Depends on every bit of the address, and cannot be told from one seal for another. (Steele and Vigna's mixing of a product
- * with its upper half.) */
-static uint64_t mask_of(const void *p)
-{
-    uint64_t x = ((uintptr_t)p ^ secret[0]) * secret[1];
-    return (x ^ x >> 32) * 0xd1342543de82ef95 >> (64 - PAYLOAD_BITS);
-}
-
-/* A lowest byte of zero is the first in memory: both machines are little-endian. */
-static uint64_t sealed_with(const void *p, uint64_t payload) { return (payload ^ mask_of(p)) << (64 - PAYLOAD_BITS); }
-
-/* Anything when somebody wrote there; no size then, but with the chance of a guess. */
-static uint64_t payload_of(const void *p, uint64_t seal)
-{
-    uint64_t low = seal << PAYLOAD_BITS;
-    return low ? UINT64_MAX : seal >> (64 - PAYLOAD_BITS) ^ mask_of(p);
-}
-
-typedef uint64_t pair __attribute__((vector_size(16), aligned(1), may_alias));
-typedef uint64_t word __attribute__((aligned(1), may_alias));
 
 /* Words of zero, or of the pattern: pages that went back to the system are zero. */
-static inline bool words_are(const char *at, const char *end, uint64_t pattern)
+static bool words_are(const char *at, const char *end, uint64_t pattern)
 {
-    pair others = {0};
     uint64_t other = 0;
-    for (; pattern == 0 && end - at >= 32; at += 32) {
-        others |= *(const pair *)at | *(const pair *)(at + 16);
-    }
     for (; at < end; at += 8) {
-        other |= *(const word *)at ? *(const word *)at ^ pattern : 0;
+        other |= *(const seal_word *)at ? *(const seal_word *)at ^ pattern : 0;
     }
-    return (other | others[0] | others[1]) == 0;
+    return other == 0;
 }
 
 static uint64_t wiped_with(void)
@@ -86,12 +57,15 @@ static bool is_wiped(const void *p, size_t room)
 }
 
 /* What follows `size` bytes: the rest of a word, and the words after it. Rooms are multiples of 16. */
-static inline bool slack_is_whole(const void *p, size_t room, size_t size)
+static bool slack_is_whole(const void *p, size_t room, size_t size)
 {
+    if (!hardening.filled) {
+        return seal_slack_is_zero(p, (const char *)seal_at(p, room), size);
+    }
     const char *at = (const char *)p + (size & ~(size_t)7);
     unsigned bits = size % 8 * 8;
     if (bits) {
-        uint64_t rest = *(const word *)at >> bits;
+        uint64_t rest = *(const seal_word *)at >> bits;
         if (rest && rest != wiped_with() >> bits) {
             return false;
         }
@@ -100,14 +74,14 @@ static inline bool slack_is_whole(const void *p, size_t room, size_t size)
     return words_are(at, (const char *)p + room - SEAL_BYTES, wiped_with());
 }
 
-void seal_begin(void *p, size_t room, size_t size, bool checked, const char *kind)
+void seal_begin_any(void *p, size_t room, size_t size, bool checked, const char *kind)
 {
     uint64_t *seal = seal_at(p, room);
     watch_allow(p, room);
-    if (unlikely((*seal && payload_of(p, *seal) != FREED) || (checked && !is_wiped(p, room)))) {
+    if (unlikely((*seal && seal_says(p, *seal) != SEAL_FREED) || (checked && !is_wiped(p, room)))) {
         allot_fault_block("write after free", kind, room, p);
     }
-    *seal = sealed_with(p, size);
+    *seal = seal_of(p, size);
     if (hardening.filled) {
         memset(p, hardening.fill, size);
         memset((char *)p + size, (int)wiped_with() & 0xff, room - SEAL_BYTES - size);
@@ -116,11 +90,11 @@ void seal_begin(void *p, size_t room, size_t size, bool checked, const char *kin
     watch_begin(p, size, hardening.redzone);
 }
 
-size_t seal_size(const void *p, size_t room, const char *crime, const char *kind)
+size_t seal_size_any(const void *p, size_t room, const char *crime, const char *kind)
 {
     watch_allow(seal_at(p, room), SEAL_BYTES);
-    uint64_t payload = payload_of(p, *seal_at(p, room));
-    if (unlikely(payload == FREED)) {
+    uint64_t payload = seal_says(p, *seal_at(p, room));
+    if (unlikely(payload == SEAL_FREED)) {
         allot_fault_block(crime, kind, room, p);
     }
     watch_allow((const char *)p + payload, payload < room ? room - payload : 0);
@@ -138,20 +112,20 @@ void seal_expect_slack(const void *p, size_t room, size_t size, const char *kind
     }
 }
 
-void seal_end(void *p, size_t room, const char *kind)
+void seal_end_any(void *p, size_t room, const char *kind)
 {
-    size_t size = seal_size(p, room, "double free", kind);
+    size_t size = seal_size_any(p, room, "double free", kind);
     memset(p, (int)wiped_with() & 0xff, size);
     watch_end(p, size, hardening.redzone);
     watch_allow(seal_at(p, room), SEAL_BYTES);
-    *seal_at(p, room) = sealed_with(p, FREED);
+    *seal_at(p, room) = seal_of(p, SEAL_FREED);
     watch_deny(seal_at(p, room), SEAL_BYTES);
 }
 
 void seal_unwatch(const void *p, size_t room)
 {
     watch_allow(seal_at(p, room), SEAL_BYTES);
-    uint64_t payload = payload_of(p, *seal_at(p, room));
+    uint64_t payload = seal_says(p, *seal_at(p, room));
     watch_end(p, size_min(payload, room), hardening.redzone);
     watch_deny(p, room);
 }
@@ -160,7 +134,7 @@ void seal_remove(void *p, size_t room, const char *kind)
 {
     uint64_t *seal = seal_at(p, room);
     watch_allow(seal, SEAL_BYTES);
-    if (unlikely(*seal != 0 && payload_of(p, *seal) != FREED)) {
+    if (unlikely(*seal != 0 && seal_says(p, *seal) != SEAL_FREED)) {
         allot_fault_block("write after free", kind, room, p);
     }
     if (*seal) {
@@ -169,19 +143,12 @@ void seal_remove(void *p, size_t room, const char *kind)
     watch_deny(seal, SEAL_BYTES);
 }
 
-__attribute__((no_sanitize_thread)) bool seal_may_be(const void *p, size_t room)
-{
-    uint64_t seal = *(const volatile uint64_t *)seal_at(p, room);
-    uint64_t payload = seal ? payload_of(p, seal) : FREED;
-    return payload == FREED || payload <= room - SEAL_BYTES;
-}
-
 bool seal_says_free(const void *p, size_t room)
 {
     watch_allow(seal_at(p, room), SEAL_BYTES);
     uint64_t seal = *seal_at(p, room);
     watch_deny(seal_at(p, room), SEAL_BYTES);
-    return seal == 0 || payload_of(p, seal) == FREED;
+    return seal == 0 || seal_says(p, seal) == SEAL_FREED;
 }
 
 void seal_resize(void *p, size_t room, size_t size, const char *kind)
@@ -193,7 +160,7 @@ void seal_resize(void *p, size_t room, size_t size, const char *kind)
     } else if (hardening.filled) {
         memset((char *)p + was, hardening.fill, size - was);
     }
-    *seal_at(p, room) = sealed_with(p, size);
+    *seal_at(p, room) = seal_of(p, size);
     watch_deny((char *)p + size, room - size);
     watch_resize(p, was, size, hardening.redzone);
 }
