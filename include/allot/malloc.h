@@ -123,7 +123,7 @@ struct allot_class_stats {
 
 enum allot_heap_kind {
     ALLOT_HEAP_THREAD,  /* a live thread's */
-    ALLOT_HEAP_TAGGED,  /* a live thread's second one, for what it allocates under tags (allot/tag.h) */
+    ALLOT_HEAP_TAGGED,  /* a live thread's second one, for what it allocates under tags (allot/tag.h); with harden=3 a tag's */
     ALLOT_HEAP_WAITING, /* either, whose thread has ended: it waits for another */
     ALLOT_HEAP_SHARED,  /* of what threads want little of: one of the few that all threads share */
     ALLOT_HEAP_PRIVATE, /* a first-class heap (allot/heap.h) */
@@ -131,8 +131,8 @@ enum allot_heap_kind {
 };
 
 /* One heap: a thread's, which it gets with its first few KiB (the first thread at once), or its second one,
- * for what it allocates under tags (allot/tag.h); a first-class heap's (allot/heap.h); or one of the few that all threads share
- * for what they want little of. */
+ * for what it allocates under tags (allot/tag.h), or a tag's own; a first-class heap's (allot/heap.h); or one of the few that all
+ * threads share for what they want little of. */
 struct allot_heap_stats {
     uint32_t id;
     int tid; /* the owning thread's kernel id; 0 when none lives, or for a heap of the other kinds */

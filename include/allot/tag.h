@@ -14,10 +14,15 @@
  * out, and a program that writes over them ends with one line when it frees the block. A block that is moved by realloc counts
  * twice meanwhile. What is in use of memory that other threads share, or keep for later, counts to nobody.
  *
+ * In a process that is hardened to level 3 (docs/safety.md) a tag is a type as well: blocks of one lie where no others have ever
+ * been, nor ever will be, so that a pointer to one that was freed never points into a block of another tag, or of none. There
+ * blocks are as long as they are without a tag, and a lock is what threads share that work under one.
+ *
  * Threads: any function, any thread. A thread whose own storage is gone, as in the last destructors, is in no tag and enters
  * none. After a fork the child counts on from the same figures by itself.
  *
- * Cost: 136 bytes a tag, with a name of up to 39 bytes; a thread that ever enters one has a second heap. Outside of tags malloc
+ * Cost: 136 bytes a tag, with a name of up to 39 bytes; a thread that ever enters one has a second heap (at level 3 each tag
+ * has one, of a few pages, and a slab for each size class it has blocks of). Outside of tags malloc
  * and free are as they were; within, the pair for a small block takes 260 instructions instead of 33, among them two atomic
  * operations on the tag.
  */

@@ -15,6 +15,7 @@
 #include "heap/seal.h"
 #include "heap/share.h"
 #include "heap/tag.h"
+#include "heap/typed.h"
 #include "os/fault.h"
 #include "os/memory.h"
 #include "os/watch.h"
@@ -124,15 +125,18 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
-    void *p = fenced() && asked >= FENCED_LEAST ? large_alloc_fenced(asked, align, heap) : NULL;
+    struct fence_stock *own = typed_places(heap);
+    void *p = fenced() && (asked >= FENCED_LEAST || own) ? large_alloc_fenced(asked, align, heap, own) : NULL;
     bool sealing = sealed() && !p;
     if (p) {
         fill(p, 0, asked);
         *zeroed = !hardening.filled;
+    } else if (own) {
+        errno = ENOMEM;
     } else if (size <= RUN_MAX && align <= RUN_MAX_ALIGN) {
         p = run_alloc(size, align, heap, zeroed);
     }
-    if (!p) {
+    if (!p && !own) {
         /* Also for a run that no segment has room for: its own pages may still be had where 4 MiB are not. */
         p = large_alloc(size, align, heap, zeroed);
     }

@@ -10,6 +10,7 @@
 #include "heap/nothing.h"
 #include "heap/share.h"
 #include "heap/tag.h"
+#include "heap/typed.h"
 #include "os/fault.h"
 #include "os/fence.h"
 #include "os/memory.h"
@@ -90,7 +91,9 @@ static uint64_t __attribute__((noinline)) refill(struct heap *h, unsigned c)
 {
     struct hand *hand = &h->hard->hand[c];
     struct heap_class *class = &h->classes[c];
-    share_poll();
+    if (h == front.heap || h == front.tagged) { /* else the caller may hold a lock */
+        share_poll();
+    }
     checks_refill(h);
     if (sweep_is_due(h)) {
         heap_sweep(h);
@@ -227,6 +230,8 @@ static void __attribute__((noinline)) release_any(struct slab *s, void *p)
         }
     } else if (is_common(s)) {
         commons_free(p, s);
+    } else if (owner & ID_PRIVATE && typed_is_own(heap_by_id(owner))) {
+        typed_free(s, p);
     } else {
         remote_put(p, s);
     }
@@ -327,7 +332,8 @@ static inline void expect_front(const struct slab *s, unsigned i, const void *p)
 static void __attribute__((noinline)) free_any(void *p, struct slab *s)
 {
     uint32_t owner = atomic_load_explicit(&s->unit.owner, memory_order_acquire); /* as heap_hand_over has released it */
-    if (unlikely(map_get(p) != MAP_SEGMENT || !heap_by_id(owner))) {
+    const struct heap *h = map_get(p) == MAP_SEGMENT ? heap_by_id(owner) : NULL;
+    if (unlikely(!h)) {
         allot_fault(fault_free_of_none, "address", p);
     }
     unsigned i = expect_live(s, p, fault_free_of_none);
@@ -340,7 +346,7 @@ static void __attribute__((noinline)) free_any(void *p, struct slab *s)
     if (sealed()) {
         seal_end(p, slab_stride(s), kind);
     }
-    if (front.heap && !(owner & ID_PRIVATE)) {
+    if (front.heap && (!(owner & ID_PRIVATE) || typed_is_own(h))) { /* a first-class heap may go, with all that waits */
         give_up(front.heap, s, p);
     } else {
         release_any(s, p);

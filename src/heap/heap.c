@@ -18,6 +18,7 @@
 #include "heap/options.h"
 #include "heap/share.h"
 #include "heap/tag.h"
+#include "heap/typed.h"
 #include "os/fault.h"
 #include "os/memory.h"
 #include "os/process.h"
@@ -389,6 +390,7 @@ static void before_fork(void)
     adrift_lock();
     stats_lock();
     commons_lock();
+    typed_lock();
     os_lock(&heaps_lock);
     guard_lock();
     runs_lock();
@@ -405,6 +407,7 @@ static void after_fork_in_parent(void)
     runs_unlock();
     guard_unlock();
     os_unlock(&heaps_lock);
+    typed_unlock();
     commons_unlock();
     stats_unlock();
     adrift_unlock();
@@ -438,6 +441,7 @@ static void after_fork_in_child(void)
     runs_lock_reset();
     guard_lock_reset();
     os_lock_reset(&heaps_lock);
+    typed_lock_reset();
     commons_lock_reset();
     stats_lock_reset();
     adrift_lock_reset();

@@ -13,6 +13,7 @@
 #include "heap/nothing.h"
 #include "heap/share.h"
 #include "heap/tag.h"
+#include "heap/typed.h"
 #include "os/fault.h"
 #include "os/memory.h"
 #include "os/watch.h"
@@ -304,7 +305,7 @@ size_t allot_trim(void)
     heap_init();
     heap_flush_front();
     size_t bytes = trim_own(front.heap) + trim_own(front.tagged);
-    bytes += commons_trim() + heaps_trim() + big_give_up();
+    bytes += commons_trim() + heaps_trim() + typed_trim() + big_give_up();
     bytes += segments_trim();
     share_note();
     share_poll();

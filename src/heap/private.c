@@ -13,6 +13,7 @@
 #include "heap/instance.h"
 #include "heap/tag.h"
 #include "heap/two_level.h"
+#include "heap/typed.h"
 #include "os/fault.h"
 #include "os/watch.h"
 #include "span/large.h"
@@ -82,7 +83,8 @@ int allot_heap_init(struct allot_heap *heap, const struct allot_heap_opts *opts)
         return -EINVAL;
     }
     int saved = errno;
-    struct heap *h = heap_make_private(sizeof(struct private));
+    bool placed = !opts->tag || !fenced() || typed_heap(opts->tag);
+    struct heap *h = placed ? heap_make_private(sizeof(struct private)) : NULL;
     errno = saved;
     if (!h) {
         return -ENOMEM;

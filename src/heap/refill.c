@@ -18,6 +18,7 @@
 #include "heap/heap.h"
 #include "heap/limit.h"
 #include "heap/share.h"
+#include "heap/typed.h"
 #include "os/fault.h"
 #include "os/process.h"
 
@@ -74,7 +75,9 @@ static unsigned occupancy(const struct slab *s) { return s->used * LEVELS / slab
 
 static bool occupied_as_listed(const struct slab *s) { return s->used * LEVELS >= s->level * slab_nslots(s); }
 
-static void release(struct slab *s, bool live)
+static bool is_typed(const struct heap *h) { return fenced() && h->tag; }
+
+static void release(struct heap *h, struct slab *s, bool live)
 {
     if (sealed()) {
         hard_let_slab_go(s, live);
@@ -83,7 +86,11 @@ static void release(struct slab *s, bool live)
         slab_check(s);
     }
     slab_done(s);
-    unit_give(&s->unit);
+    if (is_typed(h)) {
+        typed_give_unit(h, &s->unit);
+    } else {
+        unit_give(&s->unit);
+    }
     limit_give(UNIT_SIZE);
 }
 
@@ -99,7 +106,7 @@ void heap_settle(struct heap *h, struct slab *s)
         unlist(class, s);
         class->slabs--;
         heap_count_slabs(h, -1);
-        release(s, false);
+        release(h, s, false);
         return;
     }
     if (s->level == LEVEL_FULL) {
@@ -208,14 +215,19 @@ static enum unit_use expected_use(const struct heap_class *class)
     return class->slabs == 0 ? UNIT_FEW : class->slabs >= FEW_SLABS && fills ? UNIT_ALL : UNIT_SOME;
 }
 
-static struct unit *take_unit(enum unit_use use)
+static struct unit *take_unit_of(const struct heap *h, enum unit_use use)
+{
+    return is_typed(h) ? typed_take_unit(h) : unit_take(use);
+}
+
+static struct unit *take_unit(const struct heap *h, enum unit_use use)
 {
     if (!limit_take(UNIT_SIZE)) {
         return NULL;
     }
-    struct unit *unit = unit_take(use);
+    struct unit *unit = take_unit_of(h, use);
     if (!unit && big_give_up() > 0) {
-        unit = unit_take(use);
+        unit = take_unit_of(h, use);
     }
     if (!unit) {
         limit_give(UNIT_SIZE);
@@ -242,7 +254,7 @@ bool heap_begin_current(struct heap *h, unsigned c)
     struct heap_class *class = &h->classes[c];
     catch_up();
     class->stride = c < CLASSES ? (uint32_t)class_size(c) : class->stride;
-    struct unit *unit = take_unit(expected_use(class));
+    struct unit *unit = take_unit(h, expected_use(class));
     if (!unit) {
         return false;
     }
@@ -338,7 +350,7 @@ void heap_retire_current(struct heap *h)
     }
 }
 
-static void release_with_all(struct slab *s)
+static void release_with_all(struct heap *h, struct slab *s)
 {
     for (unsigned w = 0; w < slab_words(s); w++) {
         _Atomic uint64_t *remote = unit_remote_word(&s->unit, w);
@@ -346,7 +358,7 @@ static void release_with_all(struct slab *s)
             atomic_store_explicit(remote, 0, memory_order_relaxed);
         }
     }
-    release(s, true);
+    release(h, s, true);
 }
 
 void heap_release_all(struct heap *h)
@@ -354,12 +366,12 @@ void heap_release_all(struct heap *h)
     for (unsigned c = 0; c < ALL_CLASSES; c++) {
         struct heap_class *class = &h->classes[c];
         if (class->current) {
-            release_with_all(class->current);
+            release_with_all(h, class->current);
         }
         for (unsigned l = 0; l <= LEVELS; l++) {
             for (struct slab *s = class->list[l], *next; s; s = next) {
                 next = s->next;
-                release_with_all(s);
+                release_with_all(h, s);
             }
         }
         *class = (struct heap_class){0};

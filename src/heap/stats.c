@@ -13,6 +13,7 @@
 #include "heap/instance.h"
 #include "heap/limit.h"
 #include "heap/nothing.h"
+#include "heap/typed.h"
 #include "os/memory.h"
 #include "span/large.h"
 #include "span/map.h"
@@ -208,7 +209,7 @@ static enum allot_heap_kind kind_of(const struct heap *h)
     case HEAP_SHARED:
         return ALLOT_HEAP_SHARED;
     case HEAP_PRIVATE:
-        return ALLOT_HEAP_PRIVATE;
+        return typed_is_own(h) ? ALLOT_HEAP_TAGGED : ALLOT_HEAP_PRIVATE;
     case HEAP_ACTIVE:
         break;
     }

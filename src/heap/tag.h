@@ -24,7 +24,8 @@ struct allot_tag {
     size_t soft; /* and the next two: the lock's */
     allot_tag_callback *callback;
     void *arg;
-    uint32_t index; /* from 1, in the order in which tags are made */
+    uint32_t index;         /* from 1, in the order in which tags are made */
+    _Atomic uint32_t typed; /* the heap that only its blocks are in (heap/typed.h), or 0 */
     struct allot_tag *child[2];
     char name[];
 };

@@ -22,6 +22,7 @@
 #include "heap/instance.h"
 #include "heap/nothing.h"
 #include "heap/tag.h"
+#include "heap/typed.h"
 #include "os/fault.h"
 #include "span/run.h"
 
@@ -97,6 +98,26 @@ static inline __attribute__((always_inline)) void *alloc(struct allot_tag *tag, 
     return p;
 }
 
+/* The same where blocks of each tag lie apart (heap/typed.h), and need no word therefore. */
+static void *alloc_typed(struct allot_tag *tag, size_t size, size_t align, size_t *bytes, bool *zeroed)
+{
+    uint32_t id = typed_heap(tag);
+    void *p = NULL;
+    *bytes = hard_slot_size(size, align);
+    if (unlikely(id == 0)) {
+        return NULL;
+    }
+    if (*bytes == 0) {
+        p = big(tag, id, size, align, bytes, zeroed);
+    } else if (tag_take(tag, *bytes) && !(p = typed_alloc(id, size, align, zeroed))) {
+        tag_give(tag, *bytes);
+    }
+    if (likely(p != NULL)) {
+        atomic_fetch_add_explicit(&heap_by_id(id)->charged, *bytes, memory_order_relaxed);
+    }
+    return p;
+}
+
 void *tag_alloc(size_t size, size_t align, bool *zeroed)
 {
     struct allot_tag *tag = front.tag;
@@ -105,14 +126,21 @@ void *tag_alloc(size_t size, size_t align, bool *zeroed)
         *zeroed = true;
         return nothing;
     }
-    struct heap *h = likely(front.tagged != NULL) ? front.tagged : heap_attach_tagged();
     size_t bytes;
-    void *p = h && size <= PTRDIFF_MAX ? alloc(tag, h, ID_TAGGED, size + TAG_WORD, align, &bytes, zeroed) : NULL;
+    void *p;
+    if (fenced()) {
+        p = alloc_typed(tag, size, align, &bytes, zeroed);
+    } else {
+        struct heap *h = likely(front.tagged != NULL) ? front.tagged : heap_attach_tagged();
+        p = h && size <= PTRDIFF_MAX ? alloc(tag, h, ID_TAGGED, size + TAG_WORD, align, &bytes, zeroed) : NULL;
+        if (likely(p != NULL)) {
+            *word_at(p, bytes) = word_of(tag->index);
+        }
+    }
     if (unlikely(!p)) {
         errno = ENOMEM;
         return NULL;
     }
-    *word_at(p, bytes) = word_of(tag->index);
     tag_tell(tag);
     return p;
 }
@@ -203,9 +231,9 @@ struct allot_tag *allot_tag_enter(struct allot_tag *tag)
     if (front.ended) {
         return NULL;
     }
-    if (tag && !before) {
+    if (tag && !before && !is_hard()) {
         set_aside();
-    } else if (before && !tag) {
+    } else if (before && !tag && !is_hard()) {
         bring_back();
     }
     front.tag = tag;

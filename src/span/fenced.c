@@ -1,7 +1,7 @@
 /* span/fenced.c - see span/fenced.h. Two system calls a block, or three.
  *
  *   live -- give --> held: a ring of FENCED_HELD --> stock, by room -- take --> live
- *                                                '-> unmapped, when it is long or the stock is full
+ *                                                '-> unmapped, when it is long or the stock is full, and nobody's own
  *
  * A block of which all is resident is wiped and keeps its pages, within what the reserve says (span/reserve.h): a page that is
  * there costs a tenth of one that must be faulted in. Else its pages go back, which wipes them as well.
@@ -21,9 +21,9 @@
 #include "span/segment.h"
 
 enum {
-    LEVELS = 32,      /* of rooms: from 64 KiB on, four to a doubling; longer places are not used again */
-    STOCK_MOST = 128, /* places */
-    AREAS = 3,        /* of the kernel's, that a live place makes */
+    LEVELS = sizeof(struct fence_stock) / sizeof(struct fence *) - 1, /* of rooms; longer places have the last list */
+    STOCK_MOST = 128,                                                 /* places */
+    AREAS = 3,                                                        /* of the kernel's, that a live place makes */
 };
 #define ROOM_LEAST (64 * KIB)
 #define WIPE_MOST  (2 * MIB)   /* longer blocks are given back rather than wiped */
@@ -31,9 +31,9 @@ enum {
 #define HELD_MOST  (512 * MIB) /* nor more than so many bytes of address space */
 
 static struct os_lock lock;
-static struct fence *unused;        /* records without a place, by next */
-static struct fence *stock[LEVELS]; /* places that wait for another block */
-static size_t stock_count, live_room;
+static struct fence *unused;      /* records without a place, by next */
+static struct fence_stock common; /* nobody's own; none that is longer */
+static size_t common_count, live_room;
 static struct fence *ring[FENCED_HELD]; /* [at - held, at): those that are held, oldest first */
 static size_t ring_at, held, held_room;
 static struct reserve reserve = {.each = 1}; /* of dirty places that are held or in stock, in bytes of room */
@@ -71,14 +71,25 @@ static size_t purge(struct fence *f)
     return bytes;
 }
 
-static void unmap(struct fence *f)
+/* Does not count as kept any more, whether the system purges it or not. */
+static void let_go(struct fence *f)
 {
     if (f->dirty) {
         set_clean(f);
         reserve_purged(&reserve, f->room, f->room);
     }
-    os_unmap_fenced(f->at, f->room);
-    os_areas_give(AREAS);
+}
+
+static void unmap(struct fence *f)
+{
+    let_go(f);
+    if (f->bare) {
+        os_count_mapped((ptrdiff_t)f->room);
+        os_unmap(f->at, f->room);
+    } else {
+        os_unmap_fenced(f->at, f->room);
+        os_areas_give(AREAS);
+    }
     f->next = unused;
     unused = f;
 }
@@ -86,9 +97,15 @@ static void unmap(struct fence *f)
 static void put_to_stock(struct fence *f)
 {
     unsigned level = level_of(f->room);
-    if (level < LEVELS && stock_count < STOCK_MOST) {
-        list_push(&stock[level], f);
-        stock_count++;
+    if (f->stock != &common) {
+        if (f->dirty) {
+            os_purge(f->at, f->room);
+        }
+        let_go(f);
+        list_push(&f->stock->level[level], f);
+    } else if (level < LEVELS && common_count < STOCK_MOST) {
+        list_push(&common.level[level], f);
+        common_count++;
     } else {
         unmap(f);
     }
@@ -96,8 +113,8 @@ static void put_to_stock(struct fence *f)
 
 static void remove_from_stock(struct fence *f)
 {
-    list_remove(&stock[level_of(f->room)], f);
-    stock_count--;
+    list_remove(&f->stock->level[level_of(f->room)], f);
+    common_count -= f->stock == &common;
 }
 
 static void release_oldest(void)
@@ -111,7 +128,7 @@ static void release_oldest(void)
 static void hold(struct fence *f)
 {
     if (f->room > HELD_ONE) {
-        unmap(f);
+        put_to_stock(f);
         return;
     }
     while (held == FENCED_HELD || (held && held_room + f->room > HELD_MOST)) {
@@ -127,7 +144,7 @@ static size_t purge_many(size_t most)
 {
     size_t bytes = 0;
     for (unsigned level = LEVELS; level-- > 0;) {
-        for (struct fence *f = stock[level]; f && bytes < most; f = f->next) {
+        for (struct fence *f = common.level[level]; f && bytes < most; f = f->next) {
             bytes += purge(f);
         }
     }
@@ -153,8 +170,8 @@ size_t fences_trim(void)
         release_oldest();
     }
     for (unsigned level = 0; level < LEVELS; level++) {
-        while (stock[level]) {
-            struct fence *f = stock[level];
+        while (common.level[level]) {
+            struct fence *f = common.level[level];
             bytes += f->room;
             remove_from_stock(f);
             unmap(f);
@@ -168,12 +185,15 @@ size_t fences_trim(void)
 /* -- live -- */
 
 /* From the stock, or a record without a place yet; NULL without either. */
-static struct fence *find(size_t length, size_t align)
+static struct fence *find(size_t length, size_t align, struct fence_stock *stock)
 {
-    unsigned level = level_of(length), end = (unsigned)size_min(level + 4, LEVELS);
+    unsigned level = level_of(length), end = stock == &common ? (unsigned)size_min(level + 4, LEVELS) : LEVELS + 1;
     for (; level < end; level++) {
-        struct fence *f = stock[level];
-        if (f && (uintptr_t)f->at % align == 0) {
+        struct fence *f = stock->level[level];
+        while (f && (f->room < length || (uintptr_t)f->at % align)) {
+            f = f->next;
+        }
+        if (f) {
             remove_from_stock(f);
             reserve_take(&reserve, f->dirty ? f->room : 0, f->dirty ? 0 : f->room);
             return f;
@@ -184,6 +204,7 @@ static struct fence *find(size_t length, size_t align)
     f = f ? f : record_alloc(sizeof *f);
     if (f) {
         f->at = NULL;
+        f->stock = stock;
     }
     return f;
 }
@@ -197,15 +218,24 @@ static bool map_place(struct fence *f, size_t length, size_t align)
     if (os_areas_take(AREAS) && !(f->at = os_map_fenced(f->room, align))) {
         os_areas_give(AREAS);
     }
+    f->bare = !f->at && f->stock != &common;
+    if (f->bare && (f->at = os_map_aligned(f->room, align))) {
+        os_count_mapped(-(ptrdiff_t)f->room);
+    }
     return f->at;
 }
 
-struct fence *fence_take(size_t length, size_t align)
+/* Changes what can be accessed of it; false when the system refuses. */
+static bool open(const struct fence *f, size_t from, size_t to) { return f->bare || os_open(f->at + from, to - from); }
+
+static bool shut(const struct fence *f, size_t from, size_t to) { return f->bare || os_shut(f->at + from, to - from); }
+
+struct fence *fence_take(size_t length, size_t align, struct fence_stock *own)
 {
     os_lock(&lock);
-    struct fence *f = find(length, align);
+    struct fence *f = find(length, align, own ? own : &common);
     os_unlock(&lock);
-    bool placed = f && (f->at || map_place(f, length, align)), done = placed && os_open(f->at, length);
+    bool placed = f && (f->at || map_place(f, length, align)), done = placed && open(f, 0, length);
     if (!f) {
         return NULL;
     }
@@ -216,7 +246,11 @@ struct fence *fence_take(size_t length, size_t align)
         live_room += f->room;
     } else if (placed) {
         reserve_add(&reserve, f->dirty ? f->room : 0);
-        unmap(f);
+        if (f->stock == &common) {
+            unmap(f);
+        } else {
+            put_to_stock(f);
+        }
     } else {
         f->next = unused;
         unused = f;
@@ -225,14 +259,24 @@ struct fence *fence_take(size_t length, size_t align)
     return done ? f : NULL;
 }
 
+/* What can be accessed is zero from now on, and goes back where the system lets it. */
+static void wipe(char *at, size_t length)
+{
+    if (os_purge(at, length) == 0) {
+        memset(at, 0, length);
+    }
+}
+
 void fence_give(struct fence *f, size_t length)
 {
     bool stays = !in_haste && length <= WIPE_MOST && (length <= f->full || os_resident(f->at, length) >= length);
     if (stays) {
         memset(f->at, 0, length);
     }
-    stays = stays && os_shut(f->at, length);
-    if (!stays) {
+    stays = stays && shut(f, 0, length);
+    if (!stays && f->bare) {
+        wipe(f->at, length);
+    } else if (!stays) {
         os_fence(f->at, length);
     }
     os_lock(&lock);
@@ -252,12 +296,14 @@ bool fence_resize(struct fence *f, size_t length, size_t now)
 {
     char *rest = f->at + now;
     if (now > length) {
-        return now <= f->room && os_open(f->at + length, now - length);
+        return now <= f->room && open(f, length, now);
     }
-    if (!os_shut(rest, length - now)) {
+    if (!shut(f, now, length)) {
         return false;
     }
-    if (os_purge(rest, length - now) == 0 && os_protect(rest, length - now, true)) { /* locked memory */
+    if (f->bare) {
+        wipe(rest, length - now);
+    } else if (os_purge(rest, length - now) == 0 && os_protect(rest, length - now, true)) { /* locked memory */
         memset(rest, 0, length - now);
         os_shut(rest, length - now);
     }
@@ -272,7 +318,7 @@ size_t fences_resident(void)
     size_t bytes = 0;
     os_lock(&lock);
     for (unsigned level = 0; level < LEVELS; level++) {
-        for (const struct fence *f = stock[level]; f; f = f->next) {
+        for (const struct fence *f = common.level[level]; f; f = f->next) {
             bytes += f->dirty ? os_resident(f->at, f->room) : 0;
         }
     }
@@ -289,7 +335,7 @@ bool fences_check(void)
     size_t count = 0, dirty = 0, room = 0;
     os_lock(&lock);
     for (unsigned level = 0; level < LEVELS; level++) {
-        for (struct fence *f = stock[level]; f; f = f->next) {
+        for (struct fence *f = common.level[level]; f; f = f->next) {
             CHECK(f->room == room_of(level) && (!f->next || f->next->prev == f), "fenced place", f);
             dirty += f->dirty ? f->room : 0;
             count++;
@@ -300,7 +346,7 @@ bool fences_check(void)
         dirty += f->dirty ? f->room : 0;
         room += f->room;
     }
-    CHECK(count == stock_count && room == held_room && dirty == reserve_dirty(&reserve), "fenced places", &lock);
+    CHECK(count == common_count && room == held_room && dirty == reserve_dirty(&reserve), "fenced places", &lock);
     os_unlock(&lock);
     return true;
 }

@@ -21,13 +21,21 @@ struct fence {
     char *at;
     size_t room; /* bytes between the fences */
     bool dirty;  /* perhaps resident; zero all the same. Counted as mapped then, and while live */
-    size_t full; /* so many bytes, from `at` on, have been found resident since it was not dirty */
+    bool bare; /* without fences, all of it accessible: the kernel's areas were spent, and `stock` is somebody's own */
+    size_t full;               /* so many bytes, from `at` on, have been found resident since it was not dirty */
+    struct fence_stock *stock; /* where it waits for another block */
     struct fence *next, *prev;
 };
 
-/* `length` bytes, whole pages, all zero, at a multiple of `align`, which is at least 4 MiB. NULL when the kernel's areas, or
- * memory, are spent. */
-struct fence *fence_take(size_t length, size_t align);
+/* Places that nobody has, by room: 32 steps from 64 KiB on, four to a doubling, and longer ones. Who has a stock of his own never
+ * gets a place that another's block had, nor do others get his. */
+struct fence_stock {
+    struct fence *level[33];
+};
+
+/* `length` bytes, whole pages, all zero, at a multiple of `align`, which is at least 4 MiB. NULL when memory is spent, or, but for
+ * an own stock, the kernel's areas. `own`: the caller's stock, zero at first, immortal; or NULL. */
+struct fence *fence_take(size_t length, size_t align, struct fence_stock *own);
 
 /* Nobody can access it any more, and nothing of it is left. */
 void fence_give(struct fence *f, size_t length);

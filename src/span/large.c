@@ -400,10 +400,10 @@ void *large_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
     return at;
 }
 
-void *large_alloc_fenced(size_t bytes, size_t align, uint32_t heap)
+void *large_alloc_fenced(size_t bytes, size_t align, uint32_t heap, struct fence_stock *own)
 {
     size_t length = align_up(size_max(bytes, 1), os_page);
-    struct fence *f = length >= bytes ? fence_take(length, size_max(align, SEGMENT_SIZE)) : NULL;
+    struct fence *f = length >= bytes ? fence_take(length, size_max(align, SEGMENT_SIZE), own) : NULL;
     if (!f) {
         return NULL;
     }

@@ -14,9 +14,10 @@
 /* A block of at least `bytes`, marked as `heap`'s; *zeroed tells whether all of it is zero. NULL with ENOMEM. */
 void *large_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed);
 
-/* One between fences (span/fenced.h), all zero; NULL, with errno as it may be, when it has to be made otherwise. Whether a large
- * block is one, and how many bytes were asked for. */
-void *large_alloc_fenced(size_t bytes, size_t align, uint32_t heap);
+/* One between fences (span/fenced.h), all zero, of a stock of the caller's unless `own` is NULL; NULL, with errno as it may be,
+ * when it has to be made otherwise. Whether a large block is one, and how many bytes were asked for. */
+struct fence_stock;
+void *large_alloc_fenced(size_t bytes, size_t align, uint32_t heap, struct fence_stock *own);
 bool large_is_fenced(const void *p, size_t *asked);
 /* Makes it another length where it stands; as large_resize. */
 bool large_resize_fenced(void *p, size_t bytes);

@@ -31,6 +31,7 @@ static struct os_lock purging; /* held by the one thread that purges. Before `lo
 static struct segment *by_free[UNITS]; /* by_free[n]: segments of n free units, n >= 1 */
 static uint64_t by_free_map;           /* bit n: by_free[n] is not empty */
 static struct segment *frontier;       /* on no list; NULL: none */
+static struct segment *apart;          /* nor is this: its units go to unit_take_apart, none has been anybody's */
 static _Atomic(struct segment *) newest;
 static atomic_size_t count; /* segments; others read it without the lock */
 static size_t used_units;   /* taken, singly or with a whole segment */
@@ -56,15 +57,18 @@ static void enlist(struct segment *s)
     by_free_map |= (uint64_t)1 << n;
 }
 
+static bool is_listed(const struct segment *s) { return s->free && s != frontier && s != apart; }
+
 /* Changes which units are free, and the list with it. */
 static void set_free(struct segment *s, uint64_t free)
 {
-    if (s->free && s != frontier) {
+    if (is_listed(s)) {
         unlist(s);
     }
     s->free = free;
     frontier = free || s != frontier ? frontier : NULL;
-    if (free && s != frontier) {
+    apart = free || s != apart ? apart : NULL;
+    if (is_listed(s)) {
         enlist(s);
     }
 }
@@ -242,6 +246,28 @@ struct unit *unit_take(enum unit_use use)
     used_units++;
     unit->dense = use == UNIT_ALL;
     dense_units += unit->dense;
+    os_unlock(&lock);
+    return unit;
+}
+
+struct unit *unit_take_apart(void)
+{
+    struct unit *unit = NULL;
+    os_lock(&lock);
+    if (!apart) {
+        struct segment *s = segment_map(segments_fenced);
+        if (s) {
+            unlist(s);
+            apart = s;
+        }
+    }
+    unsigned i = apart ? lowest_bit(apart->free) : 0;
+    if (apart && open_unit(apart, i)) {
+        unit = segment_unit(apart, i);
+        apart->ready &= ~((uint64_t)1 << i);
+        set_free(apart, apart->free & ~((uint64_t)1 << i));
+        used_units++;
+    }
     os_unlock(&lock);
     return unit;
 }
@@ -443,11 +469,12 @@ bool segments_check(void)
     for (unsigned n = 1; n < UNITS; n++) {
         CHECK((by_free[n] != NULL) == (by_free_map >> n & 1), "segment list", &by_free[n]);
         for (struct segment *s = by_free[n]; s; s = s->next) {
-            CHECK(count_bits(s->free) == n && s != frontier, "segment", s);
+            CHECK(count_bits(s->free) == n && is_listed(s), "segment", s);
             CHECK(!s->next || s->next->prev == s, "segment", s);
         }
     }
     CHECK(!frontier || frontier->free, "segment", frontier);
+    CHECK(!apart || (apart->free && !apart->dirty), "segment", apart);
     CHECK(segments == count && dirty == reserve_dirty(&reserve) && used == used_units && dense == dense_units,
           "segment pool", &count);
     segments_unlock();

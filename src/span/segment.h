@@ -150,6 +150,9 @@ struct unit *unit_take_fence(uint32_t owner);
 /* A free unit, or NULL with ENOMEM. Its bytes from unit->touched on are zero. */
 struct unit *unit_take(enum unit_use use);
 
+/* One that nothing has been in before, and that nobody gives back; or NULL. */
+struct unit *unit_take_apart(void);
+
 /* Gives a unit back; both bitmaps are zero. It may stay resident for the next taker, within a bound. */
 void unit_give(struct unit *unit);
 

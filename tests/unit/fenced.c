@@ -20,7 +20,7 @@ static void all_but_the_block_is_shut(void **state)
     (void)state;
     for (size_t length = os_page; length <= 40 * MIB; length *= 3) {
         length = align_up(length, os_page);
-        struct fence *f = fence_take(length, 4 * MIB);
+        struct fence *f = fence_take(length, 4 * MIB, NULL);
         assert_int_equal((uintptr_t)f->at % (4 * MIB), 0);
         assert_true(accessible(f->at) && accessible(f->at + length - 8));
         assert_false(accessible(f->at - 8) || accessible(f->at + length) || accessible(f->at + f->room));
@@ -40,7 +40,7 @@ static void used_again_only_after_others_and_then_zero(void **state)
     fences_trim();
     char *first = NULL;
     for (unsigned i = 0; i < 2 * FENCED_HELD; i++) {
-        struct fence *f = fence_take(length, 4 * MIB);
+        struct fence *f = fence_take(length, 4 * MIB, NULL);
         for (size_t at = 0; at < length; at++) {
             assert_int_equal(f->at[at], 0);
         }
@@ -59,7 +59,7 @@ static void grows_and_shrinks_within_its_room(void **state)
 {
     (void)state;
     size_t page = os_page;
-    struct fence *f = fence_take(page, 4 * MIB);
+    struct fence *f = fence_take(page, 4 * MIB, NULL);
     size_t room = f->room;
     assert_true(room >= 2 * page || os_page > 4096);
     if (room >= 2 * page) {
@@ -81,7 +81,7 @@ static void know_what_was_asked_for(void **state)
 {
     (void)state;
     size_t asked, before = large_totals().bytes;
-    char *p = large_alloc_fenced(100001, 1, 5);
+    char *p = large_alloc_fenced(100001, 1, 5, NULL);
     assert_true(large_is_fenced(p, &asked));
     assert_int_equal(asked, 100001);
     assert_int_equal(large_heap(p), 5);
@@ -89,7 +89,7 @@ static void know_what_was_asked_for(void **state)
     assert_true(large_is_fenced(p, &asked));
     assert_int_equal(asked, 70000);
     assert_int_equal(large_length(p), align_up(70000, os_page));
-    char *aligned = large_alloc_fenced(10, 16 * MIB, 5);
+    char *aligned = large_alloc_fenced(10, 16 * MIB, 5, NULL);
     assert_int_equal((uintptr_t)aligned % (16 * MIB), 0);
     large_check();
     assert_int_equal(large_free_all(5), align_up(70000, os_page) + os_page);
@@ -114,17 +114,115 @@ static void none_when_areas_are_spent_or_memory_is_out(void **state)
     fences_trim();
     size_t areas = take_all_areas();
     assert_true(areas > 0);
-    assert_null(fence_take(os_page, 4 * MIB));
-    assert_null(large_alloc_fenced(100000, 1, 0));
+    assert_null(fence_take(os_page, 4 * MIB, NULL));
+    assert_null(large_alloc_fenced(100000, 1, 0, NULL));
     os_areas_give(areas);
     for (long n = 0; n < 2; n++) {
         os_fail_after(n);
-        assert_null(fence_take(os_page, 4 * MIB));
+        assert_null(fence_take(os_page, 4 * MIB, NULL));
         os_fail_after(-1);
     }
     fences_check();
     assert_int_equal(take_all_areas(), areas);
     os_areas_give(areas);
+}
+
+/* So many places of one length, taken of a stock and given back: how many of them lie where one of `others` does. */
+enum { PLACES = 2 * FENCED_HELD };
+static size_t take_and_give(struct fence_stock *own, size_t length, char *const *others, char **at)
+{
+    struct fence *f[PLACES];
+    size_t same = 0;
+    for (unsigned i = 0; i < PLACES; i++) {
+        f[i] = fence_take(length, 4 * MIB, own);
+        at[i] = f[i]->at;
+        assert_int_equal(at[i][0] | at[i][length - 1], 0);
+        at[i][0] = at[i][length - 1] = 7;
+        for (unsigned k = 0; others && k < PLACES; k++) {
+            same += others[k] == at[i];
+        }
+    }
+    for (unsigned i = 0; i < PLACES; i++) {
+        fence_give(f[i], length);
+    }
+    return same;
+}
+
+static void nobody_gets_what_a_stock_of_ones_own_had(void **state)
+{
+    (void)state;
+    static struct fence_stock mine, yours;
+    static char *my[PLACES], *your[PLACES], *common[PLACES];
+    for (size_t length = 64 * KIB; length <= 64 * MIB; length *= 32) {
+        take_and_give(&mine, length, NULL, my);
+        assert_int_equal(take_and_give(&yours, length, my, your), 0);
+        assert_int_equal(take_and_give(NULL, length, my, common), 0);
+        fences_trim();
+        assert_int_equal(take_and_give(&yours, length, my, your), 0);
+        assert_int_equal(take_and_give(NULL, length, my, common), 0);
+        fences_trim();
+        static char *again[PLACES];
+        assert_int_equal(take_and_give(&mine, length, my, again), PLACES);
+        fences_check();
+    }
+}
+
+static void a_stock_of_ones_own_needs_no_fences(void **state)
+{
+    (void)state;
+    static struct fence_stock mine;
+    fences_trim();
+    size_t areas = take_all_areas(), page = os_page, mapped = os_mapped();
+    struct fence *f = fence_take(page, 8 * MIB, &mine);
+    assert_true(f->bare && (uintptr_t)f->at % (8 * MIB) == 0);
+    assert_int_equal(os_mapped(), mapped + f->room);
+    memset(f->at, 7, page);
+    if (f->room >= 2 * page) {
+        assert_true(fence_resize(f, page, 2 * page));
+        memset(f->at, 7, 2 * page);
+        assert_true(fence_resize(f, 2 * page, page));
+        assert_int_equal(f->at[page], 0);
+        assert_int_equal(f->at[page - 1], 7);
+    }
+    char *at = f->at;
+    fence_give(f, page);
+    fences_trim();
+    assert_int_equal(at[0] | at[page - 1], 0); /* nobody's, though it can be read */
+    assert_int_equal(os_mapped(), mapped);
+    f = fence_take(page, 4 * MIB, &mine);
+    assert_true(f->at == at && f->at[0] == 0);
+    fence_give(f, page);
+    os_fail_after(0);
+    assert_null(fence_take(64 * MIB, 4 * MIB, &mine));
+    os_fail_after(-1);
+    os_areas_give(areas);
+    fences_check();
+}
+
+static void units_apart_never_were_anybodys(void **state)
+{
+    (void)state;
+    struct unit *common[UNITS], *apart[UNITS];
+    for (unsigned i = 0; i < UNITS; i++) {
+        common[i] = unit_take(UNIT_SOME);
+        apart[i] = unit_take_apart();
+        assert_true(accessible(unit_data(apart[i])));
+        assert_false(accessible(unit_data(apart[i]) - 8) || accessible(unit_data(apart[i]) + UNIT_SIZE));
+        for (unsigned k = 0; k <= i; k++) {
+            assert_true(segment_of(apart[i]) != segment_of(common[k]));
+            assert_true(k == i || apart[k] != apart[i]);
+        }
+    }
+    for (unsigned i = 0; i < UNITS; i++) {
+        unit_give(common[i]);
+    }
+    segments_check();
+    segments_trim();
+    segments_check();
+    struct segment *s = segment_of(apart[UNITS - 1]);
+    for (unsigned i = 0; i < UNITS; i++) {
+        assert_true(segment_of(unit_take(UNIT_SOME)) != s);
+    }
 }
 
 static void units_lie_between_fences(void **state)
@@ -224,6 +322,9 @@ int main(void)
         cmocka_unit_test(grows_and_shrinks_within_its_room),
         cmocka_unit_test(know_what_was_asked_for),
         cmocka_unit_test(none_when_areas_are_spent_or_memory_is_out),
+        cmocka_unit_test(nobody_gets_what_a_stock_of_ones_own_had),
+        cmocka_unit_test(a_stock_of_ones_own_needs_no_fences),
+        cmocka_unit_test(units_apart_never_were_anybodys),
         cmocka_unit_test(units_lie_between_fences),
         cmocka_unit_test(nothing_has_an_address_that_nobody_can_access),
         cmocka_unit_test(units_without_fences_when_areas_are_spent),
