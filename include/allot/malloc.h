@@ -122,8 +122,8 @@ struct allot_class_stats {
 };
 
 enum allot_heap_kind {
-    ALLOT_HEAP_THREAD,  /* a live thread's */
-    ALLOT_HEAP_TAGGED,  /* a live thread's second one, for what it allocates under tags (allot/tag.h); with harden=3 a tag's */
+    ALLOT_HEAP_THREAD, /* a live thread's */
+    ALLOT_HEAP_TAGGED, /* a live thread's second one, for what it allocates under tags (allot/tag.h); with harden=3 a tag's */
     ALLOT_HEAP_WAITING, /* either, whose thread has ended: it waits for another */
     ALLOT_HEAP_SHARED,  /* of what threads want little of: one of the few that all threads share */
     ALLOT_HEAP_PRIVATE, /* a first-class heap (allot/heap.h) */

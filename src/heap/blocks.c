@@ -84,10 +84,12 @@ static void fill(char *p, size_t from, size_t to)
     }
 }
 
-/* What nobody has any more, or not yet, is zero: rather by giving pages back than by writing to them. */
+/* So many bytes are wiped by writing to them; more, by giving their pages back. */
+#define WRITTEN (128 * KIB)
+
+/* What nobody has any more, or not yet, is zero. */
 static void wipe(char *p, size_t length)
 {
-    enum { WRITTEN = 128 * 1024 };
     size_t asked;
     if (begins_large(p) && large_is_fenced(p, &asked)) {
         return; /* its place sees to it */
@@ -150,16 +152,18 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         if (begins_large(p)) {
             watch_roots(p, got, true);
         }
-        if (!*zeroed) {
+        bool checked =
+            !*zeroed && got < WRITTEN && !begins_large(p); /* it was wiped when it was freed, the last time */
+        if (!*zeroed && !checked) {
             wipe(p, got);
         }
-        seal_begin_any(p, got, asked, false, kind_of(p));
+        seal_begin_any(p, got, asked, checked, kind_of(p));
         *zeroed = !hardening.filled;
     }
     return p;
 }
 
-void big_unwatch(void *p, size_t bytes)
+void big_wipe(void *p, size_t bytes)
 {
     if (watched()) {
         seal_unwatch(p, bytes);
@@ -167,6 +171,9 @@ void big_unwatch(void *p, size_t bytes)
             watch_roots(p, bytes, false);
         }
     }
+    watch_allow(p, bytes);
+    wipe(p, bytes);
+    watch_deny(p, bytes);
 }
 
 void big_free(void *p)
@@ -186,10 +193,7 @@ void big_free_uncounted(void *p)
     size_t bytes = sealed() ? block_size(p) : 0;
     if (bytes != 0) {
         block_asked(p, bytes, "double free", kind_of(p));
-        big_unwatch(p, bytes);
-        watch_allow(p, bytes);
-        wipe(p, bytes);
-        watch_deny(p, bytes);
+        big_wipe(p, bytes);
     }
     if (begins_large(p)) {
         bytes = large_free(p);

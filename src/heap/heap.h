@@ -468,8 +468,8 @@ static inline bool is_big(const void *p) { return begins_large(p) || slab_owner(
 void big_free(void *p);
 void big_free_uncounted(void *p);
 
-/* Whoever watches accesses (os/watch.h) is told that a live block of so many bytes goes. */
-void big_unwatch(void *p, size_t bytes);
+/* A live block of so many bytes goes: in a process with seals it is zero then, and whoever watches accesses (os/watch.h) is told. */
+void big_wipe(void *p, size_t bytes);
 
 /* Makes it so many bytes long where it is; or, a large one, elsewhere, without copying. False, or NULL with ENOMEM, when that
  * cannot be; it is then as it was. */

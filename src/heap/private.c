@@ -236,11 +236,11 @@ static void walk_big(const struct heap *h, int (*visit)(void *p, size_t bytes, u
 
 /* -- the end -- */
 
-static int unwatch_big(void *p, size_t bytes, uint32_t heap, void *arg)
+static int wipe_big(void *p, size_t bytes, uint32_t heap, void *arg)
 {
     const struct heap *h = arg;
     if (heap == h->id) {
-        big_unwatch(p, bytes);
+        big_wipe(p, bytes);
     }
     return 0;
 }
@@ -261,7 +261,9 @@ static void release_everything(struct heap *h)
 {
     if (watched()) {
         walk_slabs(h, unwatch_slab, NULL);
-        walk_big(h, unwatch_big, h);
+    }
+    if (sealed()) {
+        walk_big(h, wipe_big, h);
     }
     remote_forget(h);
     memset(h->front, 0, sizeof *h->front);

@@ -51,9 +51,10 @@ static uint64_t wiped_with(void)
     return hardening.filled ? (unsigned char)~hardening.fill * (uint64_t)0x0101010101010101 : 0;
 }
 
-static bool is_wiped(const void *p, size_t room)
+static bool is_wiped(const char *p, size_t room)
 {
-    return words_are(p, (const char *)p + room - SEAL_BYTES, wiped_with());
+    const char *seal = p + room - SEAL_BYTES;
+    return hardening.filled ? words_are(p, seal, wiped_with()) : seal_are_zero(p, seal);
 }
 
 /* What follows `size` bytes: the rest of a word, and the words after it. Rooms are multiples of 16. */

@@ -10,7 +10,7 @@
 #include "../common/family.h"
 #include "crime.h"
 
-enum { LEVELS = 4, SMALL = 100, BIG = 300000 };
+enum { LEVELS = 4, SMALL = 100, RUN = 50000, BIG = 300000 };
 
 /* What the crime's line must say of it. Shared with the child. */
 static struct {
@@ -138,6 +138,17 @@ static void one_too_many_big(void)
 }
 
 /* Of a class of which nobody else has any, so that the same slot comes again. */
+static void written_after_free_of_run(void)
+{
+    char *p = name(malloc(RUN)), *q;
+    free(p);
+    memset(opaque_pointer(p + RUN / 2), 'x', 1);
+    do {
+        q = malloc(RUN); /* a page run is found by what it was rounded to */
+        CHECK(q);
+    } while (q != p);
+}
+
 static void written_after_free(void)
 {
     char *p = small();
@@ -246,6 +257,8 @@ static const struct crime {
     {one_too_few_elsewhere, {NULL, NULL, NULL, "start of a block overwritten: " SLOT_1}},
     {nothing_twice, {NULL, NULL, NULL, "double free: small block of 0 bytes"}},
     {inside_of_nothing, {NULL, NULL, NULL, "free of what is no live block: address"}},
+    {written_after_free_of_run,
+     {NULL, NULL, "write after free: page run of 53248 bytes", "write after free: page run of 53248 bytes"}},
     {written_after_free, {NULL, NULL, "write after free: " SLOT_1, "write after free: " SLOT_1}},
     {free_with_another_size,
      {NULL, "free with another size than it has: " SLOT_1, "free with another size than it has: " EXACT,

@@ -99,6 +99,29 @@ static void reset_frees_all_and_the_heap_goes_on(void **state)
     }
 }
 
+/* In a process that is hardened they are found wiped. */
+static void what_reset_has_freed_serves_others(void **state)
+{
+    (void)state;
+    enum { RUNS = 200, BLOCKS = 5000 };
+    static void *p[BLOCKS];
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < RUNS; i++) {
+            void *run = toolkit.heap_alloc(&heap, 40000 + i * 300);
+            assert_non_null(run);
+            memset(run, 7, 40000 + i * 300);
+        }
+        toolkit.heap_reset(&heap);
+        for (size_t i = 0; i < BLOCKS; i++) {
+            size_t size = i < RUNS ? 40000 + i * 300 : 100 + i;
+            p[i] = calloc(1, size);
+            assert_true(p[i] && pattern_zero(p[i], size));
+        }
+        for (size_t i = 0; i < BLOCKS; i++)
+            free(p[i]);
+    }
+}
+
 static void done_leaves_nothing(void **state)
 {
     (void)state;
@@ -247,6 +270,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(aligned_blocks, make_heap, drop_heap),
         cmocka_unit_test_setup_teardown(absurd_requests_fail, make_heap, drop_heap),
         cmocka_unit_test_setup_teardown(reset_frees_all_and_the_heap_goes_on, make_heap, drop_heap),
+        cmocka_unit_test_setup_teardown(what_reset_has_freed_serves_others, make_heap, drop_heap),
         cmocka_unit_test_setup_teardown(done_leaves_nothing, make_heap, drop_heap),
         cmocka_unit_test_setup_teardown(any_free_will_do, make_heap, drop_heap),
         cmocka_unit_test_setup_teardown(another_thread_frees, make_heap, drop_heap),
