@@ -18,7 +18,6 @@
 #include "os/fault.h"
 #include "os/lock.h"
 #include "os/memory.h"
-#include "os/watch.h"
 #include "span/advice.h"
 #include "span/fenced.h"
 #include "span/map.h"
@@ -109,44 +108,44 @@ struct outgoing {
     size_t count;
 };
 
-/* What threads in haste would have sent back, with the lock held: each mapping says at its start how long it is and which comes
- * next. */
-static struct deferred {
-    struct deferred *next;
-    size_t length;
-    enum pages pages;
-} * deferred;
+/* What threads in haste would have sent back, by records of no block, with the lock held. */
+static struct large *deferred;
 static atomic_size_t deferred_bytes; /* others read it without */
 
-static void defer(struct kept k)
+/* False with memory out. */
+static bool defer(struct kept k)
 {
-    struct deferred *d = (struct deferred *)k.at;
-    watch_allow(d, sizeof *d);
-    *d = (struct deferred){.next = deferred, .length = k.length, .pages = k.pages};
-    deferred = d;
-    atomic_fetch_add_explicit(&deferred_bytes, k.length, memory_order_relaxed);
+    os_lock(&lock);
+    struct large *l = new_record();
+    if (l) {
+        *l = (struct large){.hidden_at = ~(uintptr_t)k.at, .length = k.length, .pages = k.pages, .next = deferred};
+        deferred = l;
+        atomic_fetch_add_explicit(&deferred_bytes, k.length, memory_order_relaxed);
+    }
+    os_unlock(&lock);
+    return l;
 }
 
 /* Takes the one after *link off the list. */
-static struct kept deferred_remove(struct deferred **link)
+static struct kept deferred_remove(struct large **link)
 {
-    struct deferred *d = *link;
-    *link = d->next;
-    atomic_fetch_sub_explicit(&deferred_bytes, d->length, memory_order_relaxed);
-    return (struct kept){(char *)d, d->length, d->pages};
+    struct large *l = *link;
+    struct kept k = {at_of(l), l->length, l->pages};
+    *link = l->next;
+    l->next = unused;
+    unused = l;
+    atomic_fetch_sub_explicit(&deferred_bytes, k.length, memory_order_relaxed);
+    return k;
 }
 
 /* Sends mappings back, without the lock, or leaves that to another thread. */
 static void send_back(const struct outgoing *out)
 {
     for (size_t i = 0; i < out->count; i++) {
-        if (likely(!in_haste)) {
-            os_unmap(out->mapping[i].at, out->mapping[i].length);
-        } else {
-            os_lock(&lock);
-            defer(out->mapping[i]);
-            os_unlock(&lock);
+        if (unlikely(in_haste) && defer(out->mapping[i])) {
             reserve_leave();
+        } else {
+            os_unmap(out->mapping[i].at, out->mapping[i].length);
         }
     }
 }
@@ -231,13 +230,16 @@ void large_catch_up(void)
 
 size_t large_trim(void)
 {
+    struct outgoing out = {.count = 0};
     os_lock(&lock);
-    while (kept_count > 0) {
-        defer(kept_remove(0));
-    }
-    reserve_emptied(&reserve, reserve_dirty(&reserve));
+    size_t bytes = reserve_dirty(&reserve);
+    evict(bytes, &out);
+    reserve_emptied(&reserve, 0);
     os_unlock(&lock);
-    return unmap_deferred() + fences_trim();
+    for (size_t i = 0; i < out.count; i++) {
+        os_unmap(out.mapping[i].at, out.mapping[i].length);
+    }
+    return bytes + unmap_deferred() + fences_trim();
 }
 
 /* -- blocks -- */
@@ -294,9 +296,9 @@ static struct kept take_whole(size_t length, size_t align)
             return kept_remove(i);
         }
     }
-    struct deferred **link = &deferred;
+    struct large **link = &deferred;
     for (int steps = 0; *link && steps < HASTE_STEPS; steps++, link = &(*link)->next) {
-        if ((uintptr_t)*link % align == 0 && (*link)->length >= length && (*link)->length / 2 < length) {
+        if ((uintptr_t)at_of(*link) % align == 0 && (*link)->length >= length && (*link)->length / 2 < length) {
             return deferred_remove(link);
         }
     }
@@ -630,8 +632,8 @@ size_t large_resident(void)
     for (size_t i = 0; i < kept_count; i++) {
         bytes += os_resident(kept[i].at, kept[i].length);
     }
-    for (struct deferred *d = deferred; d; d = d->next) {
-        bytes += os_resident(d, d->length);
+    for (const struct large *l = deferred; l; l = l->next) {
+        bytes += os_resident(at_of(l), l->length);
     }
     os_unlock(&lock);
     return bytes + fences_resident();

@@ -9,6 +9,7 @@
 #include "os/memory.h"
 #include "span/large.h"
 #include "span/map.h"
+#include "span/reserve.h"
 #include "span/segment.h"
 
 static bool zeroed;
@@ -181,6 +182,40 @@ static void memory_runs_out(void **state)
     large_check();
 }
 
+/* Who writes there after the free corrupts nothing of ours. */
+static void nothing_is_kept_in_what_threads_in_haste_leave(void **state)
+{
+    (void)state;
+    enum { MANY = 100 };
+    char *p[MANY];
+    large_trim();
+    for (unsigned i = 0; i < MANY; i++) {
+        p[i] = large_alloc(3 * MIB, 1, 0, &zeroed);
+        assert_non_null(p[i]);
+        memset(p[i], 7, 128);
+    }
+    in_haste = true;
+    for (unsigned i = 0; i < MANY; i++) {
+        large_free(p[i]);
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        for (unsigned k = 0; k < 128; k++) {
+            assert_int_equal(p[i][k], 7);
+        }
+        memset(p[i], 0xff, 128);
+    }
+    assert_int_equal(large_kept(), MANY * 3 * MIB);
+    large_check();
+    in_haste = false;
+    large_catch_up();
+    large_trim();
+    assert_int_equal(large_kept(), 0);
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_false(os_readable((uintptr_t)p[i]));
+    }
+    large_check();
+}
+
 int main(void)
 {
     os_memory_init();
@@ -191,6 +226,7 @@ int main(void)
         cmocka_unit_test(freed_mappings_are_kept_within_bounds),
         cmocka_unit_test(all_of_one_heap),
         cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(nothing_is_kept_in_what_threads_in_haste_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
