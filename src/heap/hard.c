@@ -59,13 +59,16 @@ struct hard *hard_make(uint32_t heap)
         os_secret(key, sizeof key);
         random_begin(&hard->random, key);
         for (unsigned c = 0; c < CLASSES; c++) {
-            hard->hand[c].word = &no_slots;
+            hard->hand[c] = (struct hand){.word = &no_slots, .random = random_byte(&hard->random)};
         }
     }
     return hard;
 }
 
-void hard_let_go(struct heap *h, unsigned c) { h->hard->hand[c] = (struct hand){.word = &no_slots}; }
+void hard_let_go(struct heap *h, unsigned c)
+{
+    h->hard->hand[c] = (struct hand){.word = &no_slots, .random = h->hard->hand[c].random};
+}
 
 /* -- taking -- */
 

@@ -173,10 +173,12 @@ struct batch slab_take_unlisted(struct slab *s, unsigned group)
 
 bool slab_unlinked;
 
-static void hold(struct hand *hand, struct slab *s, unsigned w, uint64_t allowed)
+static void hold(struct hand *hand, struct slab *s, unsigned w, uint64_t free, uint64_t allowed)
 {
     hand->word = free_word(s, w);
     hand->allowed = allowed;
+    hand->from = (uint8_t)lowest_bit(free);
+    hand->many = (uint8_t)(log2_floor(free) + 1 - hand->from);
     hand->before = (char *)slab_slot(s, w * 64) - HAND_BEFORE;
     hand->at = (uint16_t)w;
 }
@@ -190,7 +192,7 @@ uint64_t slab_turn_hand(struct hand *hand)
         w = w + 1 < words ? w + 1 : 0;
         uint64_t free = likely(s->unit.holes == 0) ? *free_word(s, w) : marked_off(s, w, s->unit.holes);
         if (free) {
-            hold(hand, s, w, s->unit.holes ? free : ~(uint64_t)0);
+            hold(hand, s, w, free, s->unit.holes ? free : ~(uint64_t)0);
             return free;
         }
     }
@@ -203,7 +205,7 @@ static int hold_filled(struct hand *hand, struct slab *s, unsigned w, uint64_t s
     unsigned pages = pages_under(s, w, s->unit.holes ? slots : 0);
     int filled = (int)count_bits(s->unit.holes & pages);
     s->unit.holes &= (uint16_t)~pages;
-    hold(hand, s, w, slots);
+    hold(hand, s, w, slots, slots);
     hand->left = 0;
     return filled;
 }
@@ -226,7 +228,8 @@ static int hold_fresh(struct hand *hand, struct slab *s, unsigned window)
 int slab_take_hand(struct slab *s, struct hand *hand, unsigned window, uint32_t random)
 {
     unsigned words = slab_words(s);
-    *hand = (struct hand){.slab = s, .at = (uint16_t)((uint64_t)random * words >> 32), .left = (uint16_t)words};
+    *hand = (struct hand){
+        .slab = s, .at = (uint16_t)((uint64_t)random * words >> 32), .left = (uint16_t)words, .random = hand->random};
     if (s->nmarked && slab_turn_hand(hand)) {
         return 0;
     }

@@ -196,7 +196,9 @@ struct hand {
     uint64_t *word, allowed;
     char *before; /* so many bytes: a pointer to a slot would hide a leaked block from who looks for pointers */
     struct slab *slab;
-    uint16_t at, left; /* which word it is, and how many more are to be looked at, cyclically */
+    uint16_t at, left;  /* which word it is, and how many more are to be looked at, cyclically */
+    uint8_t from, many; /* of the word: between which slots those lie that were free when it came to hand */
+    uint8_t random;     /* where among them the next one is */
 };
 
 /* Puts free slots of a slab into the owner's hand: those of the first word at or after a random one that has any and no hole
@@ -207,13 +209,24 @@ int slab_take_hand(struct slab *s, struct hand *hand, unsigned window, uint32_t 
 /* The next word of the slab with any; what may be taken of it, 0 when all have been looked at. */
 uint64_t slab_turn_hand(struct hand *hand);
 
-/* A slot of it, at a place that `random` says; some are free. */
-static inline void *slab_take_by_hand(struct hand *hand, uint64_t free, unsigned random)
+/* The slot that is next: the first free one at or after a random one, cyclically; some are. */
+static inline unsigned slab_next_of_hand(const struct hand *hand, uint64_t free)
 {
-    unsigned turn = random % 64, slot = (lowest_bit(free >> turn | free << (-turn % 64)) + turn) % 64;
+    unsigned at = hand->from + ((unsigned)hand->random * hand->many >> 8);
+    return (lowest_bit(free >> at | free << (-at % 64)) + at) % 64;
+}
+
+/* Takes it. `random`, a byte, says where the one after it will be, of which the end is fetched already. */
+static inline void *slab_take_by_hand(struct hand *hand, uint64_t free, uint8_t random)
+{
+    unsigned slot = slab_next_of_hand(hand, free);
+    size_t stride = slab_stride(hand->slab);
+    uint64_t rest = free & ~((uint64_t)1 << slot);
     *hand->word &= ~((uint64_t)1 << slot);
     hand->slab->trip++;
-    return hand->before + HAND_BEFORE + slot * slab_stride(hand->slab);
+    hand->random = random;
+    __builtin_prefetch(hand->before + (slab_next_of_hand(hand, rest ? rest : free) + 1) * stride, 1);
+    return hand->before + HAND_BEFORE + slot * stride;
 }
 
 /* The owner frees slot i, which is out; true when something is due. */
