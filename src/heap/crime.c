@@ -8,9 +8,13 @@
 #include <ucontext.h>
 
 #include "heap/guard.h"
+#include "heap/nothing.h"
+#include "heap/seal.h"
 #include "os/fault.h"
 #include "os/process.h"
 #include "probe/stack.h"
+#include "span/large.h"
+#include "span/map.h"
 #include "span/segment.h"
 
 void crime_take_stack(struct crime_stack *out)
@@ -50,43 +54,113 @@ void crime_tell(const char *line, const void *context)
     tell_here(context);
 }
 
+void crime_tell_access(const char *kind, const void *block, size_t size, bool live, const void *address,
+                       const void *context)
+{
+    ptrdiff_t offset = (const char *)address - (const char *)block;
+    const char *crime = !live ? "use after free" : offset < 0 ? "underflow" : "overflow";
+    char line[160];
+    snprintf(line, sizeof line, "%s: %s of %zu bytes at %p, byte %td", crime, kind, size, block, offset);
+    crime_tell(line, context);
+}
+
 static void tell_after_fault(void) { tell_here(NULL); }
 
 void crime_init(void) { os_after_fault = tell_after_fault; }
 
 /* -- bad accesses -- */
 
-/* The first argument of the function in which the signal came, as long as that has not used its register for something else. */
-static const void *first_argument(const void *context)
+/* In a handler of SIGSEGV, where nothing may be waited for: what lies at an address is looked up as it is. */
+
+static bool tell_address(const char *crime, const void *address, const void *context)
 {
-    const ucontext_t *u = context;
+    char line[128];
+    snprintf(line, sizeof line, "%s: address at %p", crime, address);
+    crime_tell(line, context);
+    return true;
+}
+
+/* The instruction at which the signal came, and the first argument of its function, as long as that has not used its register
+ * for something else. */
+struct interrupted {
+    const void *pc, *argument;
+};
+
+static struct interrupted interrupted(const void *context)
+{
+    const mcontext_t *m = &((const ucontext_t *)context)->uc_mcontext;
 #if defined(__x86_64__)
-    return (const void *)u->uc_mcontext.gregs[REG_RDI];
-#elif defined(__aarch64__)
-    return (const void *)u->uc_mcontext.regs[0];
+    return (struct interrupted){(const void *)m->gregs[REG_RIP], (const void *)m->gregs[REG_RDI]};
 #else
-    return u ? NULL : context;
+    return (struct interrupted){(const void *)m->pc, (const void *)m->regs[0]};
 #endif
 }
 
-/* free and its kin look for the header of a block of which there is no segment. */
+/* free and its kin look for the header of a block of which there is no segment. Where they are part of the program it may be
+ * anybody who looked, which is not likely but for headers next to NULL. */
 static bool explain_no_block(const void *address, const void *context)
 {
-    const void *p = first_argument(context);
-    if ((uintptr_t)unit_of(p) != ((uintptr_t)address & ~(uintptr_t)(HEADER_SIZE - 1))) {
+    struct interrupted here = interrupted(context);
+    const void *p = here.argument;
+    bool ours = stack_library_is_apart() ? stack_in_library(here.pc) : (uintptr_t)p >= SEGMENT_SIZE;
+    return ours && !begins_large(p) && unit_of(p) == address && tell_address(fault_free_of_none, p, context);
+}
+
+/* A fence between slabs: who misses a block by little is on its side. Or a unit of which nothing is left. */
+static bool explain_in_segment(const void *address, const void *context)
+{
+    const struct unit *unit = unit_of(address), *near = NULL;
+    size_t within = (uintptr_t)address % UNIT_SIZE;
+    uint32_t owner = unit_owner(unit);
+    const void *nothing;
+    bool live;
+    if (owner == OWNER_NONE && nothing_find(address, &nothing, &live)) {
+        crime_tell_access("small block", nothing, 0, live, address, context);
+        return true;
+    }
+    if (owner != OWNER_NONE && owner != OWNER_FREE) {
         return false;
     }
-    char line[128];
-    snprintf(line, sizeof line, "%s: address at %p", fault_free_of_none, p);
-    crime_tell(line, context);
+    if (unit_index(unit) % 2 == 1) {
+        unsigned i = within < UNIT_SIZE / 2 ? unit_index(unit) - 1 : unit_index(unit) + 1;
+        near = i > 0 && i < UNITS ? segment_unit(segment_of(unit), i) : NULL;
+    }
+    if (near && unit_owner(near) < OWNER_LIMIT) {
+        const struct slab *s = (const struct slab *)near;
+        crime_tell_access("slab of small blocks", slab_data(s), slab_stride(s), true, address, context);
+        return true;
+    }
+    return tell_address("access to what is no live block", address, context);
+}
+
+/* What a process at its highest level keeps inaccessible. */
+static bool explain_fence(const void *address, const void *context)
+{
+    struct large_fenced large;
+    if (!fenced()) {
+        return false;
+    }
+    if (map_get(address) == MAP_SEGMENT) {
+        return segment_of(address)->fenced && explain_in_segment(address, context);
+    }
+    if (!large_find_fenced(address, &large) ||
+        (size_t)((const char *)address - (const char *)large.block) < large.length) {
+        return false;
+    }
+    crime_tell_access("large block", large.block, large.bytes, large.length != 0, address, context);
     return true;
+}
+
+static bool explain(const void *address, const void *context)
+{
+    return guard_explain(address, context) || explain_no_block(address, context) || explain_fence(address, context);
 }
 
 static struct sigaction before;
 
 static void on_bad_access(int signal, siginfo_t *info, void *context)
 {
-    if (info->si_code > 0 && (guard_explain(info->si_addr, context) || explain_no_block(info->si_addr, context))) {
+    if (info->si_code > 0 && explain(info->si_addr, context)) {
         sigaction(SIGSEGV, &before, NULL);
         return; /* it happens again, and goes the way it would have gone */
     }

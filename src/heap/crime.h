@@ -24,6 +24,9 @@ bool crime_watch(void);
 
 /* Lines, as above; `context`: of the signal that tells of it, or NULL. */
 void crime_tell(const char *line, const void *context);
+/* A bad access at `address` to a block, or beside it; one that is not live has been freed. */
+void crime_tell_access(const char *kind, const void *block, size_t size, bool live, const void *address,
+                       const void *context);
 void crime_tell_stack(const char *what, const struct crime_stack *stack);
 
 #endif

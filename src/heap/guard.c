@@ -291,13 +291,11 @@ bool guard_explain(const void *address, const void *context)
     if (!one || !one->block) {
         return false;
     }
-    const char *at = address, *end = one->block + one->size;
-    const char *crime = at < one->block ? "underflow" : at >= end ? "overflow" : "use after free";
-    ptrdiff_t offset = at - one->block;
-    char line[160];
-    snprintf(line, sizeof line, "%s: guarded block of %zu bytes at %p, byte %td", crime, one->size, (void *)one->block,
-             offset);
-    crime_tell(line, context);
+    struct pages pages = pages_of(one->block, one->size);
+    if (one->live && (const char *)address >= pages.from && (const char *)address < pages.to) {
+        return false; /* it can be accessed: the crime is another, as to call what is there */
+    }
+    crime_tell_access("guarded block", one->block, one->size, one->live, address, context);
     tell_of(one);
     return true;
 }

@@ -99,6 +99,26 @@ void nothing_expect_live(const void *p, const char *crime)
     os_unlock(&lock);
 }
 
+bool nothing_find(const void *address, const void **block, bool *live)
+{
+    const struct unit *unit = unit_of(address);
+    unsigned i = number_of(address), w = i / 64;
+    uint64_t had = 0, up_to = UINT64_MAX >> (63 - i % 64);
+    if (w >= BITMAP_WORDS || !os_try_lock(&lock)) {
+        return false;
+    }
+    for (; w >= FIRST_WORD && !(had = *unit_remote_word(unit, w) & up_to); w--) {
+        up_to = UINT64_MAX;
+    }
+    if (had) {
+        i = w * 64 + log2_floor(had);
+        *block = unit_data(unit) + i * STEP;
+        *live = *unit_free_word(unit, w) >> (i % 64) & 1;
+    }
+    os_unlock(&lock);
+    return had != 0;
+}
+
 int nothing_walk(int (*visit)(void *block, size_t bytes, void *arg), void *arg)
 {
     for (const struct nothing *n = newest; n; n = n->older) {

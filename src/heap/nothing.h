@@ -20,6 +20,10 @@ void *nothing_alloc(void);
 void nothing_free(void *p);
 void nothing_expect_live(const void *p, const char *crime);
 
+/* An address in such a fence: the block that is there, or the nearest before it; and whether it is live. For a handler of signals:
+ * false also while somebody has the lock. */
+bool nothing_find(const void *address, const void **block, bool *live);
+
 /* Live ones: each visited, till one says other than 0; and counted. */
 int nothing_walk(int (*visit)(void *block, size_t bytes, void *arg), void *arg);
 size_t nothing_count(void);

@@ -160,25 +160,37 @@ static bool object_at(struct walk *walk, uintptr_t address, struct object *objec
     return true;
 }
 
-/* The library's own code, where it is an object of its own. */
-static bool is_ours(struct walk *walk, uintptr_t pc)
+/* The library's own code, where it is an object of its own: its start, or NONE_APART. */
+enum { NOT_ASKED, NONE_APART };
+static _Atomic uintptr_t library_start, library_end; /* the last set is the start */
+
+static uintptr_t find_library(void)
 {
-    static _Atomic uintptr_t start, end; /* the last set is the start */
-    uintptr_t from = atomic_load_explicit(&start, memory_order_acquire);
-    if (unlikely(from == 0)) {
+    uintptr_t start = atomic_load_explicit(&library_start, memory_order_acquire);
+    if (unlikely(start == NOT_ASKED)) {
         struct object object;
-        bool apart = object_at(walk, (uintptr_t)stack_take, &object) && !object_is_program(&object);
-        from = apart ? object.start : 1;
-        atomic_store_explicit(&end, apart ? object.end : 1, memory_order_relaxed);
-        atomic_store_explicit(&start, from, memory_order_release);
+        bool apart = object_find((uintptr_t)stack_take, &object) && !object_is_program(&object);
+        start = apart ? object.start : NONE_APART;
+        atomic_store_explicit(&library_end, apart ? object.end : NONE_APART, memory_order_relaxed);
+        atomic_store_explicit(&library_start, start, memory_order_release);
     }
-    return pc - from < atomic_load_explicit(&end, memory_order_relaxed) - from;
+    return start;
 }
+
+static bool is_ours(uintptr_t pc)
+{
+    uintptr_t start = find_library();
+    return pc - start < atomic_load_explicit(&library_end, memory_order_relaxed) - start;
+}
+
+bool stack_library_is_apart(void) { return find_library() != NONE_APART; }
+
+bool stack_in_library(const void *pc) { return is_ours((uintptr_t)pc); }
 
 /* False when no more are wanted. */
 static inline bool took(struct walk *walk, uintptr_t pc)
 {
-    if (unlikely(walk->taken == 0) && walk->left_out < LIBRARY_DEEPEST && is_ours(walk, pc)) {
+    if (unlikely(walk->taken == 0) && walk->left_out < LIBRARY_DEEPEST && is_ours(pc)) {
         walk->left_out++;
         return true;
     }

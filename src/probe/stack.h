@@ -17,6 +17,10 @@ size_t stack_take(void **pcs, size_t most);
 /* From where a signal came, given its handler's ucontext_t: first the instruction itself, then what its calls return to. */
 size_t stack_take_at(void **pcs, size_t most, const void *context);
 
+/* Whether the library is an object of its own and not linked into the program; and whether an instruction is in that. */
+bool stack_library_is_apart(void);
+bool stack_in_library(const void *pc);
+
 /* "function+0x1c (module+0x11c0)", or what of it is known, for one address of a stack; `exact` when it is that of an
  * instruction and not what a call returns to, as the first of stack_take_at is. Functions are known when others may link to
  * them; the module's offset is as in its file, for addr2line. Returns the length, which is below `size`; that is not 0. */

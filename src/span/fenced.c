@@ -351,6 +351,34 @@ bool fences_check(void)
     return true;
 }
 
+bool fence_spans(const struct fence *f, const void *address)
+{
+    return (uintptr_t)address - (uintptr_t)(f->at - os_page) < f->room + 2 * os_page;
+}
+
+bool fence_find_given(const void *address, const void **block, size_t *bytes)
+{
+    const struct fence *found = NULL;
+    if (!os_try_lock(&lock)) {
+        return false;
+    }
+    for (size_t i = 1; i <= held && !found; i++) {
+        const struct fence *f = ring[(ring_at - i) % FENCED_HELD];
+        found = fence_spans(f, address) ? f : NULL;
+    }
+    for (unsigned level = 0; level < LEVELS; level++) {
+        for (const struct fence *f = common.level[level]; f && !found; f = f->next) {
+            found = fence_spans(f, address) ? f : NULL;
+        }
+    }
+    if (found) {
+        *block = found->at;
+        *bytes = found->asked;
+    }
+    os_unlock(&lock);
+    return found;
+}
+
 void fences_lock(void) { os_lock(&lock); }
 
 void fences_unlock(void) { os_unlock(&lock); }

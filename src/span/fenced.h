@@ -19,8 +19,9 @@
 
 struct fence {
     char *at;
-    size_t room; /* bytes between the fences */
-    bool dirty;  /* perhaps resident; zero all the same. Counted as mapped then, and while live */
+    size_t room;  /* bytes between the fences */
+    size_t asked; /* bytes of the block that has it, or had it last; the caller's to set */
+    bool dirty;   /* perhaps resident; zero all the same. Counted as mapped then, and while live */
     bool bare; /* without fences, all of it accessible: the kernel's areas were spent, and `stock` is somebody's own */
     size_t full;               /* so many bytes, from `at` on, have been found resident since it was not dirty */
     struct fence_stock *stock; /* where it waits for another block */
@@ -51,6 +52,11 @@ size_t fences_kept(void);
 
 /* What of them lies in memory now. Cost: mincore over each. */
 size_t fences_resident(void);
+
+/* The place that an address lies in, its fences included, of those that are held or anybody's: how many bytes its last block had,
+ * and where it began. For a handler of signals: false also while somebody has the lock. */
+bool fence_find_given(const void *address, const void **block, size_t *bytes);
+bool fence_spans(const struct fence *f, const void *address);
 
 bool fences_check(void);
 

@@ -30,8 +30,7 @@ struct large {
     size_t length;       /* bytes, whole pages */
     uint32_t heap;
     enum pages pages;
-    struct fence *fence;       /* its place, when it has one of its own (span/fenced.h), */
-    size_t asked;              /* and how many bytes of it are the block's */
+    struct fence *fence;       /* its place, when it has one of its own (span/fenced.h) */
     struct large *next, *prev; /* on the list of all; or of unused records, by next */
 };
 
@@ -409,8 +408,8 @@ void *large_alloc_fenced(size_t bytes, size_t align, uint32_t heap, struct fence
     if (!f) {
         return NULL;
     }
-    if (!enter((struct large){
-            .hidden_at = ~(uintptr_t)f->at, .length = length, .heap = heap, .fence = f, .asked = bytes})) {
+    f->asked = bytes;
+    if (!enter((struct large){.hidden_at = ~(uintptr_t)f->at, .length = length, .heap = heap, .fence = f})) {
         fence_give(f, length);
         return NULL;
     }
@@ -485,7 +484,7 @@ bool large_is_fenced(const void *p, size_t *asked)
     if (!l || !l->fence) {
         return false;
     }
-    *asked = l->asked;
+    *asked = l->fence->asked;
     return true;
 }
 
@@ -505,7 +504,7 @@ bool large_resize_fenced(void *p, size_t bytes)
     }
     os_lock(&lock);
     set_length(l, length);
-    l->asked = bytes;
+    l->fence->asked = bytes;
     os_unlock(&lock);
     return true;
 }
@@ -649,6 +648,21 @@ int large_walk(int (*visit)(void *p, size_t bytes, uint32_t heap, void *arg), vo
         }
     }
     return 0;
+}
+
+bool large_find_fenced(const void *address, struct large_fenced *out)
+{
+    const struct large *l = NULL;
+    if (os_try_lock(&lock)) {
+        for (l = all; l && !(l->fence && fence_spans(l->fence, address)); l = l->next) {
+        }
+        if (l) {
+            *out = (struct large_fenced){at_of(l), l->fence->asked, l->length};
+        }
+        os_unlock(&lock);
+    }
+    out->length = l ? out->length : 0;
+    return l || fence_find_given(address, &out->block, &out->bytes);
 }
 
 bool large_check(void)

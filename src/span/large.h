@@ -60,6 +60,14 @@ size_t large_resident(void);
 /* Calls `visit` for each block; stops at a value other than 0 and returns it. */
 int large_walk(int (*visit)(void *p, size_t bytes, uint32_t heap, void *arg), void *arg);
 
+/* The block between whose fences an address lies, or the one that was there last; `length` is what can be accessed of it, 0 when
+ * it has been freed. For a handler of signals, which waits for nobody: false also where nothing can be found out. */
+struct large_fenced {
+    const void *block;
+    size_t bytes, length;
+};
+bool large_find_fenced(const void *address, struct large_fenced *out);
+
 bool large_check(void);
 
 void large_lock(void);

@@ -50,6 +50,12 @@ static void read_after_free(void)
     free(p);
     sink = ((char *)opaque_pointer(p))[50];
 }
+static void read_beyond_after_free(void)
+{
+    char *p = guarded(100, true);
+    free(p);
+    sink = ((char *)opaque_pointer(p))[112];
+}
 static void free_twice(void)
 {
     char *p = guarded(100, false);
@@ -88,6 +94,7 @@ static const struct crime {
     {write_a_little_beyond, "end of a block overwritten: guarded block of 100 bytes", "", SIGABRT, false},
     {write_a_little_before, "start of a block overwritten: guarded block of 100 bytes", "", SIGABRT, false},
     {read_after_free, "use after free: guarded block of 100 bytes", ", byte 50", SIGSEGV, true},
+    {read_beyond_after_free, "use after free: guarded block of 100 bytes", ", byte 112", SIGSEGV, true},
     {free_twice, "double free: guarded block of 100 bytes", "", SIGABRT, true},
     {free_twice_elsewhere, "double free: guarded block of 3000 bytes", "", SIGABRT, true},
     {realloc_after_free, "realloc of what is no live block: address", "", SIGABRT, false},
@@ -105,6 +112,16 @@ static void expect(const struct crime *crime)
 }
 
 /* -- what is no crime -- */
+
+/* Or not against the block, which is there. */
+static void call_one(void) { ((void (*)(void))opaque_pointer(guarded(100, true)))(); }
+
+static void say_nothing_of_others(void)
+{
+    struct end end = commit_in_child(call_one);
+    snprintf(check_context, sizeof check_context, "said \"%.120s\"", end.text);
+    CHECK(strstr(end.text, "allot:") == NULL && WIFSIGNALED(end.status) && WTERMSIG(end.status) == SIGSEGV);
+}
 
 /* A program's own handler gets what is not ours. */
 static sigjmp_buf back;
@@ -167,6 +184,7 @@ int main(void)
     CHECK(named != MAP_FAILED);
     leave_others_alone();
     serve();
+    say_nothing_of_others();
     for (size_t i = 0; i < sizeof crimes / sizeof crimes[0]; i++) {
         snprintf(check_run, sizeof check_run, "crime %zu", i);
         expect(&crimes[i]);

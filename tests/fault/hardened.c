@@ -10,11 +10,12 @@
 #include "../common/family.h"
 #include "crime.h"
 
-enum { LEVELS = 4, SMALL = 100, RUN = 50000, BIG = 300000 };
+enum { LEVELS = 4, SMALL = 100, RUN = 50000, BIG = 300000, UNIT = 65536, SEGMENT = 4 << 20 };
 
 /* What the crime's line must say of it. Shared with the child. */
 static struct {
     const void *address;
+    long byte;
 } * named;
 
 static void *name(void *p)
@@ -200,6 +201,80 @@ static void nothing_twice(void)
 
 static void inside_of_nothing(void) { free(opaque_pointer(name((char *)malloc(0) + 1))); }
 
+/* -- bad accesses -- */
+
+static void touch(char *p, long byte)
+{
+    named->byte = byte;
+    ((volatile char *)opaque_pointer(name(p)))[byte] = 1;
+}
+
+/* The first byte of which no page is the block's, whatever the size of pages. */
+static void beyond_big(void) { touch(malloc(BIG), (BIG + UNIT - 1) / UNIT * UNIT); }
+
+static void before_big(void) { touch(malloc(BIG), -1); }
+
+static void big_after_free(void)
+{
+    char *p = malloc(BIG);
+    free(p);
+    touch(p, SMALL);
+}
+
+/* As one that was made longer where it stands, beyond the multiple of 4 MiB at which it begins. */
+static void very_big_after_free(void)
+{
+    char *p = realloc(malloc(3 * (size_t)SEGMENT + 1), 3 * (size_t)SEGMENT + 2);
+    free(p);
+    touch(p, 2 * (long)SEGMENT + 1);
+}
+
+/* Its place is not held any more, and waits for another block. */
+static void big_long_after_free(void)
+{
+    enum { OTHERS = 80 };
+    char *p = malloc(BIG);
+    void *others[OTHERS];
+    for (int i = 0; i < OTHERS; i++)
+        others[i] = malloc(BIG);
+    free(p);
+    for (int i = 0; i < OTHERS; i++)
+        free(others[i]);
+    touch(p, 0);
+}
+
+static char *slab_of_small(void)
+{
+    char *p = malloc(SMALL);
+    return p - (uintptr_t)p % UNIT;
+}
+
+static void beyond_a_slab(void) { touch(slab_of_small(), UNIT); }
+
+static void before_a_slab(void) { touch(slab_of_small(), -1); }
+
+/* The last unit that is no fence, of which nobody has had anything yet. */
+static void where_no_slab_is(void)
+{
+    char *p = malloc(SMALL);
+    p += SEGMENT - 2 * UNIT - (uintptr_t)p % SEGMENT;
+    touch(p, 0);
+}
+
+static void nothing(void) { touch(malloc(0), 15); }
+
+static void nothing_after_free(void)
+{
+    char *p = malloc(0);
+    free(p);
+    touch(p, 0);
+}
+
+__attribute__((noinline)) static int first_word(const int *p) { return *(const volatile int *)p; }
+
+/* A crime, but none against a block. */
+static void follow_null(void) { first_word(opaque_pointer(NULL)); }
+
 static void free_with_another_size(void) { toolkit.free_sized(small(), 2 * SMALL); }
 
 static void free_with_another_alignment(void)
@@ -260,6 +335,7 @@ static const struct crime {
     {written_after_free_of_run,
      {NULL, NULL, "write after free: page run of 53248 bytes", "write after free: page run of 53248 bytes"}},
     {written_after_free, {NULL, NULL, "write after free: " SLOT_1, "write after free: " SLOT_1}},
+    {where_no_slab_is, {NULL, NULL, NULL, "access to what is no live block: address"}},
     {free_with_another_size,
      {NULL, "free with another size than it has: " SLOT_1, "free with another size than it has: " EXACT,
       "free with another size than it has: " EXACT}},
@@ -268,12 +344,44 @@ static const struct crime {
       "free with another alignment than it has: " EXACT}},
 };
 
+/* Level 3: the line ends with the byte, and the process by the signal. */
+static const struct {
+    void (*commit)(void);
+    const char *line;
+} accesses[] = {
+    {beyond_big, "overflow: large block of 300000 bytes"},
+    {before_big, "underflow: large block of 300000 bytes"},
+    {big_after_free, "use after free: large block of 300000 bytes"},
+    {big_long_after_free, "use after free: large block of 300000 bytes"},
+    {very_big_after_free, "use after free: large block of 12582914 bytes"},
+    {beyond_a_slab, "overflow: slab of small blocks of 112 bytes"},
+    {before_a_slab, "underflow: slab of small blocks of 112 bytes"},
+    {nothing, "overflow: small block of 0 bytes"},
+    {nothing_after_free, "use after free: small block of 0 bytes"},
+};
+
 static void expect(const struct crime *crime, const char *line)
 {
     struct end end = commit_in_child(crime->commit);
     char expected[256];
     snprintf(expected, sizeof expected, "allot: %s at %p", line, named->address);
     check_end(&end, expected, SIGABRT, SIGSEGV);
+}
+
+static void expect_access(void (*commit)(void), const char *line)
+{
+    struct end end = commit_in_child(commit);
+    char expected[256];
+    snprintf(expected, sizeof expected, "allot: %s at %p, byte %ld", line, named->address, named->byte);
+    check_end(&end, expected, SIGSEGV, SIGSEGV);
+}
+
+/* Nothing is said of what is not known. */
+static void expect_nothing(void (*commit)(void))
+{
+    struct end end = commit_in_child(commit);
+    snprintf(check_context, sizeof check_context, "said \"%.120s\"", end.text);
+    CHECK(strstr(end.text, "allot:") == NULL && WIFSIGNALED(end.status) && WTERMSIG(end.status) == SIGSEGV);
 }
 
 int main(int argc, char **argv)
@@ -288,5 +396,10 @@ int main(int argc, char **argv)
         if (crimes[i].line[level])
             expect(&crimes[i], crimes[i].line[level]);
     }
+    for (size_t i = 0; level == 3 && i < sizeof accesses / sizeof accesses[0]; i++) {
+        snprintf(check_run, sizeof check_run, "access %zu", i);
+        expect_access(accesses[i].commit, accesses[i].line);
+    }
+    expect_nothing(follow_null);
     return 0;
 }
