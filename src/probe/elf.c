@@ -12,7 +12,8 @@ bool elf_read(uintptr_t head, struct elf *elf)
     const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)head;
     if (head % ELF_PAGE != 0 || !os_readable(head) || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
         header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_phentsize != sizeof(ElfW(Phdr)) ||
-        header->e_phoff % 8 != 0 || header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > ELF_PAGE) {
+        header->e_phoff % 8 != 0 || header->e_phoff > ELF_PAGE ||
+        header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > ELF_PAGE) {
         return false;
     }
     const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)(head + header->e_phoff);
@@ -59,7 +60,6 @@ bool elf_read(uintptr_t head, struct elf *elf)
     return begun;
 }
 
-/* The end of what is mapped of the file there, 0 when nothing is. */
 uintptr_t elf_mapped_until(const struct elf *elf, uintptr_t address)
 {
     for (unsigned i = 0; i < elf->loads; i++) {
@@ -182,7 +182,7 @@ uintptr_t elf_function_at(const struct elf *elf, uintptr_t address, char *name, 
             continue;
         }
         /* Of many names for one place the one for users. */
-        if (start > best || *(const char *)best_name == '_') {
+        if (start > best || best_name == 0 || *(const char *)best_name == '_') {
             best = start;
             best_name = text;
         }
