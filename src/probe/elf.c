@@ -4,19 +4,50 @@
 #include <elf.h>
 #include <link.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "os/memory.h"
+
+uintptr_t elf_program(void)
+{
+    const ElfW(Phdr) *table = (const ElfW(Phdr) *)getauxval(AT_PHDR), *own = NULL;
+    uintptr_t head = (uintptr_t)table - sizeof(ElfW(Ehdr));
+    if (head % ELF_PAGE == 0) {
+        return head;
+    }
+    size_t count = table ? getauxval(AT_PHNUM) : 0;
+    for (size_t i = 0; i < count; i++) {
+        if (table[i].p_type == PT_PHDR) {
+            own = &table[i];
+        } else if (table[i].p_type == PT_LOAD) { /* of which this is the first, as in elf_read */
+            return own ? (uintptr_t)table - own->p_vaddr + table[i].p_vaddr - table[i].p_offset : 0;
+        }
+    }
+    return 0;
+}
+
+/* They may be anywhere, and in the memory of the process elsewhere than in the file; of the program the kernel says where. */
+static const ElfW(Phdr) * program_headers(const ElfW(Ehdr) * header)
+{
+    size_t length = header->e_phnum * sizeof(ElfW(Phdr));
+    if (header->e_phoff % 8 == 0 && header->e_phoff <= ELF_PAGE && length <= ELF_PAGE - header->e_phoff) {
+        return (const ElfW(Phdr) *)((uintptr_t)header + header->e_phoff);
+    }
+    bool known = (uintptr_t)header == elf_program() && header->e_phnum == getauxval(AT_PHNUM);
+    return known ? (const ElfW(Phdr) *)getauxval(AT_PHDR) : NULL;
+}
 
 bool elf_read(uintptr_t head, struct elf *elf)
 {
     const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)head;
     if (head % ELF_PAGE != 0 || !os_readable(head) || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
-        header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_phentsize != sizeof(ElfW(Phdr)) ||
-        header->e_phoff % 8 != 0 || header->e_phoff > ELF_PAGE ||
-        header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > ELF_PAGE) {
+        header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_phentsize != sizeof(ElfW(Phdr))) {
         return false;
     }
-    const ElfW(Phdr) *phdr = (const ElfW(Phdr) *)(head + header->e_phoff);
+    const ElfW(Phdr) *phdr = program_headers(header);
+    if (!phdr) {
+        return false;
+    }
     *elf = (struct elf){.end = head};
     bool begun = false;
     for (unsigned i = 0; i < header->e_phnum; i++) {

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ELF_PAGE = 4096 }; /* the smallest there is; the headers lie in the first */
+enum { ELF_PAGE = 4096 }; /* the smallest there is */
 
 /* The program headers of an object, as addresses of this process. */
 struct elf {
@@ -19,7 +19,11 @@ struct elf {
     } load[8], note[4]; /* what of the file is mapped, readable */
 };
 
-/* Given where its ELF header is. False when there is none. */
+/* Where the program's ELF header is, 0 when that is not known. */
+uintptr_t elf_program(void);
+
+/* Given where its ELF header is. False when there is none, or its program headers are not in the first page; the program's may be
+ * anywhere. */
 bool elf_read(uintptr_t head, struct elf *elf);
 
 /* The end of the part of the file that is mapped at an address, 0 when none is. */

@@ -36,7 +36,7 @@ static unsigned known_of(uintptr_t page)
     static _Atomic uint64_t pages[KNOWN];
     _Atomic uint64_t *known = &pages[page * 0x9e3779b97f4a7c15u >> 56];
     uint64_t word = atomic_load_explicit(known, memory_order_relaxed);
-    if (unlikely(word / ELF_PAGE != page / ELF_PAGE)) {
+    if (unlikely(word / ELF_PAGE != page / ELF_PAGE || page == 0)) {
         struct elf elf;
         word = page | (elf_read(page, &elf) ? elf_build_id(&elf) : NO_HEADER);
         atomic_store_explicit(known, word, memory_order_relaxed);
@@ -58,13 +58,6 @@ static uint64_t mark_of(uintptr_t head)
     return ((id ^ length) * 0x9e3779b97f4a7c15u ^ head) * 0xbf58476d1ce4e5b9u;
 }
 
-/* Where the program's ELF header is: the program headers come right after it. */
-static uintptr_t program_head(void)
-{
-    uintptr_t head = getauxval(AT_PHDR) - sizeof(ElfW(Ehdr));
-    return head % ELF_PAGE == 0 ? head : 0;
-}
-
 static bool spans(uintptr_t head, uintptr_t address, struct object *object)
 {
     struct elf elf;
@@ -79,7 +72,7 @@ static bool spans(uintptr_t head, uintptr_t address, struct object *object)
 static uintptr_t first_map(void)
 {
     struct elf elf;
-    if (!elf_read(program_head(), &elf)) {
+    if (!elf_read(elf_program(), &elf)) {
         return 0;
     }
     const ElfW(Dyn) *dynamic = (const ElfW(Dyn) *)elf.dynamic;
@@ -133,7 +126,7 @@ static find_function *libcs_own(void)
 /* Of an object with holes libc tells the part: its header is where it is said to be loaded, or the program's. */
 static uintptr_t head_of(uintptr_t start, const struct link_map *map)
 {
-    return likely(known_of(start) != NO_HEADER) ? start : map->l_addr ? map->l_addr : program_head();
+    return likely(known_of(start) != NO_HEADER) ? start : map->l_addr ? map->l_addr : elf_program();
 }
 
 bool object_find(uintptr_t address, struct object *object)
@@ -149,11 +142,11 @@ bool object_find(uintptr_t address, struct object *object)
             (struct object){start, (uintptr_t)found.dlfo_map_end, head, (uintptr_t)found.dlfo_link_map, mark_of(head)};
         return true;
     }
-    return spans(program_head(), address, object) || in_list(address, object) ||
+    return spans(elf_program(), address, object) || in_list(address, object) ||
            spans(getauxval(AT_SYSINFO_EHDR), address, object);
 }
 
-bool object_is_program(const struct object *object) { return object->head == program_head(); }
+bool object_is_program(const struct object *object) { return object->head == elf_program(); }
 
 uintptr_t object_bias(const struct object *object)
 {
