@@ -9,30 +9,16 @@
 #include "os/cgroup.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/bits.h"
+#include "os/process.h"
 
 enum { PATH_MOST = 1024 };
-
-/* A file's text, cut to `size` - 1 bytes; false when there is none. By raw system calls: libc's are cancellation points. */
-static bool read_file(const char *path, char *out, size_t size)
-{
-    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    long length = fd >= 0 ? syscall(SYS_read, fd, out, size - 1) : -1;
-    if (fd >= 0) {
-        syscall(SYS_close, fd);
-    }
-    out[length > 0 ? length : 0] = 0;
-    return length > 0;
-}
 
 /* What one file of a group allows: a number, or "max". */
 static size_t limit_in(const char *folder, const char *name)
@@ -40,7 +26,7 @@ static size_t limit_in(const char *folder, const char *name)
     char path[PATH_MOST + 64], text[32];
     char *to = stpcpy(stpcpy(path, folder), "/");
     strcpy(to, name);
-    if (!read_file(path, text, sizeof text) || text[0] < '0' || text[0] > '9') {
+    if (!os_read_text(path, text, sizeof text) || text[0] < '0' || text[0] > '9') {
         return SIZE_MAX;
     }
     errno = 0;
@@ -76,9 +62,7 @@ size_t os_cgroup_limit(const char *self, const char *root)
     char text[4096], memory[256];
     int saved = errno;
     size_t limit = SIZE_MAX;
-    bool known = strlen(root) + sizeof "/memory" <= sizeof memory && read_file(self, text, sizeof text);
-    errno = saved;
-    if (!known) {
+    if (strlen(root) + sizeof "/memory" > sizeof memory || !os_read_text(self, text, sizeof text)) {
         return limit;
     }
     strcpy(stpcpy(memory, root), "/memory");

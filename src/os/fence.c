@@ -3,12 +3,10 @@
 #include "os/fence.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/bits.h"
 #include "os/memory.h"
@@ -21,12 +19,7 @@ static size_t areas_most(void)
 {
     enum { DEFAULT = 65530 };
     char text[32];
-    int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
-    if (fd >= 0) {
-        close(fd);
-    }
-    text[length > 0 ? length : 0] = 0;
+    os_read_text("/proc/sys/vm/max_map_count", text, sizeof text);
     size_t most = strtoul(text, NULL, 10);
     return most ? most : DEFAULT;
 }
@@ -85,7 +78,7 @@ static char *map_around(size_t room, size_t align)
         }
         munmap(at, whole);
     }
-    char *from = wide > whole ? map(NULL, wide, 0) : NULL;
+    char *from = map(NULL, wide, 0);
     if (!from) {
         return NULL;
     }

@@ -112,17 +112,23 @@ uint64_t os_milliseconds(void)
 }
 
 /* By raw system calls: libc's open and read are cancellation points. */
-int os_call_filters(void)
+bool os_read_text(const char *path, char *out, unsigned size)
 {
-    char text[4096];
     int saved = errno;
-    long fd = syscall(SYS_openat, AT_FDCWD, "/proc/thread-self/status", O_RDONLY | O_CLOEXEC);
-    long length = fd >= 0 ? syscall(SYS_read, fd, text, sizeof text - 1) : 0;
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    long length = fd >= 0 ? syscall(SYS_read, fd, out, size - 1) : -1;
     if (fd >= 0) {
         syscall(SYS_close, fd);
     }
     errno = saved;
-    text[length > 0 ? length : 0] = 0;
+    out[length > 0 ? length : 0] = 0;
+    return length > 0;
+}
+
+int os_call_filters(void)
+{
+    char text[4096];
+    os_read_text("/proc/thread-self/status", text, sizeof text);
     static const char mode[] = "\nSeccomp:\t", filters[] = "\nSeccomp_filters:\t"; /* the latter since Linux 5.9 */
     const char *at = strstr(text, filters);
     if (at) {

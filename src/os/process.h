@@ -37,6 +37,9 @@ int os_process_id(void);
  * its whole length, or -1 when it is not set. */
 long os_getenv(const char *name, char *out, unsigned size);
 
+/* The text of one of the kernel's files, cut to `size` - 1 bytes; false, and "", when there is none. */
+bool os_read_text(const char *path, char *out, unsigned size);
+
 /* Bytes that nobody else knows; from the kernel. */
 void os_secret(void *out, unsigned length);
 

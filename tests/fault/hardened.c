@@ -84,6 +84,23 @@ static void here_then_elsewhere(void)
     free_elsewhere(opaque_pointer(p));
 }
 
+/* By a thread that ends as soon as it does what may take long: but the process ends. */
+static void *free_when_cancelled(void *p)
+{
+    pthread_cancel(pthread_self());
+    free(p);
+    return NULL;
+}
+
+static void twice_when_cancelled(void)
+{
+    pthread_t thread;
+    void *p = small();
+    free(p);
+    CHECK(pthread_create(&thread, NULL, free_when_cancelled, opaque_pointer(p)) == 0);
+    pthread_join(thread, NULL);
+}
+
 static void inside(void) { free(opaque_pointer(name((char *)malloc(SMALL) + 16))); }
 
 static void never_handed_out(void) { free(opaque_pointer(name((char *)malloc(1) + 32768))); }
@@ -301,6 +318,7 @@ static const struct crime {
      {"double free: small block", "double free: " SLOT_1, "double free: " SLOT_1, "double free: " SLOT_1}},
     {elsewhere_then_here, {NULL, "double free: " SLOT_1, "double free: " SLOT_1, "double free: " SLOT_1}},
     {here_then_elsewhere, {NULL, "double free: " SLOT_1, "double free: " SLOT_1, "double free: " SLOT_1}},
+    {twice_when_cancelled, {NULL, "double free: " SLOT_1, "double free: " SLOT_1, "double free: " SLOT_1}},
     {inside,
      {NULL, "free of what is no live block: address", "free of what is no live block: address",
       "free of what is no live block: address"}},
