@@ -11,7 +11,7 @@
 
 const char fault_free_of_none[] = "free of what is no live block";
 
-/* By raw system calls: libc's is a cancellation point, and a thread that is to be cancelled would end instead of the process. */
+/* By a raw system call: libc's is a cancellation point, and a thread that is to be cancelled would end instead of the process. */
 int os_write(int fd, const char *text, size_t length)
 {
     while (length > 0) {

@@ -5,6 +5,14 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+/* The sanitizers leave bad accesses to the program. */
+const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+const char *__ubsan_default_options(void);
+const char *__asan_default_options(void) { return "handle_segv=0"; }
+const char *__tsan_default_options(void) { return "handle_segv=0"; }
+const char *__ubsan_default_options(void) { return "handle_segv=0"; }
+
 struct end {
     int status;       /* as of waitpid */
     char text[16384]; /* all of it */
