@@ -96,14 +96,19 @@ static struct interrupted interrupted(const void *context)
 #endif
 }
 
+/* Who uses what is no address of the machine at all is not told which it was (x86-64). */
+static bool is_no_address(const void *p) { return (intptr_t)p >> 47 != 0 && (intptr_t)p >> 47 != -1; }
+
 /* free and its kin look for the header of a block of which there is no segment. Where they are part of the program it may be
  * anybody who looked, which is not likely but for headers next to NULL. */
-static bool explain_no_block(const void *address, const void *context)
+static bool explain_no_block(const siginfo_t *info, const void *context)
 {
     struct interrupted here = interrupted(context);
     const void *p = here.argument;
-    bool ours = stack_library_is_apart() ? stack_in_library(here.pc) : (uintptr_t)p >= SEGMENT_SIZE;
-    return ours && !begins_large(p) && unit_of(p) == address && tell_address(fault_free_of_none, p, context);
+    bool ours = stack_in_library(here.pc), maybe = !stack_library_is_apart() && (uintptr_t)p >= SEGMENT_SIZE;
+    bool header = !begins_large(p) && unit_of(p) == info->si_addr && (ours || maybe);
+    bool nowhere = info->si_code == SI_KERNEL && is_no_address(p) && ours;
+    return (header || nowhere) && tell_address(fault_free_of_none, p, context);
 }
 
 /* A fence between slabs: who misses a block by little is on its side. Or a unit of which nothing is left. */
@@ -151,16 +156,17 @@ static bool explain_fence(const void *address, const void *context)
     return true;
 }
 
-static bool explain(const void *address, const void *context)
+static bool explain(const siginfo_t *info, const void *context)
 {
-    return guard_explain(address, context) || explain_no_block(address, context) || explain_fence(address, context);
+    return guard_explain(info->si_addr, context) || explain_no_block(info, context) ||
+           explain_fence(info->si_addr, context);
 }
 
 static struct sigaction before;
 
 static void on_bad_access(int signal, siginfo_t *info, void *context)
 {
-    if (info->si_code > 0 && explain(info->si_addr, context)) {
+    if (info->si_code > 0 && explain(info, context)) {
         sigaction(SIGSEGV, &before, NULL);
         return; /* it happens again, and goes the way it would have gone */
     }

@@ -113,6 +113,13 @@ static void on_the_stack(void)
 
 static void where_nothing_is(void) { free(opaque_pointer(name((void *)0x123456789a00))); }
 
+#if !defined(ALLOT_NAMES) /* a library that is part of the program cannot tell who has followed these */
+static void small_number(void) { free(opaque_pointer(name((void *)1))); }
+#if defined(__x86_64__)
+static void no_address(void) { free(opaque_pointer(name((void *)0x5a5a5a5a5a5a5a5a))); }
+#endif
+#endif
+
 static void usable_size_of_free(void)
 {
     void *p = small();
@@ -331,6 +338,16 @@ static const struct crime {
     {where_nothing_is,
      {NULL, "free of what is no live block: address", "free of what is no live block: address",
       "free of what is no live block: address"}},
+#if !defined(ALLOT_NAMES)
+    {small_number,
+     {NULL, "free of what is no live block: address", "free of what is no live block: address",
+      "free of what is no live block: address"}},
+#if defined(__x86_64__)
+    {no_address,
+     {NULL, "free of what is no live block: address", "free of what is no live block: address",
+      "free of what is no live block: address"}},
+#endif
+#endif
     {usable_size_of_free,
      {NULL, "size of what is no live block: " SLOT_1, "size of what is no live block: " SLOT_1,
       "size of what is no live block: " SLOT_1}},
