@@ -1,6 +1,6 @@
 /* heap/guard.c - see heap/guard.h. A chosen block costs some 20 to 40 us, most of it in the kernel; two are chosen 16 ms apart at
- * least, so that it is a quarter of a percent of the time at most. At most PLACES at a time: when
- * all are live none is chosen. A place that was used has its pages only while its block lives.
+ * least, so that it is a quarter of a percent of the time at most. When all places are live none is chosen. A place that was used
+ * has its pages only while its block lives.
  */
 #include "heap/guard.h"
 
@@ -185,8 +185,8 @@ void *guard_sample(struct heap *h, size_t size)
         h->sampling |= 1;
     }
     h->unsampled = steps(&h->sampling, mean);
-    bool chosen = began && (h->id & ~ID_NUMBER) == 0 && is_affordable();
-    return chosen && size <= GUARD_MOST && !in_haste ? alloc(size, h->sampling >> 40 & 1) : NULL;
+    bool may_be = began && (h->id & ~ID_NUMBER) == 0 && size <= GUARD_MOST && !in_haste;
+    return may_be && is_affordable() ? alloc(size, h->sampling >> 40 & 1) : NULL;
 }
 
 /* -- what lies where -- */
