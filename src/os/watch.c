@@ -6,8 +6,8 @@
 #include <valgrind/memcheck.h>
 #else
 #define RUNNING_ON_VALGRIND                            0
-#define VALGRIND_MAKE_MEM_DEFINED(p, length)           0
-#define VALGRIND_MAKE_MEM_NOACCESS(p, length)          0
+#define VALGRIND_MAKE_MEM_DEFINED(p, length)           ((void)(p), (void)(length), 0)
+#define VALGRIND_MAKE_MEM_NOACCESS(p, length)          ((void)(p), (void)(length), 0)
 #define VALGRIND_MALLOCLIKE_BLOCK(p, size, rz, zeroed) ((void)(rz))
 #define VALGRIND_RESIZEINPLACE_BLOCK(p, was, size, rz) ((void)(rz))
 #define VALGRIND_FREELIKE_BLOCK(p, rz)                 ((void)(rz))

@@ -168,16 +168,19 @@ long sysconf(int name)
 
 int getpagesize(void) { return PAGE; }
 
+/* As libc's, no cancellation point. */
 unsigned long getauxval(unsigned long type)
 {
     ElfW(auxv_t) entry = {0};
     unsigned long value = 0;
-    int fd = type == AT_PAGESZ ? -1 : open("/proc/self/auxv", O_RDONLY | O_CLOEXEC);
-    while (fd >= 0 && read(fd, &entry, sizeof entry) == sizeof entry && entry.a_type != AT_NULL) {
+    long fd =
+        type == AT_PAGESZ ? -1 : call(SYS_openat, AT_FDCWD, (long)"/proc/self/auxv", O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    while (fd >= 0 && call(SYS_read, fd, (long)&entry, sizeof entry, 0, 0, 0) == sizeof entry &&
+           entry.a_type != AT_NULL) {
         value = entry.a_type == type ? entry.a_un.a_val : value;
     }
     if (fd >= 0) {
-        close(fd);
+        call(SYS_close, fd, 0, 0, 0, 0, 0);
     }
     return type == AT_PAGESZ ? PAGE : value;
 }
