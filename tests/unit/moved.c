@@ -7,6 +7,7 @@
 #include "common/unit.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>
@@ -54,7 +55,7 @@ static void run_moved(char **argv)
     if (move_headers(file)) {
         CHECK(write(out, file, length) == (ssize_t)length);
         fexecve(out, argv, environ);
-        CHECK(false);
+        CHECK(errno == ENOEXEC); /* another machine's program, under an emulator */
     }
 }
 
@@ -67,7 +68,7 @@ __attribute__((noinline)) static int recurse(int n)
         taken = stack_take(pcs, 64);
         return 0;
     }
-    return recurse(n - 1) + (int)(opaque(1) * 1);
+    return recurse(n - 1) + (int)opaque(1);
 }
 
 static void stack(void **state)
