@@ -292,7 +292,7 @@ class Musl(Build):
     name, says, folder, compiler = "musl", "musl in place of glibc, by musl-gcc", "musl", "musl-gcc"
     left_out = {
         r"^unit\.family\.figures": "musl has no mallinfo, mallopt, malloc_info, ...",
-        r"\.(new_delete|teardown_cxx)\.": "there is no C++ library for Debian's musl-gcc",
+        r"\.(new_delete|teardown_cxx|deletes|replaced)\.": "there is no C++ library for Debian's musl-gcc",
         r"^stress\.plugins": "dlopen: Error relocating liballot.so: initial-exec TLS resolves to dynamic definition",
         r"^stress\.spawn\.preload$|^unit\.family\.toolkit\.preload$": "the shell that it starts is glibc's",
     }
