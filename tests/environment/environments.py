@@ -86,6 +86,7 @@ class Maps(Environment):
     name, says = "maps", "all but 1000 of vm.max_map_count mappings taken up by tests/environment/maps.c"
     preload = "environment-maps"
     left_out = STATIC | {
+        r"^unit\.fenced": "it needs some hundreds for its fences",
         r"^fault\.limits": "the mappings taken up are more address space than its limits",
         r"^stress\.(forks|fork_locks|spawn)|^fault\.exhaust": "each of its hundreds of children is given 65 000 mappings: minutes",
     }
