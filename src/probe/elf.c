@@ -84,6 +84,7 @@ bool elf_read(uintptr_t head, struct elf *elf)
     /* Those that may stand before the first PT_LOAD, which tells the bias. */
     elf->frame_header += elf->frame_header ? elf->bias : 0;
     elf->dynamic += elf->dynamic ? elf->bias : 0;
+    elf->dynamic = elf->dynamic % sizeof(ElfW(Addr)) == 0 ? elf->dynamic : 0;
     for (unsigned i = 0; i < elf->notes; i++) {
         elf->note[i].start += elf->bias;
         elf->note[i].end += elf->bias;
@@ -138,7 +139,7 @@ static size_t count_by_gnu_hash(const struct elf *elf, uintptr_t at)
     struct {
         uint32_t buckets, first, filters, shift;
     } head;
-    if (!mapped(elf, at, sizeof head)) {
+    if (at % sizeof(uint32_t) != 0 || !mapped(elf, at, sizeof head)) {
         return 0;
     }
     memcpy(&head, (const void *)at, sizeof head);
@@ -181,14 +182,15 @@ static bool read_symbols(const struct elf *elf, struct symbols *symbols)
             symbols->strings = at;
             break;
         case DT_HASH:
-            symbols->count = mapped(elf, at, 8) ? ((const uint32_t *)at)[1] : symbols->count;
+            symbols->count =
+                at % sizeof(uint32_t) == 0 && mapped(elf, at, 8) ? ((const uint32_t *)at)[1] : symbols->count;
             break;
         case DT_GNU_HASH:
             symbols->count = symbols->count ? symbols->count : count_by_gnu_hash(elf, at);
             break;
         }
     }
-    return symbols->table && symbols->count &&
+    return symbols->table && (uintptr_t)symbols->table % sizeof(ElfW(Addr)) == 0 && symbols->count &&
            mapped(elf, (uintptr_t)symbols->table, symbols->count * sizeof(ElfW(Sym)));
 }
 

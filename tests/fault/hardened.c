@@ -157,7 +157,7 @@ static void one_too_many_then_realloc(void)
 
 static void one_too_many_big(void)
 {
-    char *p = name(malloc(BIG));
+    char *p = opaque_pointer(name(malloc(BIG)));
     p[malloc_usable_size(p)] ^= 1;
     free(p);
 }
@@ -294,7 +294,10 @@ static void nothing_after_free(void)
     touch(p, 0);
 }
 
-__attribute__((noinline)) static int first_word(const int *p) { return *(const volatile int *)p; }
+__attribute__((noinline, no_sanitize("undefined"))) static int first_word(const int *p)
+{
+    return *(const volatile int *)p;
+}
 
 /* A crime, but none against a block. */
 static void follow_null(void) { first_word(opaque_pointer(NULL)); }
