@@ -73,8 +73,11 @@ void *heap_alloc_more_mid(struct heap *h, size_t size, unsigned c)
     return b;
 }
 
-/* What a big block is called. */
-static const char *kind_of(const void *p) { return begins_large(p) ? "large block" : "page run"; }
+const char *block_kind(const void *p)
+{
+    uint32_t owner = begins_large(p) ? OWNER_LIMIT : slab_owner(slab_of(p));
+    return begins_large(p) ? "large block" : owner == OWNER_RUN ? "page run" : "small block";
+}
 
 /* New bytes of a block without a seal. */
 static void fill(char *p, size_t from, size_t to)
@@ -157,7 +160,7 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         if (!*zeroed && !checked) {
             wipe(p, got);
         }
-        seal_begin_any(p, got, asked, checked, kind_of(p));
+        seal_begin_any(p, got, asked, checked, block_kind(p));
         *zeroed = !hardening.filled;
     }
     return p;
@@ -192,7 +195,7 @@ void big_free_uncounted(void *p)
     }
     size_t bytes = sealed() ? block_size(p) : 0;
     if (bytes != 0) {
-        block_asked(p, bytes, "double free", kind_of(p));
+        block_asked(p, bytes, "double free", block_kind(p));
         big_wipe(p, bytes);
     }
     if (begins_large(p)) {
@@ -251,7 +254,7 @@ static bool resize_sealed(void *p, size_t size)
     bool fits = !(block_heap(p) & ID_TAGGED) && size + hardening.redzone <= room &&
                 align_up(size + hardening.redzone, RUN_PAGE) >= room;
     if (fits) {
-        seal_resize(p, room, size, kind_of(p));
+        seal_resize(p, room, size, block_kind(p));
     }
     return fits;
 }
@@ -357,7 +360,7 @@ size_t block_usable(const void *p)
 {
     size_t bytes = block_size(p);
     if (sealed() && bytes) {
-        bytes = block_asked(p, bytes, "use of what is no live block", is_big(p) ? kind_of(p) : "small block");
+        bytes = block_asked(p, bytes, "use of what is no live block", block_kind(p));
     }
     return likely(!tags_exist()) || bytes == 0 ? bytes : bytes - tag_word(block_heap(p));
 }

@@ -385,6 +385,9 @@ void hard_free(void *p)
 
 size_t hard_usable(const void *p, const char *crime)
 {
+    if (unlikely(!begins_large(p) && map_get(p) != MAP_SEGMENT)) {
+        allot_fault(crime, "address", p);
+    }
     if (fenced() && is_nothing(p)) {
         nothing_expect_live(p, crime);
         return 0;
@@ -396,7 +399,7 @@ size_t hard_usable(const void *p, const char *crime)
         }
     } else {
         const struct slab *s = slab_of(p);
-        if (unlikely(map_get(p) != MAP_SEGMENT || !heap_by_id(slab_owner(s)))) {
+        if (unlikely(!heap_by_id(slab_owner(s)))) {
             allot_fault(crime, "address", p);
         }
         expect_live(s, p, crime);
@@ -419,13 +422,11 @@ bool hard_resize(void *p, size_t size)
     return true;
 }
 
-static const char *name_of(const void *p) { return is_big(p) ? "large block" : kind; }
-
 void hard_expect_align(const void *p, size_t align)
 {
     size_t usable = hard_usable(p, fault_free_of_none);
     if (unlikely((uintptr_t)p & (align - 1))) {
-        allot_fault_block("free with another alignment than it has", name_of(p), usable, p);
+        allot_fault_block("free with another alignment than it has", block_kind(p), usable, p);
     }
 }
 
@@ -444,6 +445,6 @@ void hard_expect_size(const void *p, size_t align, size_t size)
     size_t usable = hard_usable(p, fault_free_of_none);
     hard_expect_align(p, align);
     if (unlikely(!is_size(p, align, size, usable))) {
-        allot_fault_block("free with another size than it has", name_of(p), usable, p);
+        allot_fault_block("free with another size than it has", block_kind(p), usable, p);
     }
 }

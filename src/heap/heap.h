@@ -497,6 +497,8 @@ size_t block_size(const void *p);
 /* The bytes that a live block was asked for with, in a process that knows them (heap/seal.h): as seal_size. */
 size_t block_asked(const void *p, size_t room, const char *crime, const char *kind);
 size_t block_usable(const void *p);
+/* What it is called. */
+const char *block_kind(const void *p);
 /* The id of the heap that a live block is marked with: 0 for a thread's run or large block. */
 uint32_t block_heap(const void *p);
 

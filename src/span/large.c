@@ -440,7 +440,12 @@ size_t large_free(void *p)
     os_lock(&lock);
     struct large *l = find(p);
     if (!l) {
+        const void *block;
+        size_t bytes;
         os_unlock(&lock);
+        if (fence_find_given(p, &block, &bytes) && block == p) {
+            allot_fault_block("double free", "large block", bytes, p);
+        }
         allot_fault(fault_free_of_none, "large block", p);
     }
     struct fence *fence = l->fence;

@@ -127,6 +127,11 @@ static void usable_size_of_free(void)
     (void)malloc_usable_size(opaque_pointer(p));
 }
 
+static void usable_size_where_nothing_is(void)
+{
+    malloc_usable_size(name(opaque_pointer((void *)(((uintptr_t)1 << 40) + 48))));
+}
+
 static void realloc_of_free(void)
 {
     void *p = small();
@@ -354,6 +359,9 @@ static const struct crime {
     {usable_size_of_free,
      {NULL, "size of what is no live block: " SLOT_1, "size of what is no live block: " SLOT_1,
       "size of what is no live block: " SLOT_1}},
+    {usable_size_where_nothing_is,
+     {NULL, "size of what is no live block: address", "size of what is no live block: address",
+      "size of what is no live block: address"}},
     {realloc_of_free,
      {NULL, "realloc of what is no live block: " SLOT_1, "realloc of what is no live block: " SLOT_1,
       "realloc of what is no live block: " SLOT_1}},
@@ -364,7 +372,7 @@ static const struct crime {
     {one_too_many_big,
      {NULL, NULL, "end of a block overwritten: page run of 300000 bytes",
       "end of a block overwritten: large block of 300000 bytes"}},
-    {big_twice, {NULL, NULL, NULL, "free of what is no live block: large block"}},
+    {big_twice, {NULL, NULL, NULL, "double free: large block of 300000 bytes"}},
     {inside_of_big, {NULL, NULL, NULL, "free of what is no live block: address"}},
     {one_too_few, {NULL, NULL, NULL, "start of a block overwritten: " SLOT_1}},
     {one_too_few_elsewhere, {NULL, NULL, NULL, "start of a block overwritten: " SLOT_1}},

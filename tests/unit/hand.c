@@ -64,7 +64,8 @@ static void all_are_taken_once(void **state)
         for (unsigned round = 0; round < 3; round++) {
             uint64_t taken[BITMAP_WORDS] = {0};
             slab_arm(s, TRIP_NEVER);
-            while (slab_sync(s), slab_take_hand(s, &hand, 64, (uint32_t)random_below(&random, (uint64_t)1 << 32)) >= 0) {
+            while (slab_sync(s),
+                   slab_take_hand(s, &hand, 64, (uint32_t)random_below(&random, (uint64_t)1 << 32)) >= 0) {
                 uint64_t free = *hand.word & hand.allowed;
                 while (free) {
                     char *p = slab_take_by_hand(&hand, free, (uint8_t)random_below(&random, 256));
