@@ -311,11 +311,11 @@ struct slab *heap_inherit(struct heap *h, unsigned c)
     return s;
 }
 
-struct heap *heap_make_private(size_t bytes)
+struct heap *heap_make_private(size_t bytes, bool for_good)
 {
     heap_init();
     os_lock(&heaps_lock);
-    struct heap *h = unused_private;
+    struct heap *h = for_good ? NULL : unused_private;
     if (h) {
         unused_private = h->next_idle;
     } else {

@@ -155,9 +155,9 @@ struct heap *heaps_newest(void);
 /* The thread that used the heap did not come along when this process was forked: what it owns is nobody's to touch. */
 bool heap_is_lost(const struct heap *h);
 
-/* A first-class heap, the calling thread's; its front is the beginning of a record of `bytes` that stays with it. NULL
- * with ENOMEM. Freed empty. */
-struct heap *heap_make_private(size_t bytes);
+/* A first-class heap, the calling thread's; its front is the beginning of a record of `bytes` that stays with it, as one of those
+ * freed before has it, which are all of one kind; or, `for_good`, a new one that is never freed. NULL with ENOMEM. Freed empty. */
+struct heap *heap_make_private(size_t bytes, bool for_good);
 void heap_free_private(struct heap *h);
 
 /* A first-class heap is used by one thread. Who that is must outlast the thread: addresses and ids are given again. */

@@ -84,7 +84,7 @@ int allot_heap_init(struct allot_heap *heap, const struct allot_heap_opts *opts)
     }
     int saved = errno;
     bool placed = !opts->tag || !fenced() || typed_heap(opts->tag);
-    struct heap *h = placed ? heap_make_private(sizeof(struct private)) : NULL;
+    struct heap *h = placed ? heap_make_private(sizeof(struct private), false) : NULL;
     errno = saved;
     if (!h) {
         return -ENOMEM;

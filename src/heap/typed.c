@@ -26,7 +26,7 @@ static struct typed *typed_of(const struct heap *h) { return (struct typed *)h->
 /* With the chain's lock held. */
 static struct typed *make(struct allot_tag *tag)
 {
-    struct heap *h = heap_make_private(sizeof(struct typed));
+    struct heap *h = heap_make_private(sizeof(struct typed), true);
     if (!h) {
         return NULL;
     }

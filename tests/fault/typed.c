@@ -191,6 +191,8 @@ int main(void)
     red = toolkit.tag("red", SIZE_MAX);
     blue = toolkit.tag("blue", SIZE_MAX);
     CHECK(red && blue);
+    CHECK(toolkit.heap_init(&heap, NULL) == 0); /* no tag's is made of what is left of it */
+    toolkit.heap_done(&heap);
     none_has_anothers_addresses(BLOCKS, SMALL_MOST);
     none_has_anothers_addresses(200, 3 << 20);
     threads_share_a_tag();
