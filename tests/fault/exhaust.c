@@ -17,6 +17,13 @@
 
 enum { BLOCKS = 400, THREADS = 2, REQUESTS_MOST = 5000 };
 
+/* Each n up to EACH, from there on every STEP-th: a child takes TSan two seconds, and harden=3 needs 400 of them. */
+#ifdef __SANITIZE_THREAD__
+enum { EACH = 32, STEP = 13 };
+#else
+enum { EACH = REQUESTS_MOST, STEP = 1 };
+#endif
+
 enum { DONE = 0, SOMETHING_FAILED = 10 };
 
 static struct live {
@@ -291,7 +298,7 @@ static int run_with(long requests)
 int main(void)
 {
     toolkit_find();
-    for (long n = 0; n < REQUESTS_MOST; n++) {
+    for (long n = 0; n < REQUESTS_MOST; n += n < EACH ? 1 : STEP) {
         snprintf(check_run, sizeof check_run, "%ld requests granted", n);
         pid_t child = fork();
         CHECK(child >= 0);
@@ -302,7 +309,7 @@ int main(void)
         CHECK(WIFEXITED(status) && (WEXITSTATUS(status) == DONE || WEXITSTATUS(status) == SOMETHING_FAILED));
         if (WEXITSTATUS(status) == DONE) {
             CHECK(n > 10); /* it did run short before */
-            printf("the script makes %ld requests of the system\n", n);
+            printf("the script makes %s%ld requests of the system\n", n > EACH ? "at most " : "", n);
             return 0;
         }
     }
