@@ -270,6 +270,7 @@ static int64_t nanoseconds(void)
 /* The first touch of what has been advised. False when it came to a small page. */
 static bool touch_huge_page(char *at)
 {
+    watch_allow(at, 1); /* it is nobody's, and may be denied to all */
     int64_t began = nanoseconds();
     *(volatile char *)at = 0;
     bool worth_it = nanoseconds() - began < os_huge_page_worth;
