@@ -16,6 +16,7 @@
 
 #include "heap/heap.h"
 #include "heap/nothing.h"
+#include "os/fault.h"
 
 enum { LINE = 64, SINGLY = 128 };
 
@@ -60,8 +61,11 @@ struct block *commons_alloc(size_t size, struct block **list, bool *zeroed)
 
 void commons_free(void *p, struct slab *s)
 {
-    struct commons *one = &all[slab_owner(s) - 1];
+    struct commons *one = &all[(slab_owner(s) - 1) % COMMONS];
     os_lock(&one->lock);
+    if (unlikely(slab_owner(s) != one->heap.id)) { /* two have freed its last block */
+        allot_fault("double free", "small block", p);
+    }
     slab_mark_free(s, p);
     heap_count(&one->heap, s, -1);
     if (s->used == 0 || s->level == LEVEL_FULL) {

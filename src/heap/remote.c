@@ -3,7 +3,7 @@
  *   the freeing thread            the slab                    the owner
  *   -- fetch_or -------------->   remote bits of a word
  *   -- exchange -------------->   pending = 1
- *   -- push ------------------>   owner's inbox  -- drain --> pending = 0; exchange(word, 0) -> free bits
+ *   -- push ------------------>   owner's inbox  -- drain --> pending = 0; read the word; free bits; clear it of these
  *
  * A free is one atomic bit: the block itself, most likely in another core's cache, is not touched, and a second free of
  * it is seen. The notice is given once for all frees until the owner looks. (Holding frees back in a buffer, to publish
@@ -73,7 +73,14 @@ static bool put(struct heap *h, void *p, struct slab *s)
     return first || bytes;
 }
 
-void remote_put(void *p, struct slab *s) { put(heap_by_id(slab_owner(s)), p, s); }
+void remote_put(void *p, struct slab *s)
+{
+    struct heap *h = heap_by_id(slab_owner(s));
+    if (unlikely(!h)) { /* another thread has freed it as well, and its slab is gone */
+        allot_fault("double free", "small block", p);
+    }
+    put(h, p, s);
+}
 
 void remote_free(void *p, struct slab *s)
 {

@@ -57,7 +57,7 @@ uint32_t typed_heap(struct allot_tag *tag)
 
 bool typed_is_own(const struct heap *h)
 {
-    return h->tag && atomic_load_explicit(&h->tag->typed, memory_order_relaxed) == h->id;
+    return h && h->tag && atomic_load_explicit(&h->tag->typed, memory_order_relaxed) == h->id;
 }
 
 /* That of the heap's tag, which has one. */
@@ -78,9 +78,10 @@ void *typed_alloc(uint32_t id, size_t size, size_t align, bool *zeroed)
 void typed_free(struct slab *s, void *p)
 {
     struct typed *t = typed_of(heap_by_id(slab_owner(s)));
-    unsigned i = slab_index(s, p);
     os_lock(&t->lock);
-    if (unlikely(slab_is_free(s, i))) { /* by a thread that was faster */
+    unsigned i = slab_index(s, p);
+    bool live = slab_owner(s) == t->heap->id && slab_was_taken(s, i) && !slab_is_free(s, i);
+    if (unlikely(!live)) { /* any more: a thread was faster */
         allot_fault_block("double free", "small block", slab_stride(s), p);
     }
     if (slab_free_by_hand(s, i)) {

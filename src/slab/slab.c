@@ -17,14 +17,26 @@ static _Atomic uint64_t *remote_word(const struct slab *s, size_t w) { return un
 
 static bool is_marked(const struct slab *s, unsigned slot) { return *free_word(s, slot / 64) >> (slot % 64) & 1; }
 
-static void mark(struct slab *s, unsigned slot) { *free_word(s, slot / 64) |= (uint64_t)1 << (slot % 64); }
+static void mark_all(struct slab *s, size_t w, uint64_t slots)
+{
+    uint64_t *word = free_word(s, w);
+    slab_set_free_word(word, *word | slots);
+}
+
+static void mark(struct slab *s, unsigned slot) { mark_all(s, slot / 64, (uint64_t)1 << (slot % 64)); }
+
+static void set_fresh(struct slab *s, unsigned fresh)
+{
+    __atomic_store_n(&s->fresh, (uint16_t)fresh, __ATOMIC_RELAXED);
+}
 
 void slab_init(struct unit *unit, uint32_t owner, size_t stride, unsigned klass)
 {
     struct slab *s = (struct slab *)unit;
     s->local_free = NULL;
     slab_arm(s, TRIP_NEVER);
-    s->used = s->nlocal = s->nmarked = s->fresh = 0;
+    s->used = s->nlocal = s->nmarked = 0;
+    set_fresh(s, 0);
     s->stride16 = (uint16_t)(stride / 16);
     s->recip = (uint32_t)((((uint64_t)1 << 32) + stride - 1) / stride);
     s->klass = (uint8_t)klass;
@@ -33,6 +45,11 @@ void slab_init(struct unit *unit, uint32_t owner, size_t stride, unsigned klass)
     s->unswept = 0;
     s->next = s->prev = NULL;
     watch_deny(slab_data(s), UNIT_SIZE);
+    for (unsigned w = 0; slab_unlinked && w < slab_words(s); w++) {
+        if (unlikely(atomic_load_explicit(remote_word(s, w), memory_order_relaxed) != 0)) {
+            allot_fault("double free", "slab", slab_data(s)); /* of the last of those that were here */
+        }
+    }
     /* unit.touched tells of the pages, and a late notice may still hold the header in an inbox: they stay. */
     atomic_store_explicit(&unit->owner, owner, memory_order_relaxed);
 }
@@ -40,7 +57,7 @@ void slab_init(struct unit *unit, uint32_t owner, size_t stride, unsigned klass)
 void slab_done(struct slab *s)
 {
     for (unsigned w = 0; (s->nmarked || slab_unlinked) && w < slab_words(s); w++) {
-        *free_word(s, w) = 0;
+        slab_set_free_word(free_word(s, w), 0);
     }
 }
 
@@ -88,7 +105,7 @@ static uint64_t choose_marked(struct slab *s, unsigned group, unsigned *word)
         mask = all & ~marked_off(s, w, pages_of(s, w * 64 + lowest_bit(all), 1));
     }
     mask = first_group(mask, group);
-    *free_word(s, w) &= ~mask;
+    slab_set_free_word(free_word(s, w), *free_word(s, w) & ~mask);
     *word = w;
     return mask;
 }
@@ -147,7 +164,7 @@ static struct batch take_fresh(struct slab *s, unsigned group)
         ((struct block *)at)->next = (struct block *)(at + stride);
     }
     ((struct block *)at)->next = NULL;
-    s->fresh += (uint16_t)count;
+    set_fresh(s, from + count);
     if (unlikely(s->unit.holes)) {
         unsigned pages = pages_of(s, from, count);
         batch.filled = count_bits(s->unit.holes & pages);
@@ -176,6 +193,7 @@ bool slab_unlinked;
 static void hold(struct hand *hand, struct slab *s, unsigned w, uint64_t free, uint64_t allowed)
 {
     hand->word = free_word(s, w);
+    hand->remote = remote_word(s, w);
     hand->allowed = allowed;
     hand->from = (uint8_t)lowest_bit(free);
     hand->many = (uint8_t)(log2_floor(free) + 1 - hand->from);
@@ -216,9 +234,9 @@ static int hold_fresh(struct hand *hand, struct slab *s, unsigned window)
     unsigned from = s->fresh, w = from / 64;
     size_t to = size_min(size_min(from + window, slab_nslots(s)), (w + 1) * 64);
     uint64_t slots = bitmap_word_mask(w, from, to);
-    *free_word(s, w) |= slots;
+    mark_all(s, w, slots);
     s->nmarked += (uint16_t)(to - from);
-    s->fresh = (uint16_t)to;
+    set_fresh(s, (unsigned)to);
     s->unit.touched = (uint16_t)size_max(s->unit.touched, to * s->stride16);
     int filled = hold_filled(hand, s, w, slots);
     hand->allowed = s->unit.holes ? slots : ~(uint64_t)0;
@@ -245,7 +263,7 @@ int slab_take_hand(struct slab *s, struct hand *hand, unsigned window, uint32_t 
 void slab_mark_free(struct slab *s, const void *p)
 {
     unsigned i = slab_index(s, p);
-    if (is_marked(s, i) || s->used == 0) {
+    if (i >= s->fresh || !slab_is_slot(s, p) || is_marked(s, i) || s->used == 0) {
         allot_fault("double free", "small block", p);
     }
     mark(s, i);
@@ -261,15 +279,18 @@ int slab_collect(struct slab *s)
     for (unsigned w = 0; w < slab_words(s); w++) {
         /* Both in the one order with slab_free_remote and its notice; see heap/remote.c. */
         _Atomic uint64_t *remote = remote_word(s, w);
-        if (atomic_load_explicit(remote, memory_order_seq_cst) == 0) {
+        uint64_t mask = atomic_load_explicit(remote, memory_order_seq_cst);
+        if (mask == 0) {
             continue;
         }
-        uint64_t mask = atomic_exchange_explicit(remote, 0, memory_order_seq_cst);
-        uint64_t *marked = free_word(s, w);
-        if (*marked & mask) {
-            allot_fault("double free", "small block", slab_slot(s, w * 64 + lowest_bit(*marked & mask)));
+        uint64_t free = *free_word(s, w), twice = mask & (free | ~bitmap_word_mask(w, 0, s->fresh));
+        if (unlikely(twice)) {
+            allot_fault("double free", "small block", slab_slot(s, w * 64 + lowest_bit(twice)));
         }
-        *marked |= mask;
+        /* Free at any moment, so that nobody finds it live; but what others have claimed meanwhile is not ours. */
+        mark_all(s, w, mask);
+        mask &= atomic_fetch_and_explicit(remote, ~mask, memory_order_seq_cst);
+        slab_set_free_word(free_word(s, w), free | mask);
         collected += count_bits(mask);
     }
     if (collected > s->used) {

@@ -188,12 +188,16 @@ void slab_mark_free(struct slab *s, const void *p);
  *          before     near where the slot of its lowest bit begins            setting the bit; `trip` counts both.
  *
  * So nothing is ever read from free memory, a list cannot be forged, and whether a slot is free is one bit, exact at any time.
+ *
+ * Two threads that free one slot at the same moment may both find it live; then it is free in the one bitmap and stays freed in the
+ * other. The owner sees that when it collects the slot, or is about to hand it out, or makes another slab there (docs/proof.md).
  * The equations hold with listed = 0, and marked = nmarked + (trip_set - trip). */
 
 /* `slab_unlinked` is chosen before the first slab is made, for all of them. */
 #define HAND_BEFORE 8
 struct hand {
     uint64_t *word, allowed;
+    const _Atomic uint64_t *remote; /* the same word of what others have freed */
     char *before; /* so many bytes: a pointer to a slot would hide a leaked block from who looks for pointers */
     struct slab *slab;
     uint16_t at, left;  /* which word it is, and how many more are to be looked at, cyclically */
@@ -209,6 +213,9 @@ int slab_take_hand(struct slab *s, struct hand *hand, unsigned window, uint32_t 
 /* The next word of the slab with any; what may be taken of it, 0 when all have been looked at. */
 uint64_t slab_turn_hand(struct hand *hand);
 
+/* The owner alone writes to the free bitmap, at which others look in a hardened process. */
+static inline void slab_set_free_word(uint64_t *word, uint64_t bits) { __atomic_store_n(word, bits, __ATOMIC_RELAXED); }
+
 /* The slot that is next: the first free one at or after a random one, cyclically; some are. */
 static inline unsigned slab_next_of_hand(const struct hand *hand, uint64_t free)
 {
@@ -221,33 +228,39 @@ static inline void *slab_take_by_hand(struct hand *hand, uint64_t free, uint8_t 
 {
     unsigned slot = slab_next_of_hand(hand, free);
     size_t stride = slab_stride(hand->slab);
+    void *p = hand->before + HAND_BEFORE + slot * stride;
     uint64_t rest = free & ~((uint64_t)1 << slot);
-    *hand->word &= ~((uint64_t)1 << slot);
+    if (unlikely(atomic_load_explicit(hand->remote, memory_order_relaxed) >> slot & 1)) {
+        allot_fault("double free", "small block", p);
+    }
+    slab_set_free_word(hand->word, *hand->word & ~((uint64_t)1 << slot));
     hand->slab->trip++;
     hand->random = random;
     __builtin_prefetch(hand->before + (slab_next_of_hand(hand, rest ? rest : free) + 1) * stride, 1);
-    return hand->before + HAND_BEFORE + slot * stride;
+    return p;
 }
 
 /* The owner frees slot i, which is out; true when something is due. */
 static inline bool slab_free_by_hand(struct slab *s, unsigned i)
 {
-    *unit_words_of_slot(&s->unit, i).free |= (uint64_t)1 << (i % 64);
+    uint64_t *word = unit_words_of_slot(&s->unit, i).free;
+    slab_set_free_word(word, *word | (uint64_t)1 << (i % 64));
     return --s->trip < 0;
 }
 
 /* Slot i has been handed out since the slab began; and is free again, or freed by another thread. Any thread may ask about one
- * that it has, or has had: what the owner does meanwhile concerns others. */
-__attribute__((no_sanitize_thread)) static inline bool slab_was_taken(const struct slab *s, unsigned i)
+ * that it has, or has had: what the owner does meanwhile concerns others. A slot that is being collected is free in both bitmaps,
+ * so it is one that is free to whoever has heard of its free. */
+static inline bool slab_was_taken(const struct slab *s, unsigned i)
 {
-    return i < *(const volatile uint16_t *)&s->fresh;
+    return i < __atomic_load_n(&s->fresh, __ATOMIC_RELAXED);
 }
 
-__attribute__((no_sanitize_thread)) static inline bool slab_is_free(const struct slab *s, unsigned i)
+static inline bool slab_is_free(const struct slab *s, unsigned i)
 {
     struct unit_words words = unit_words_of_slot(&s->unit, i);
-    uint64_t free = *(const volatile uint64_t *)words.free;
-    return (free | atomic_load_explicit(words.remote, memory_order_relaxed)) >> (i % 64) & 1;
+    uint64_t remote = atomic_load_explicit(words.remote, memory_order_acquire);
+    return (__atomic_load_n(words.free, __ATOMIC_RELAXED) | remote) >> (i % 64) & 1;
 }
 
 /* Folds the owner's frees in, as slab_sync does, and moves what other threads have freed from the remote bitmap to the free

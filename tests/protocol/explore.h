@@ -28,6 +28,7 @@ struct op {
  * whether it wrote. Outside of an exploration it is done at once. */
 uint64_t explore_op(const struct op *op);
 bool exploring(void);
+bool freeing_twice(void); /* the scenario does: who does it may look at what is another's by now */
 unsigned running_thread(void);
 
 /* Two branches: the process goes on as the parent (false), or as a child in which there is only this thread. */
@@ -36,7 +37,8 @@ bool explore_fork(void);
 /* Outside of an exploration: whose thread-local variables to use. */
 void act_as(unsigned thread);
 
-/* A crime or a broken invariant in what is tested: ends the program, or only the thread when one was expected. */
+/* A crime or a broken invariant in what is tested: ends the program, or, when it is the one that was expected, the thread. The
+ * process would be no more: what the others do from there on only shows which orders there are. */
 _Noreturn void explore_fault(const char *text);
 
 struct scenario {
@@ -44,8 +46,9 @@ struct scenario {
     void (*setup)(void);           /* once; every execution begins with what it leaves */
     void (*thread[THREADS])(void); /* NULL from the last one on */
     void (*finish)(void);          /* after each execution, alone, as thread 0, or as the child */
-    unsigned faults;               /* each execution ends with so many */
-    bool unreduced;                /* really all orders; without locks, which then would be thought to order all */
+    void **
+        freed_twice; /* or NULL: the block of which each execution has to find a second free; of any, where that is NULL */
+    bool unreduced; /* really all orders; without locks, which then would be thought to order all */
 };
 
 /* Explores all of it and prints a line; when something breaks, prints how and exits with 1. */

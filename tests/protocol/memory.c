@@ -121,7 +121,7 @@ static void check_byte(unsigned t, struct shadow *shadow, unsigned byte, enum ac
 {
     for (unsigned kind = 0; kind < ACCESSES; kind++) {
         for (unsigned other = 0; other < THREADS && (conflicts[access] >> kind & 1); other++) {
-            if (other != t && shadow->last[byte][kind][other] > m.view[t].clock[other]) {
+            if (other != t && shadow->last[byte][kind][other] > m.view[t].clock[other] && !freeing_twice()) {
                 races(at, other);
             }
         }

@@ -89,6 +89,7 @@ static void perhaps_switch(void)
     COMPARE_VALUE(word, prefix##_compare_exchange_val)
 
 OPERATIONS(uint8_t, __tsan_atomic8)
+OPERATIONS(uint16_t, __tsan_atomic16)
 OPERATIONS(uint32_t, __tsan_atomic32)
 OPERATIONS(uint64_t, __tsan_atomic64)
 

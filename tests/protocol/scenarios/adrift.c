@@ -66,15 +66,15 @@ static void adrift_fork_ends(void)
 
 /* clang-format off */
 const struct scenario adrift_scenarios[] = {
-    {"adrift", adrift_begins, {drain, free_0_and_1}, all_is_free, 0, false},
-    {"adrift-trim", noticed_begins, {sleep_on, free_1, trim_others}, all_is_free, 0, false},
-    {"adrift-end", adrift_begins, {system_thread_ends, free_0_and_1}, all_is_free, 0, false},
-    {"adrift-fork", noticed_begins, {fork_and_go_on, trim_others}, adrift_fork_ends, 0, false},
-    {"loose", loose_begins, {drain, sleep_on, use_half}, all_is_free, 0, false},
-    {"loose-end", loose_begins, {system_thread_ends, sleep_on, use_half}, all_is_free, 0, false},
+    {"adrift", adrift_begins, {drain, free_0_and_1}, all_is_free, NULL, false},
+    {"adrift-trim", noticed_begins, {sleep_on, free_1, trim_others}, all_is_free, NULL, false},
+    {"adrift-end", adrift_begins, {system_thread_ends, free_0_and_1}, all_is_free, NULL, false},
+    {"adrift-fork", noticed_begins, {fork_and_go_on, trim_others}, adrift_fork_ends, NULL, false},
+    {"loose", loose_begins, {drain, sleep_on, use_half}, all_is_free, NULL, false},
+    {"loose-end", loose_begins, {system_thread_ends, sleep_on, use_half}, all_is_free, NULL, false},
     /* the same with more, for `make soak` */
-    {"adrift-more", adrift_begins, {drain_and_use, free_0_and_1}, all_is_free, 0, false},
-    {"loose-free", loose_begins, {sleep_on, free_1, use_half}, all_is_free, 0, false},
+    {"adrift-more", adrift_begins, {drain_and_use, free_0_and_1}, all_is_free, NULL, false},
+    {"loose-free", loose_begins, {sleep_on, free_1, use_half}, all_is_free, NULL, false},
     {.name = NULL},
 };
 /* clang-format on */

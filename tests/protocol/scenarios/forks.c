@@ -55,10 +55,10 @@ static void fork_ends(void)
 
 /* clang-format off */
 const struct scenario fork_scenarios[] = {
-    {"fork", fork_begins, {fork_and_free, free_and_go_on}, fork_ends, 0, false},
-    {"fork-freeing", fork_begins, {use_and_free, free_and_fork}, fork_ends, 0, false},
+    {"fork", fork_begins, {fork_and_free, free_and_go_on}, fork_ends, NULL, false},
+    {"fork-freeing", fork_begins, {use_and_free, free_and_fork}, fork_ends, NULL, false},
     /* the same with more, for `make soak` */
-    {"fork-more", fork_begins, {fork_and_free, free_and_go_on, free_2}, fork_ends, 0, false},
+    {"fork-more", fork_begins, {fork_and_free, free_and_go_on, free_2}, fork_ends, NULL, false},
     {.name = NULL},
 };
 /* clang-format on */

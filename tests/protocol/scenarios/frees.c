@@ -121,7 +121,11 @@ static void commons_begin(void)
 
 /* -- one block freed by two -- */
 
-static void free_0_unlooked(void) { allot_free(block[0]); }
+static void double_begins(void)
+{
+    free_begins();
+    twice = block[0];
+}
 
 static void double_ends(void)
 {
@@ -132,21 +136,21 @@ static void double_ends(void)
 
 /* clang-format off */
 const struct scenario free_scenarios[] = {
-    {"free", free_begins, {use_twice, free_0_and_2, free_1}, all_is_free, 0, false},
-    {"drain", free_begins, {drain_twice, free_0, free_1_and_2}, all_is_free, 0, false},
-    {"inbox", inbox_begins, {drain, free_0_and_2, free_1_and_3}, all_is_free, 0, false},
-    {"late", late_begins, {drain_and_free_handed, free_0, free_1_and_hand_out}, late_ends, 0, false},
-    {"late-end", late_begins, {drain_and_free_handed, free_0, hand_out_and_end}, late_ends, 0, false},
-    {"end", free_begins, {system_thread_ends, free_0_and_2, free_1}, all_is_free, 0, false},
-    {"adopt", adopt_begins, {system_thread_ends, free_0, adopt_and_free_2}, all_is_free, 0, false},
-    {"commons", commons_begin, {use, free_0, free_1}, all_is_free, 0, false},
-    {"double-free", free_begins, {drain, free_0_unlooked, free_0_unlooked}, double_ends, 1, false},
+    {"free", free_begins, {use_twice, free_0_and_2, free_1}, all_is_free, NULL, false},
+    {"drain", free_begins, {drain_twice, free_0, free_1_and_2}, all_is_free, NULL, false},
+    {"inbox", inbox_begins, {drain, free_0_and_2, free_1_and_3}, all_is_free, NULL, false},
+    {"late", late_begins, {drain_and_free_handed, free_0, free_1_and_hand_out}, late_ends, NULL, false},
+    {"late-end", late_begins, {drain_and_free_handed, free_0, hand_out_and_end}, late_ends, NULL, false},
+    {"end", free_begins, {system_thread_ends, free_0_and_2, free_1}, all_is_free, NULL, false},
+    {"adopt", adopt_begins, {system_thread_ends, free_0, adopt_and_free_2}, all_is_free, NULL, false},
+    {"commons", commons_begin, {use, free_0, free_1}, all_is_free, NULL, false},
+    {"double-free", double_begins, {drain, free_twice, free_twice}, double_ends, &twice, false},
     /* the same with more, for `make soak` */
-    {"free-more", free_begins, {use_twice, free_0, free_1, free_2}, all_is_free, 0, false},
-    {"inbox-more", inbox_begins, {drain_twice, free_0_and_2, free_1_and_3}, all_is_free, 0, false},
-    {"late-more", late_begins, {drain_and_free_handed, free_0, free_1_and_hand_out, adopt_and_free_handed}, late_ends, 0, false},
-    {"end-more", free_begins, {system_thread_ends, free_0, free_1, free_2}, all_is_free, 0, false},
-    {"adopt-more", adopt_begins, {system_thread_ends, free_0_and_1, adopt_and_free_2}, all_is_free, 0, false},
+    {"free-more", free_begins, {use_twice, free_0, free_1, free_2}, all_is_free, NULL, false},
+    {"inbox-more", inbox_begins, {drain_twice, free_0_and_2, free_1_and_3}, all_is_free, NULL, false},
+    {"late-more", late_begins, {drain_and_free_handed, free_0, free_1_and_hand_out, adopt_and_free_handed}, late_ends, NULL, false},
+    {"end-more", free_begins, {system_thread_ends, free_0, free_1, free_2}, all_is_free, NULL, false},
+    {"adopt-more", adopt_begins, {system_thread_ends, free_0_and_1, adopt_and_free_2}, all_is_free, NULL, false},
     {.name = NULL},
 };
 /* clang-format on */

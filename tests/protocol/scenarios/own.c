@@ -139,11 +139,11 @@ static void adopt_ends(void)
 
 /* clang-format off */
 const struct scenario own_scenarios[] = {
-    {"own", own_begins, {use_own, free_0_and_2, free_1}, own_ends, 0, false},
-    {"own-charged", charged_begins, {reset_own, free_0}, reset_ends, 0, false},
-    {"own-adopt", own_begins, {hand_over_own, adopt_own, free_0}, adopt_ends, 0, false},
+    {"own", own_begins, {use_own, free_0_and_2, free_1}, own_ends, NULL, false},
+    {"own-charged", charged_begins, {reset_own, free_0}, reset_ends, NULL, false},
+    {"own-adopt", own_begins, {hand_over_own, adopt_own, free_0}, adopt_ends, NULL, false},
     /* for `make soak` */
-    {"own-reset", reset_begins, {reset_own, free_0, free_1_and_hand_out}, reset_ends, 0, false},
+    {"own-reset", reset_begins, {reset_own, free_0, free_1_and_hand_out}, reset_ends, NULL, false},
     {.name = NULL},
 };
 /* clang-format on */

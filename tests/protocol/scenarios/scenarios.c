@@ -12,6 +12,7 @@
 void *block[BLOCKS];
 _Atomic(void *) handed[2];
 bool is_child;
+void *twice;
 
 void *try_to_get(size_t size)
 {
@@ -103,6 +104,8 @@ void free_1_and_hand_out(void)
     put(atomic_exchange(&handed[0], get(HALF)));
 }
 
+void free_twice(void) { allot_free(twice); }
+
 void drain(void) { remote_drain(front.heap, SIZE_MAX); }
 
 void go_on(void)
@@ -157,8 +160,8 @@ void all_is_free(void)
 
 /* -- the program -- */
 
-static const struct scenario *const groups[] = {free_scenarios, fork_scenarios,   tag_scenarios,
-                                                own_scenarios,  adrift_scenarios, unit_scenarios};
+static const struct scenario *const groups[] = {free_scenarios,   fork_scenarios, tag_scenarios, own_scenarios,
+                                                adrift_scenarios, unit_scenarios, hard_scenarios};
 
 int main(int argc, char **argv)
 {

@@ -14,13 +14,14 @@
 
 /* By what they are about, each group in a file of its own; one without a name is behind the last. */
 extern const struct scenario free_scenarios[], fork_scenarios[], tag_scenarios[], own_scenarios[], adrift_scenarios[],
-    unit_scenarios[];
+    unit_scenarios[], hard_scenarios[];
 
 enum { SIZE = 3000, OTHER = 3500, HALF = 30000, BLOCKS = 10 };
 
 extern void *block[BLOCKS];
 extern _Atomic(void *) handed[2]; /* from one thread to another */
 extern bool is_child;             /* of a fork */
+extern void *twice;               /* one block that is freed by two */
 
 #define EXPECT(condition)                                    \
     do {                                                     \
@@ -55,6 +56,7 @@ void free_2(void);
 void free_0_and_1(void);
 void free_0_and_2(void);
 void free_1_and_hand_out(void);
+void free_twice(void);
 void drain(void);
 void go_on(void); /* after a fork, in both */
 

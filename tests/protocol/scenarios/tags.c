@@ -140,14 +140,14 @@ static void makes_end(void) { EXPECT(same[0] && same[0] == same[1] && !tag_by_in
 
 /* clang-format off */
 const struct scenario tag_scenarios[] = {
-    {"tags", tags_begin, {use_tagged, free_1_and_use_tagged}, tags_end, 0, false},
-    {"tag-limit", tag_begins, {take_2, take_3, take_5}, tag_ends, 0, false},
-    {"tag-soft", soft_begins, {take_4_and_tell, take_8_and_tell}, told_once, 0, false},
-    {"tag-calm", soft_begins, {take_8_and_tell, give_8}, calm_ends, 0, false},
-    {"tag-fork", soft_begins, {fork_and_tell, take_8_and_tell}, soft_fork_ends, 0, false},
-    {"tag-make", makes_begin, {make_first, make_second, look_at_tags}, makes_end, 0, false},
+    {"tags", tags_begin, {use_tagged, free_1_and_use_tagged}, tags_end, NULL, false},
+    {"tag-limit", tag_begins, {take_2, take_3, take_5}, tag_ends, NULL, false},
+    {"tag-soft", soft_begins, {take_4_and_tell, take_8_and_tell}, told_once, NULL, false},
+    {"tag-calm", soft_begins, {take_8_and_tell, give_8}, calm_ends, NULL, false},
+    {"tag-fork", soft_begins, {fork_and_tell, take_8_and_tell}, soft_fork_ends, NULL, false},
+    {"tag-make", makes_begin, {make_first, make_second, look_at_tags}, makes_end, NULL, false},
     /* the same with more, for `make soak` */
-    {"tags-more", tags_begin, {use_tagged, free_0, free_1}, tags_end, 0, false},
+    {"tags-more", tags_begin, {use_tagged, free_0, free_1}, tags_end, NULL, false},
     {.name = NULL},
 };
 /* clang-format on */

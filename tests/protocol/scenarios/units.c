@@ -55,8 +55,8 @@ static void purge_ends(void)
 
 /* clang-format off */
 const struct scenario unit_scenarios[] = {
-    {"purge", purge_begins, {give_0, give_1, take_two}, purge_ends, 0, false},
-    {"purge-fork", purge_begins, {give_0, give_1, fork_unit}, purge_ends, 0, false},
+    {"purge", purge_begins, {give_0, give_1, take_two}, purge_ends, NULL, false},
+    {"purge-fork", purge_begins, {give_0, give_1, fork_unit}, purge_ends, NULL, false},
     {.name = NULL},
 };
 /* clang-format on */
