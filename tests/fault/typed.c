@@ -4,6 +4,7 @@
 #include "../common/check.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 #include "../common/family.h"
@@ -136,7 +137,7 @@ static void *exchange(void *arg)
         char *p = malloc(size);
         CHECK(p);
         memset(p, 3, size);
-        free(__atomic_exchange_n(&shelf[random_below(&random, THREADS * HELD)], p, __ATOMIC_ACQ_REL));
+        free(atomic_exchange_explicit(&shelf[random_below(&random, THREADS * HELD)], p, memory_order_acq_rel));
     }
     toolkit.tag_enter(NULL);
     return NULL;
