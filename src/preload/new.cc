@@ -34,7 +34,7 @@ namespace
 {
 
 /* The address of a function that may be missing, or another's; the compiler would take it for granted that it is not. */
-template <typename F> F present(F function)
+template <typename F> F present(F function) noexcept
 {
     __asm__("" : "+r"(function));
     return function;
@@ -161,7 +161,7 @@ OWN(_ZdaPvSt11align_val_t);
 namespace
 {
 
-template <typename F> bool is(F called, const char *own)
+template <typename F> bool is(F called, const char *own) noexcept
 {
     return reinterpret_cast<const char *>(present(called)) == own;
 }
@@ -174,7 +174,7 @@ enum : char {
     CALL
 } deletes; /* all forms are ours: nothing, or a check; else the next is called */
 
-bool all_are_ours()
+bool all_are_ours() noexcept
 {
     return is<void *(*)(size_t)>(::operator new, own_Znwm) && is<void *(*)(size_t)>(::operator new[], own_Znam) &&
            is<void *(*)(size_t, std::align_val_t)>(::operator new, own_ZnwmSt11align_val_t) &&
@@ -187,7 +187,7 @@ bool all_are_ours()
 inline bool nothing_to_do() { return __builtin_expect(__atomic_load_n(&deletes, __ATOMIC_RELAXED) == NOTHING, 1); }
 
 /* There is a block, so it is known whether the process is hardened. */
-[[gnu::noinline, gnu::cold]] bool is_checked()
+[[gnu::noinline, gnu::cold]] bool is_checked() noexcept
 {
     auto found = __atomic_load_n(&deletes, __ATOMIC_RELAXED);
     if (found == UNKNOWN) {
@@ -197,20 +197,20 @@ inline bool nothing_to_do() { return __builtin_expect(__atomic_load_n(&deletes, 
     return found == CHECK;
 }
 
-void expect(const void *p, size_t size, std::align_val_t align = std::align_val_t{1})
+void expect(const void *p, size_t size, std::align_val_t align = std::align_val_t{1}) noexcept
 {
     if (p && is_checked()) {
         hard_expect_size(p, size_t(align), size);
     }
 }
 
-template <typename... Align> [[gnu::noinline]] void free_one(void *p, size_t size, Align... align)
+template <typename... Align> [[gnu::noinline]] void free_one(void *p, size_t size, Align... align) noexcept
 {
     expect(p, size, align...);
     ::operator delete(p, align...);
 }
 
-template <typename... Align> [[gnu::noinline]] void free_array(void *p, size_t size, Align... align)
+template <typename... Align> [[gnu::noinline]] void free_array(void *p, size_t size, Align... align) noexcept
 {
     expect(p, size, align...);
     ::operator delete[](p, align...);
