@@ -116,11 +116,13 @@ void seal_expect_slack(const void *p, size_t room, size_t size, const char *kind
 void seal_end_any(void *p, size_t room, const char *kind)
 {
     size_t size = seal_size_any(p, room, "double free", kind);
+    watch_allow(seal_at(p, room), SEAL_BYTES);
+    if (unlikely(!seal_take(seal_at(p, room), seal_of(p, size), seal_of(p, SEAL_FREED)))) {
+        allot_fault_block("double free", kind, room, p);
+    }
+    watch_deny(seal_at(p, room), SEAL_BYTES);
     memset(p, (int)wiped_with() & 0xff, size);
     watch_end(p, size, hardening.redzone);
-    watch_allow(seal_at(p, room), SEAL_BYTES);
-    *seal_at(p, room) = seal_of(p, SEAL_FREED);
-    watch_deny(seal_at(p, room), SEAL_BYTES);
 }
 
 void seal_unwatch(const void *p, size_t room)

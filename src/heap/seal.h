@@ -115,16 +115,22 @@ static inline bool seal_slack_is_zero(const char *p, const char *seal, size_t si
     return some == 0 && (likely(at >= seal) || seal_are_zero(at, seal));
 }
 
+/* Of two threads that both have found a live block's seal one takes it away. */
+static inline bool seal_take(uint64_t *seal, uint64_t was, uint64_t free)
+{
+    return __atomic_compare_exchange_n(seal, &was, free, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
 /* A live block ends, and is wiped: faults when it is none, or something was written behind it. */
 void seal_end_any(void *p, size_t room, const char *kind);
 
 static inline void seal_end(void *p, size_t room, const char *kind)
 {
     uint64_t *seal = seal_at(p, room), free = seal_of(p, SEAL_FREED);
-    uint64_t size = likely(hardening.plain) ? seal_says(p, *seal) : SIZE_MAX;
-    if (likely(size <= room - SEAL_BYTES) && likely(seal_slack_is_zero(p, (char *)seal, size))) {
+    uint64_t was = likely(hardening.plain) ? *seal : 0, size = likely(hardening.plain) ? seal_says(p, was) : SIZE_MAX;
+    if (likely(size <= room - SEAL_BYTES) && likely(seal_slack_is_zero(p, (char *)seal, size)) &&
+        likely(seal_take(seal, was, free))) {
         memset(p, 0, size);
-        *seal = free;
     } else {
         seal_end_any(p, room, kind);
     }

@@ -294,10 +294,10 @@ void fence_give(struct fence *f, size_t length)
 
 bool fence_resize(struct fence *f, size_t length, size_t now)
 {
-    char *rest = f->at + now;
     if (now > length) {
         return now <= f->room && open(f, length, now);
     }
+    char *rest = f->at + now;
     if (!shut(f, now, length)) {
         return false;
     }
