@@ -146,6 +146,7 @@ void *hard_malloc(size_t size)
     uint64_t free = *hand->word & hand->allowed;
     void *p = likely(free != 0) ? take(hard, hand, free) : take_more(front.heap, c);
     if (sealed() && likely(p != NULL)) {
+        slab_fetch_next(hand);
         seal_begin(p, class_size(c), size, kind);
     }
     return likely(p != NULL) ? p : hard_alloc(front.heap, 0, size, 1, &zeroed);

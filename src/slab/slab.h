@@ -223,21 +223,28 @@ static inline unsigned slab_next_of_hand(const struct hand *hand, uint64_t free)
     return (lowest_bit(free >> at | free << (-at % 64)) + at) % 64;
 }
 
-/* Takes it. `random`, a byte, says where the one after it will be, of which the end is fetched already. */
+/* Takes it. `random`, a byte, says where the one after it will be. */
 static inline void *slab_take_by_hand(struct hand *hand, uint64_t free, uint8_t random)
 {
     unsigned slot = slab_next_of_hand(hand, free);
     size_t stride = slab_stride(hand->slab);
     void *p = hand->before + HAND_BEFORE + slot * stride;
-    uint64_t rest = free & ~((uint64_t)1 << slot);
     if (unlikely(atomic_load_explicit(hand->remote, memory_order_relaxed) >> slot & 1)) {
         allot_fault("double free", "small block", p);
     }
     slab_set_free_word(hand->word, *hand->word & ~((uint64_t)1 << slot));
     hand->slab->trip++;
     hand->random = random;
-    __builtin_prefetch(hand->before + (slab_next_of_hand(hand, rest ? rest : free) + 1) * stride, 1);
     return p;
+}
+
+/* The end of the slot that is next is fetched, if there is one. */
+static inline void slab_fetch_next(const struct hand *hand)
+{
+    uint64_t free = *hand->word & hand->allowed;
+    if (likely(free != 0)) {
+        __builtin_prefetch(hand->before + (slab_next_of_hand(hand, free) + 1) * slab_stride(hand->slab), 1);
+    }
 }
 
 /* The owner frees slot i, which is out; true when something is due. */
