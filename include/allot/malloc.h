@@ -12,15 +12,11 @@
 #ifndef ALLOT_MALLOC_H
 #define ALLOT_MALLOC_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <allot/part.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define ALLOT_API __attribute__((visibility("default")))
 
 /* -- the family ------------------------------------------------------------------------------------------------- */
 

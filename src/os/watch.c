@@ -2,11 +2,16 @@
  * is built without them. ASan's functions are there when the program has its runtime. */
 #include "os/watch.h"
 
+#include <stdatomic.h>
+
+#include <allot/part.h>
+
 #if __has_include(<valgrind/memcheck.h>)
 #include <valgrind/memcheck.h>
 #else
 #define RUNNING_ON_VALGRIND                            0
 #define VALGRIND_MAKE_MEM_DEFINED(p, length)           ((void)(p), (void)(length), 0)
+#define VALGRIND_MAKE_MEM_UNDEFINED(p, length)         ((void)(p), (void)(length), 0)
 #define VALGRIND_MAKE_MEM_NOACCESS(p, length)          ((void)(p), (void)(length), 0)
 #define VALGRIND_MALLOCLIKE_BLOCK(p, size, rz, zeroed) ((void)(rz))
 #define VALGRIND_RESIZEINPLACE_BLOCK(p, was, size, rz) ((void)(rz))
@@ -23,11 +28,47 @@ bool os_watched;
 static bool has_asan(void) { return __asan_poison_memory_region && __asan_unpoison_memory_region; }
 
 /* Of valgrind's tools only memcheck answers. */
-void os_watch(void)
+static bool somebody_watches(void)
 {
     char byte = 0;
     bool memcheck = RUNNING_ON_VALGRIND && VALGRIND_MAKE_MEM_DEFINED(&byte, 1) != 0;
-    os_watched = memcheck || has_asan();
+    return memcheck || has_asan();
+}
+
+void os_watch(void) { os_watched = somebody_watches(); }
+
+bool os_parts_watched(void)
+{
+    enum { UNKNOWN, NOBODY, SOMEBODY };
+    static _Atomic int known;
+    int who = atomic_load_explicit(&known, memory_order_relaxed);
+    if (who == UNKNOWN) {
+        who = somebody_watches() ? SOMEBODY : NOBODY;
+        atomic_store_explicit(&known, who, memory_order_relaxed);
+    }
+    return who == SOMEBODY;
+}
+
+void os_watch_undefined(const void *p, size_t size)
+{
+    if (has_asan()) {
+        __asan_unpoison_memory_region(p, size);
+    }
+    (void)VALGRIND_MAKE_MEM_UNDEFINED(p, size);
+}
+
+void allot_poison(const void *p, size_t size)
+{
+    if (os_parts_watched()) {
+        os_watch_deny(p, size);
+    }
+}
+
+void allot_unpoison(const void *p, size_t size)
+{
+    if (os_parts_watched()) {
+        os_watch_undefined(p, size);
+    }
 }
 
 void os_watch_allow(const void *p, size_t length)

@@ -25,6 +25,10 @@ void os_watch_resize(const void *p, size_t was, size_t size, size_t redzone);
 void os_watch_end(const void *p, size_t size, size_t redzone);
 void os_watch_roots(const void *p, size_t length, bool are);
 
+/* The same for the parts, which are watched in any process: asks once who does. */
+bool os_parts_watched(void);
+void os_watch_undefined(const void *p, size_t size);
+
 static inline bool watched(void) { return __builtin_expect(os_watched, 0); }
 
 /* We may touch the bytes, which have a value; and nobody may. ASan tells multiples of 8 apart, and the first bytes of one. */
