@@ -145,13 +145,21 @@ struct allot_move {
     struct allot_range from, to;
 };
 
-/* Plans moves towards a hole of at least `want` (0: nine tenths of all that is free): of all the windows of that length the one in which
- * least is taken, and its ranges go into the holes elsewhere, the longest first into the tightest; where that ends, ranges slide down.
- * Fills at most `max` moves of together at most `most` (0: any amount); the `to` of each is taken. The caller copies, and commits
- * or aborts each, in any order, and calls again until it returns 0: then the hole is there or cannot be had. `pinned`, unless NULL,
- * tells which ranges may not move. Returns how many, or -ENOMEM. Not for BUDDY: -EINVAL. Cost: O(ranges). */
-ALLOT_API int allot_region_plan(struct allot_region *region, uint64_t want, struct allot_move *moves, size_t max,
-                                uint64_t most, bool (*pinned)(void *arg, struct allot_range range), void *arg);
+struct allot_plan_opts {
+    uint64_t want; /* the hole that is wanted; 0: nine tenths of all that is free */
+    uint64_t most; /* of the moves together, at least one; 0: any amount */
+
+    /* Whether a range may move, and within which bounds (all zero as they come: anywhere). NULL: all may. */
+    bool (*may_move)(void *arg, struct allot_range range, struct allot_bounds *bounds);
+    void *arg;
+};
+
+/* Plans moves towards a long hole: of all the places for one the one where least is taken, and what is there goes into the holes
+ * elsewhere, the longest range first into the tightest hole. What finds none there has a hole made for it in the same way.
+ * Fills at most `max` moves, and the `to` of each is taken. The caller copies, and commits or aborts each, in any order, and calls
+ * again until it returns 0: then there is such a hole, or there is none to be had. How many moves, -ENOMEM, or -EINVAL: not for
+ * BUDDY. `opts` may be NULL. Cost: O(n log n), and memory for as long as the call. */
+ALLOT_API int allot_region_plan(struct allot_region *region, const struct allot_plan_opts *opts, struct allot_move *moves, size_t max);
 
 /* The range lies at move->to from now on, and its old place is given back; or the new one is. */
 ALLOT_API void allot_region_commit(struct allot_region *region, const struct allot_move *move);

@@ -1,0 +1,952 @@
+/* place/region.c - regions: ranges in order of offset, each taken or a hole, and calls into the region's rule. See
+ * include/allot/region.h and place/region.h.
+ *
+ *   take    the rule finds a hole, which is cut in up to three: what is before the place, the taken range, what is behind
+ *   give    the range becomes a hole and merges with the holes beside it, which the chain tells without a search
+ *
+ * Every call that may want more records asks for them before it changes anything; give never wants any.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "os/fault.h"
+#include "os/lock.h"
+#include "os/memory.h"
+#include "place/region.h"
+
+#define OFFSETS_END ((uint64_t)1 << 63)
+#define AREAS       64
+#define AREAS_MOST  4096
+
+/* -- records -- */
+
+/* Another mapping for one of the three, of so many bytes; what was in it is in it. */
+static bool grow(void **array, size_t *mapped, size_t bytes)
+{
+    void *now = os_map(bytes);
+    if (!now) {
+        return false;
+    }
+    if (*array) {
+        memcpy(now, *array, *mapped);
+        os_unmap(*array, *mapped);
+    }
+    *array = now;
+    *mapped = bytes;
+    return true;
+}
+
+static bool grow_to(struct allot_region *r, void **array, size_t *mapped, uint32_t *most, uint64_t count, size_t each)
+{
+    if (count > NONE || state_of(r)->foreign) {
+        return false;
+    }
+    uint64_t doubled = (uint64_t)*most * 2;
+    count = count > doubled ? count : doubled < NONE ? doubled : NONE;
+    size_t bytes = align_up(count * each, os_page);
+    if (!grow(array, mapped, bytes)) {
+        return false;
+    }
+    *most = (uint32_t)(bytes / each < NONE ? bytes / each : NONE);
+    return true;
+}
+
+static bool has_tree(const struct region_state *s) { return s->fit == ALLOT_FIRST || s->fit == ALLOT_NEXT; }
+
+bool region_ensure(struct allot_region *r, uint64_t nodes, uint64_t ranges)
+{
+    struct region_state *s = state_of(r);
+    uint64_t wanted = s->fresh_nodes - s->nunused + nodes;
+    if (unlikely(wanted > s->most_nodes) &&
+        !grow_to(r, &r->nodes, &r->mapped[1], &s->most_nodes, wanted + s->nunused, sizeof(struct region_node))) {
+        return false;
+    }
+    if (!has_tree(s)) {
+        return true;
+    }
+    /* There are never more holes than taken ranges and spans. */
+    uint64_t blocks = by_offset_blocks(s->count + s->nspans + ranges + 1);
+    return likely(blocks <= s->most_blocks) ||
+           grow_to(r, &r->blocks, &r->mapped[2], &s->most_blocks, blocks, sizeof(struct region_block));
+}
+
+uint32_t region_new_node(struct allot_region *r)
+{
+    struct region_state *s = state_of(r);
+    uint32_t id = s->unused_nodes;
+    if (id != NONE) {
+        s->unused_nodes = node_of(r, id)->next;
+        s->nunused--;
+        return id;
+    }
+    CHECK(s->fresh_nodes < s->most_nodes, "region", s);
+    return s->fresh_nodes++;
+}
+
+void region_drop_node(struct allot_region *r, uint32_t id)
+{
+    struct region_state *s = state_of(r);
+    struct region_node *n = node_of(r, id);
+    n->link[0] = NODE_UNUSED;
+    n->next = s->unused_nodes;
+    s->unused_nodes = id;
+    s->nunused++;
+}
+
+void region_chain(struct allot_region *r, uint32_t id, uint32_t behind)
+{
+    struct region_state *s = state_of(r);
+    struct region_node *n = node_of(r, id);
+    n->prev = behind;
+    n->next = behind == NONE ? s->first : node_of(r, behind)->next;
+    *(behind == NONE ? &s->first : &node_of(r, behind)->next) = id;
+    *(n->next == NONE ? &s->last : &node_of(r, n->next)->prev) = id;
+}
+
+void region_unchain(struct allot_region *r, uint32_t id)
+{
+    struct region_state *s = state_of(r);
+    const struct region_node *n = node_of(r, id);
+    *(n->prev == NONE ? &s->first : &node_of(r, n->prev)->next) = n->next;
+    *(n->next == NONE ? &s->last : &node_of(r, n->next)->prev) = n->prev;
+    if (s->finger == id) {
+        s->finger = n->prev;
+    }
+}
+
+/* -- the rules -- */
+
+static uint32_t find(struct allot_region *r, uint64_t size, const struct place_bounds *b, uint64_t *at)
+{
+    switch ((enum allot_fit)state_of(r)->fit) {
+    case ALLOT_FIRST:
+    case ALLOT_NEXT:
+        return by_offset_find(r, size, b, at);
+    case ALLOT_BEST:
+    case ALLOT_NEXT_BEST:
+    case ALLOT_WORST:
+        return by_size_find(r, size, b, at);
+    case ALLOT_GROUPS:
+        return groups_find(r, size, b, at);
+    case ALLOT_BINS:
+        return bins_find(r, size, b, at);
+    case ALLOT_BUDDY:
+        break;
+    }
+    return NONE;
+}
+
+static void index_insert(struct allot_region *r, uint32_t id)
+{
+    switch ((enum allot_fit)state_of(r)->fit) {
+    case ALLOT_FIRST:
+    case ALLOT_NEXT:
+        by_offset_insert(r, id);
+        break;
+    case ALLOT_BEST:
+    case ALLOT_NEXT_BEST:
+    case ALLOT_WORST:
+        by_size_insert(r, id);
+        break;
+    case ALLOT_GROUPS:
+        groups_insert(r, id);
+        break;
+    case ALLOT_BINS:
+        bins_insert(r, id);
+        break;
+    case ALLOT_BUDDY:
+        buddy_insert(r, id);
+        break;
+    }
+}
+
+static void index_remove(struct allot_region *r, uint32_t id)
+{
+    switch ((enum allot_fit)state_of(r)->fit) {
+    case ALLOT_FIRST:
+    case ALLOT_NEXT:
+        by_offset_remove(r, id);
+        break;
+    case ALLOT_BEST:
+    case ALLOT_NEXT_BEST:
+    case ALLOT_WORST:
+        by_size_remove(r, id);
+        break;
+    case ALLOT_GROUPS:
+        groups_remove(r, id);
+        break;
+    case ALLOT_BINS:
+        bins_remove(r, id);
+        break;
+    case ALLOT_BUDDY:
+        break;
+    }
+}
+
+uint64_t region_largest(const struct allot_region *r)
+{
+    switch ((enum allot_fit)state_of(r)->fit) {
+    case ALLOT_FIRST:
+    case ALLOT_NEXT:
+        return by_offset_largest(r);
+    case ALLOT_BEST:
+    case ALLOT_NEXT_BEST:
+    case ALLOT_WORST:
+        return by_size_largest(r);
+    case ALLOT_GROUPS:
+        return groups_largest(r);
+    case ALLOT_BINS:
+        return bins_largest(r);
+    case ALLOT_BUDDY:
+        return buddy_largest(r);
+    }
+    return 0;
+}
+
+static void check_index(const struct allot_region *r)
+{
+    switch ((enum allot_fit)state_of(r)->fit) {
+    case ALLOT_FIRST:
+    case ALLOT_NEXT:
+        by_offset_check(r);
+        break;
+    case ALLOT_BEST:
+    case ALLOT_NEXT_BEST:
+    case ALLOT_WORST:
+        by_size_check(r);
+        break;
+    case ALLOT_GROUPS:
+        groups_check(r);
+        break;
+    case ALLOT_BINS:
+        bins_check(r);
+        break;
+    case ALLOT_BUDDY:
+        buddy_check(r);
+        break;
+    }
+}
+
+void region_empty_index(struct allot_region *r)
+{
+    struct region_state *s = state_of(r);
+    uint32_t *heads = bin_heads(r);
+    for (uint32_t i = 0; i < s->bins.count; i++) {
+        heads[i] = NONE;
+    }
+    memset((char *)s + s->bins.full_at, 0, s->bins.full_bytes);
+    memset(s->bins.fuller, 0, sizeof s->bins.fuller);
+    memset(s->in_order, 0, sizeof s->in_order);
+    for (unsigned order = 0; order < 64; order++) {
+        s->first_of[order] = NONE;
+    }
+    s->orders = 0;
+    s->root = s->unused_blocks = NONE;
+    s->fresh_blocks = 0;
+    s->holes = 0;
+}
+
+void region_insert_hole(struct allot_region *r, uint32_t id)
+{
+    struct region_state *s = state_of(r);
+    if (s->fit != ALLOT_BUDDY) {
+        s->holes++;
+    }
+    index_insert(r, id);
+}
+
+static void remove_hole(struct allot_region *r, uint32_t id)
+{
+    state_of(r)->holes--;
+    index_remove(r, id);
+}
+
+/* A hole has other ends, between the same neighbours. */
+static void change_hole(struct allot_region *r, uint32_t id, uint64_t at, uint64_t size)
+{
+    if (has_tree(state_of(r))) {
+        by_offset_change(r, id, at, size);
+        return;
+    }
+    index_remove(r, id);
+    struct region_node *n = node_of(r, id);
+    n->at = at;
+    n->size = size;
+    index_insert(r, id);
+}
+
+/* -- cutting and merging -- */
+
+static uint32_t region_cut(struct allot_region *r, uint32_t hole, uint64_t at, uint64_t size)
+{
+    if (unlikely(!region_ensure(r, 2, 1))) {
+        return NONE;
+    }
+    struct region_node *h = node_of(r, hole);
+    uint64_t before = at - h->at, behind = node_end(h) - (at + size);
+    uint32_t id = hole;
+    if (before == 0 && behind == 0) {
+        remove_hole(r, hole);
+    } else {
+        id = region_new_node(r);
+        struct region_node *n = node_of(r, id);
+        n->at = at;
+        n->size = size;
+        region_chain(r, id, before ? hole : h->prev);
+        if (before == 0) {
+            change_hole(r, hole, at + size, behind);
+        } else {
+            change_hole(r, hole, h->at, before);
+        }
+        if (before && behind) {
+            uint32_t rest = region_new_node(r);
+            struct region_node *b = node_of(r, rest);
+            b->at = at + size;
+            b->size = behind;
+            b->link[0] = NONE;
+            region_chain(r, rest, id);
+            region_insert_hole(r, rest);
+        }
+    }
+    region_mark_taken(node_of(r, id), 0);
+    state_of(r)->used += size;
+    return id;
+}
+
+/* The hole beside a node, if one touches it. */
+static uint32_t hole_before(const struct allot_region *r, const struct region_node *n)
+{
+    if (n->prev == NONE) {
+        return NONE;
+    }
+    const struct region_node *p = node_of(r, n->prev);
+    return is_hole(p) && node_end(p) == n->at ? n->prev : NONE;
+}
+
+static uint32_t hole_behind(const struct allot_region *r, const struct region_node *n)
+{
+    if (n->next == NONE) {
+        return NONE;
+    }
+    const struct region_node *p = node_of(r, n->next);
+    return is_hole(p) && node_end(n) == p->at ? n->next : NONE;
+}
+
+static void drop_chained(struct allot_region *r, uint32_t id)
+{
+    region_unchain(r, id);
+    region_drop_node(r, id);
+}
+
+void region_merge_hole(struct allot_region *r, uint32_t id)
+{
+    const struct region_node *n = node_of(r, id);
+    uint32_t before = hole_before(r, n), behind = hole_behind(r, n);
+    uint64_t at = n->at, end = node_end(n);
+    if (before == NONE && behind == NONE) {
+        region_insert_hole(r, id);
+        return;
+    }
+    drop_chained(r, id);
+    if (before == NONE) {
+        change_hole(r, behind, at, node_end(node_of(r, behind)) - at);
+        return;
+    }
+    if (behind != NONE) {
+        end = node_end(node_of(r, behind));
+        remove_hole(r, behind);
+        drop_chained(r, behind);
+    }
+    at = node_of(r, before)->at;
+    change_hole(r, before, at, end - at);
+}
+
+/* -- calls -- */
+
+void region_lock(struct allot_region *r)
+{
+    if (unlikely(!r->state)) {
+        allot_fault("use of a region that was not initialised, or is done", "region", r);
+    }
+    struct region_state *s = state_of(r);
+    if (likely(s->lock == ALLOT_REGION_UNLOCKED)) {
+        return;
+    }
+    if (s->lock == ALLOT_REGION_LOCKED) {
+        os_lock((struct os_lock *)&r->lock);
+    } else if (pthread_mutex_lock(&s->mutex) == EOWNERDEAD) {
+        CHECK(region_rebuild(r), "region", s);
+        pthread_mutex_consistent(&s->mutex);
+    }
+}
+
+void region_unlock(struct allot_region *r)
+{
+    struct region_state *s = state_of(r);
+    if (s->lock == ALLOT_REGION_LOCKED) {
+        os_unlock((struct os_lock *)&r->lock);
+    } else if (s->lock == ALLOT_REGION_SHARED) {
+        pthread_mutex_unlock(&s->mutex);
+    }
+}
+
+static struct allot_range range_of(const struct allot_region *r, uint32_t id)
+{
+    const struct region_node *n = node_of(r, id);
+    struct allot_range range = {n->at, n->size, id};
+    for (; n->link[1] & PIECE_MORE; range.size += n->size) {
+        n = node_of(r, n->next);
+    }
+    return range;
+}
+
+/* What the rule takes, or why not. */
+static int take(struct allot_region *r, uint64_t size, const struct place_bounds *b, struct allot_range *out)
+{
+    struct region_state *s = state_of(r);
+    uint32_t id;
+    if (s->fit == ALLOT_BUDDY) {
+        int failed = buddy_take(r, size, b, &id);
+        if (failed) {
+            return failed;
+        }
+    } else {
+        uint64_t at;
+        uint32_t hole = find(r, size, b, &at);
+        if (hole == NONE) {
+            return -ENOSPC;
+        }
+        id = region_cut(r, hole, at, size);
+        if (id == NONE) {
+            return -ENOMEM;
+        }
+        s->cursor = at + size;
+    }
+    s->count++;
+    const struct region_node *n = node_of(r, id);
+    *out = (struct allot_range){n->at, n->size, id};
+    return 0;
+}
+
+static int take_locked(struct allot_region *r, uint64_t size, const struct place_bounds *b, struct allot_range *out)
+{
+    region_lock(r);
+    struct region_state *s = state_of(r);
+    struct place_bounds bounds = *b;
+    int failed = -EINVAL;
+    bounds.align = b->align > s->unit ? b->align : s->unit;
+    bounds.plain = b->plain && bounds.align == s->unit;
+    if (size > OFFSETS_END) {
+        failed = size ? -ENOSPC : -EINVAL;
+    } else if (size && (b->phase & (s->unit - 1)) == 0) {
+        failed = take(r, align_up(size, s->unit), &bounds, out);
+    }
+    s->refused += failed != 0;
+    region_unlock(r);
+    return failed;
+}
+
+int allot_region_take(struct allot_region *r, uint64_t size, uint64_t align, struct allot_range *out)
+{
+    if (unlikely(align & (align - 1))) {
+        return -EINVAL;
+    }
+    struct place_bounds b = {.align = align, .max = OFFSETS_END, .plain = true, .only_aligned = true};
+    return take_locked(r, size, &b, out);
+}
+
+int allot_region_take_in(struct allot_region *r, uint64_t size, const struct allot_bounds *bounds,
+                         struct allot_range *out)
+{
+    struct place_bounds b = {.align = bounds->align ? bounds->align : 1,
+                             .phase = bounds->phase,
+                             .nocross = bounds->nocross,
+                             .min = bounds->min < OFFSETS_END ? bounds->min : OFFSETS_END,
+                             .max = bounds->max && bounds->max < OFFSETS_END ? bounds->max : OFFSETS_END};
+    if ((b.align & (b.align - 1)) || (b.nocross & (b.nocross - 1)) || b.phase >= b.align) {
+        return -EINVAL;
+    }
+    b.only_aligned = b.plain = !b.phase && !b.nocross && !b.min && b.max == OFFSETS_END;
+    return take_locked(r, size, &b, out);
+}
+
+uint32_t region_hole_at(struct allot_region *r, uint64_t at, uint64_t size)
+{
+    struct region_state *s = state_of(r);
+    uint32_t id;
+    if (has_tree(s)) {
+        id = by_offset_before(r, at);
+    } else {
+        id = s->finger != NONE ? s->finger : s->first;
+        while (id != NONE && node_of(r, id)->at > at) {
+            id = node_of(r, id)->prev;
+        }
+        while (id != NONE && node_end(node_of(r, id)) <= at) {
+            id = node_of(r, id)->next;
+        }
+        s->finger = id != NONE ? id : s->last;
+    }
+    if (id == NONE) {
+        return NONE;
+    }
+    const struct region_node *n = node_of(r, id);
+    return is_hole(n) && n->at <= at && at < node_end(n) && node_end(n) - at >= size ? id : NONE;
+}
+
+int region_claim(struct allot_region *r, uint64_t at, uint64_t size, struct allot_range *out)
+{
+    struct region_state *s = state_of(r);
+    if (size == 0 || ((at | size) & (s->unit - 1))) {
+        return -EINVAL;
+    }
+    if (at >= OFFSETS_END || size > OFFSETS_END - at) {
+        return -ENOSPC;
+    }
+    uint32_t id;
+    if (s->fit == ALLOT_BUDDY) {
+        int failed = buddy_claim(r, at, size, &id);
+        if (failed) {
+            return failed;
+        }
+    } else {
+        uint32_t hole = region_hole_at(r, at, size);
+        if (hole == NONE) {
+            return -ENOSPC;
+        }
+        id = region_cut(r, hole, at, size);
+        if (id == NONE) {
+            return -ENOMEM;
+        }
+    }
+    s->count++;
+    *out = range_of(r, id);
+    return 0;
+}
+
+int allot_region_claim(struct allot_region *r, uint64_t at, uint64_t size, struct allot_range *out)
+{
+    region_lock(r);
+    int failed = region_claim(r, at, size, out);
+    state_of(r)->refused += failed != 0;
+    region_unlock(r);
+    return failed;
+}
+
+/* The taken node of a range that the caller says it has. */
+static struct region_node *expect_taken(struct allot_region *r, struct allot_range range, const char *crime)
+{
+    struct region_node *n = node_of(r, range.id);
+    bool taken = range.id < state_of(r)->fresh_nodes && n->link[0] == NODE_TAKEN && n->at == range.at &&
+                 !(n->link[1] & PIECE_PART) && (n->size == range.size || (n->link[1] & PIECE_MORE));
+    if (unlikely(!taken)) {
+        allot_fault(crime, "range", (void *)(uintptr_t)range.at);
+    }
+    return n;
+}
+
+void region_give(struct allot_region *r, struct allot_range range)
+{
+    struct region_state *s = state_of(r);
+    struct region_node *n = expect_taken(r, range, "double give, or give of a range that was not taken:");
+    s->count--;
+    if (s->fit == ALLOT_BUDDY) {
+        buddy_give(r, range.id);
+        return;
+    }
+    n->link[0] = NONE;
+    s->used -= n->size;
+    region_merge_hole(r, range.id);
+}
+
+void allot_region_give(struct allot_region *r, struct allot_range range)
+{
+    region_lock(r);
+    region_give(r, range);
+    region_unlock(r);
+}
+
+/* Makes a taken range longer by what is behind it, or shorter. */
+static int resize(struct allot_region *r, uint32_t id, uint64_t size)
+{
+    struct region_state *s = state_of(r);
+    struct region_node *n = node_of(r, id);
+    uint32_t behind = hole_behind(r, n);
+    uint64_t end = n->at + size;
+    if (size > n->size) {
+        if (behind == NONE || node_end(node_of(r, behind)) < end) {
+            return -ENOSPC;
+        }
+        s->used += size - n->size;
+        uint64_t rest = node_end(node_of(r, behind)) - end;
+        if (rest == 0) {
+            remove_hole(r, behind);
+            drop_chained(r, behind);
+        } else {
+            change_hole(r, behind, end, rest);
+        }
+    } else if (size < n->size) {
+        if (behind == NONE && !region_ensure(r, 1, 0)) {
+            return -ENOMEM;
+        }
+        s->used -= node_of(r, id)->size - size;
+        uint64_t was = node_end(node_of(r, id));
+        if (behind != NONE) {
+            change_hole(r, behind, end, node_end(node_of(r, behind)) - end);
+        } else {
+            behind = region_new_node(r);
+            struct region_node *b = node_of(r, behind);
+            b->at = end;
+            b->size = was - end;
+            b->link[0] = NONE;
+            region_chain(r, behind, id);
+            region_insert_hole(r, behind);
+        }
+    }
+    node_of(r, id)->size = size;
+    return 0;
+}
+
+int allot_region_resize(struct allot_region *r, struct allot_range *range, uint64_t size)
+{
+    region_lock(r);
+    struct region_state *s = state_of(r);
+    expect_taken(r, *range, "resize of a range that was not taken:");
+    int failed = -EINVAL;
+    if (size > OFFSETS_END - range->at) {
+        failed = -ENOSPC;
+    } else if (size) {
+        size = align_up(size, s->unit);
+        failed = s->fit == ALLOT_BUDDY ? buddy_resize(r, range->id, size) : resize(r, range->id, size);
+    }
+    if (!failed) {
+        *range = range_of(r, range->id);
+    }
+    s->refused += failed != 0;
+    region_unlock(r);
+    return failed;
+}
+
+void allot_region_reset(struct allot_region *r)
+{
+    region_lock(r);
+    for (uint32_t id = 0; id < state_of(r)->fresh_nodes; id++) {
+        struct region_node *n = node_of(r, id);
+        if (n->link[0] == NODE_TAKEN) {
+            n->link[0] = NODE_UNUSED;
+        }
+    }
+    CHECK(region_rebuild(r), "region", r);
+    region_unlock(r);
+}
+
+int allot_region_reserve(struct allot_region *r, uint64_t ranges)
+{
+    region_lock(r);
+    struct region_state *s = state_of(r);
+    uint64_t each = s->fit == ALLOT_BUDDY ? 63 - s->shift : 2;
+    bool enough = ranges < NONE && region_ensure(r, ranges * each, ranges);
+    region_unlock(r);
+    return enough ? 0 : -ENOMEM;
+}
+
+/* -- making one -- */
+
+/* How many heads of lists or trees the rule wants, and bytes beside them. */
+static void count_bins(struct region_bins *b, const struct region_state *s, uint64_t units)
+{
+    *b = (struct region_bins){0};
+    units = units ? units : (uint64_t)1 << 32;
+    switch ((enum allot_fit)s->fit) {
+    case ALLOT_FIRST:
+    case ALLOT_NEXT:
+    case ALLOT_BUDDY:
+        break;
+    case ALLOT_BEST:
+    case ALLOT_NEXT_BEST:
+    case ALLOT_WORST:
+        b->count = by_size_bins(units);
+        break;
+    case ALLOT_GROUPS:
+        b->count = s->areas;
+        break;
+    case ALLOT_BINS:
+        b->count = bins_count(units);
+        break;
+    }
+    b->head_at = (uint32_t)align_up(sizeof *s, 64);
+    b->full_at = (uint32_t)align_up(b->head_at + b->count * sizeof(uint32_t), 64);
+    b->full_bytes = s->fit == ALLOT_GROUPS ? b->count * 2 * (uint32_t)sizeof(uint64_t) : (b->count + 63) / 64 * 8;
+}
+
+/* Fills a state with what the options say; its bytes, or 0 when they make no sense. */
+static size_t plan_state(struct region_state *s, uint64_t size, const struct allot_region_opts *opts)
+{
+    uint64_t unit = opts->unit ? opts->unit : 1;
+    if ((unsigned)opts->fit > ALLOT_BUDDY || (unit & (unit - 1)) || unit > OFFSETS_END / 2 ||
+        (unsigned)opts->lock > ALLOT_REGION_SHARED || opts->areas > AREAS_MOST ||
+        (opts->areas && opts->fit != ALLOT_GROUPS) || (opts->threshold && opts->fit != ALLOT_BUDDY) ||
+        (opts->lock == ALLOT_REGION_SHARED && !opts->memory)) {
+        return 0;
+    }
+    *s = (struct region_state){.magic = REGION_MAGIC,
+                               .fit = opts->fit,
+                               .lock = opts->lock,
+                               .unit = unit,
+                               .shift = lowest_bit(unit),
+                               .areas = opts->areas ? opts->areas : AREAS,
+                               .threshold = opts->threshold,
+                               .first = NONE,
+                               .last = NONE,
+                               .finger = NONE,
+                               .spans = NONE,
+                               .unused_nodes = NONE};
+    uint64_t units = size >> s->shift;
+    s->area = units / s->areas + (units % s->areas != 0);
+    s->area = s->area ? s->area : 1 << 10;
+    count_bins(&s->bins, s, units);
+    return align_up(s->bins.full_at + s->bins.full_bytes, 64);
+}
+
+/* So many nodes, and blocks for the holes that they may be. */
+#define BLOCKS_OF_NODES(nodes) by_offset_blocks((nodes) / 2 + 2)
+
+size_t allot_region_memory(uint64_t ranges, uint64_t size, const struct allot_region_opts *opts)
+{
+    struct region_state s;
+    static const struct allot_region_opts defaults;
+    struct allot_region_opts o = opts ? *opts : defaults;
+    o.memory = &s;
+    size_t bytes = plan_state(&s, size, &o);
+    if (!bytes || ranges > NONE / 64) {
+        return 0;
+    }
+    uint64_t units = size >> s.shift;
+    uint64_t nodes = s.fit == ALLOT_BUDDY ? (ranges + 2) * (units ? log2_floor(units) + 2 : 64) : ranges * 2 + 4;
+    return bytes + nodes * sizeof(struct region_node) +
+           (has_tree(&s) ? (BLOCKS_OF_NODES(nodes) + 1) * sizeof(struct region_block) : 0);
+}
+
+/* Divides the caller's memory. */
+static bool divide(struct allot_region *r, struct region_state *s, size_t bytes, const struct allot_region_opts *opts)
+{
+    if (opts->memory_size < bytes || (uintptr_t)opts->memory % 64) {
+        return false;
+    }
+    size_t left = opts->memory_size - bytes;
+    uint64_t nodes = left / sizeof(struct region_node), blocks = 0;
+    if (has_tree(s)) {
+        /* A node's share of a block is a twelfth. */
+        size_t fixed = BLOCKS_OF_NODES(0) * sizeof(struct region_block);
+        nodes =
+            left < fixed ? 0 : (left - fixed) * 12 / (sizeof(struct region_node) * 12 + sizeof(struct region_block));
+        blocks = (left - nodes * sizeof(struct region_node)) / sizeof(struct region_block);
+    }
+    s->foreign = true;
+    s->most_nodes = (uint32_t)(nodes < NONE ? nodes : NONE);
+    s->most_blocks = (uint32_t)(blocks < NONE ? blocks : NONE);
+    s->nodes_at = bytes;
+    s->blocks_at = bytes + nodes * sizeof(struct region_node);
+    s->bytes = opts->memory_size;
+    r->state = opts->memory;
+    r->nodes = (char *)opts->memory + s->nodes_at;
+    r->blocks = (char *)opts->memory + s->blocks_at;
+    memset(opts->memory, 0, s->blocks_at);
+    return nodes >= 2;
+}
+
+static bool make_mutex(pthread_mutex_t *mutex)
+{
+    pthread_mutexattr_t attributes;
+    if (pthread_mutexattr_init(&attributes) != 0) {
+        return false;
+    }
+    bool made = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) == 0 &&
+                pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0 &&
+                pthread_mutex_init(mutex, &attributes) == 0;
+    pthread_mutexattr_destroy(&attributes);
+    return made;
+}
+
+int region_make(struct allot_region *r, uint64_t size, const struct allot_region_opts *opts)
+{
+    struct region_state s;
+    *r = (struct allot_region){0};
+    size_t bytes = plan_state(&s, size, opts);
+    if (!bytes) {
+        return -EINVAL;
+    }
+    os_memory_init();
+    if (opts->memory ? !divide(r, &s, bytes, opts) : !grow(&r->state, &r->mapped[0], align_up(bytes, os_page))) {
+        *r = (struct allot_region){0};
+        return -ENOMEM;
+    }
+    *state_of(r) = s;
+    region_empty_index(r);
+    if (s.lock == ALLOT_REGION_SHARED && !make_mutex(&state_of(r)->mutex)) {
+        *r = (struct allot_region){0};
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+/* In whole units, inside; false when it is beyond what offsets can be. */
+static bool trim_to_units(uint64_t *base, uint64_t *size, uint64_t unit)
+{
+    if (*base > OFFSETS_END || *size > OFFSETS_END - *base) {
+        return false;
+    }
+    uint64_t end = align_down(*base + *size, unit);
+    *base = align_up(*base, unit);
+    *size = end > *base ? end - *base : 0;
+    return true;
+}
+
+static int add(struct allot_region *r, uint64_t base, uint64_t size)
+{
+    struct region_state *s = state_of(r);
+    if (!trim_to_units(&base, &size, s->unit) || size == 0) {
+        return -EINVAL;
+    }
+    /* The last node before it. */
+    uint32_t before = s->finger != NONE ? s->finger : s->last;
+    while (before != NONE && node_of(r, before)->at >= base) {
+        before = node_of(r, before)->prev;
+    }
+    uint32_t behind = before == NONE ? s->first : node_of(r, before)->next;
+    while (behind != NONE && node_of(r, behind)->at < base) {
+        before = behind;
+        behind = node_of(r, behind)->next;
+    }
+    if ((before != NONE && node_end(node_of(r, before)) > base) ||
+        (behind != NONE && node_of(r, behind)->at < base + size)) {
+        return -EINVAL;
+    }
+    uint64_t pieces = s->fit == ALLOT_BUDDY ? buddy_pieces(base, size, s->unit) : 1;
+    if (!region_ensure(r, pieces + 1, 1)) {
+        return -ENOMEM;
+    }
+    if (s->nspans++ == 0) {
+        s->base = base;
+    }
+    uint32_t span = region_new_node(r), id = region_new_node(r);
+    *node_of(r, id) = (struct region_node){.at = base, .size = size, .link = {NONE, NONE}};
+    *node_of(r, span) = (struct region_node){.at = base, .size = size, .next = s->spans, .link = {NODE_SPAN, NONE}};
+    s->spans = span;
+    s->held += size;
+    s->peak = s->held;
+    region_chain(r, id, before);
+    if (s->fit == ALLOT_BUDDY) {
+        buddy_insert(r, id);
+    } else {
+        region_merge_hole(r, id);
+    }
+    return 0;
+}
+
+int allot_region_add(struct allot_region *r, uint64_t base, uint64_t size)
+{
+    region_lock(r);
+    int failed = add(r, base, size);
+    region_unlock(r);
+    return failed;
+}
+
+int allot_region_init(struct allot_region *r, uint64_t base, uint64_t size, const struct allot_region_opts *opts)
+{
+    static const struct allot_region_opts defaults;
+    opts = opts ? opts : &defaults;
+    int failed = region_make(r, size, opts);
+    if (!failed && size && (failed = add(r, base, size))) {
+        allot_region_done(r);
+    }
+    return failed;
+}
+
+int allot_region_attach(struct allot_region *r, void *memory, size_t memory_size)
+{
+    *r = (struct allot_region){0};
+    const struct region_state *s = memory;
+    if ((uintptr_t)memory % 64 || memory_size < sizeof *s || s->magic != REGION_MAGIC ||
+        s->lock != ALLOT_REGION_SHARED || s->bytes > memory_size) {
+        return -EINVAL;
+    }
+    r->state = memory;
+    r->nodes = (char *)memory + s->nodes_at;
+    r->blocks = (char *)memory + s->blocks_at;
+    return 0;
+}
+
+void allot_region_done(struct allot_region *r)
+{
+    void *arrays[] = {r->state, r->nodes, r->blocks};
+    for (int i = 0; i < 3; i++) {
+        if (r->mapped[i]) {
+            os_unmap(arrays[i], r->mapped[i]);
+        }
+    }
+    *r = (struct allot_region){0};
+}
+
+/* -- what it can tell -- */
+
+void allot_region_stats(struct allot_region *r, struct allot_region_stats *out)
+{
+    region_lock(r);
+    const struct region_state *s = state_of(r);
+    *out = (struct allot_region_stats){
+        .use = {.used = s->used, .count = s->count, .held = s->held, .peak = s->peak, .refused = s->refused},
+        .largest = region_largest(r),
+        .holes = s->holes,
+        .memory = s->foreign ? s->bytes : r->mapped[0] + r->mapped[1] + r->mapped[2]};
+    region_unlock(r);
+}
+
+int allot_region_walk(struct allot_region *r, int (*visit)(struct allot_range range, bool taken, void *arg), void *arg)
+{
+    region_lock(r);
+    int stop = 0;
+    for (uint32_t id = state_of(r)->first; id != NONE && !stop; id = node_of(r, id)->next) {
+        const struct region_node *n = node_of(r, id);
+        if (n->link[0] == NODE_TAKEN && n->link[1] & PIECE_PART) {
+            continue;
+        }
+        bool taken = n->link[0] == NODE_TAKEN;
+        stop = visit(taken ? range_of(r, id) : (struct allot_range){n->at, n->size, UINT32_MAX}, taken, arg);
+    }
+    region_unlock(r);
+    return stop;
+}
+
+bool allot_region_check(struct allot_region *r)
+{
+    region_lock(r);
+    const struct region_state *s = state_of(r);
+    uint64_t held = 0, used = 0, count = 0, holes = 0, chained = 0, spans = 0, unused = 0, of_spans = 0;
+    uint32_t last = NONE;
+    for (uint32_t id = s->first; id != NONE; last = id, id = node_of(r, id)->next) {
+        const struct region_node *n = node_of(r, id);
+        bool taken = n->link[0] == NODE_TAKEN;
+        CHECK(id < s->fresh_nodes && n->prev == last && n->size > 0, "region", n);
+        CHECK(((n->at | n->size) & (s->unit - 1)) == 0, "region", n);
+        CHECK(last == NONE || node_end(node_of(r, last)) <= n->at, "region", n);
+        CHECK(taken || is_hole(n), "region", n);
+        CHECK(taken || s->fit == ALLOT_BUDDY || hole_before(r, n) == NONE, "region", n);
+        chained++;
+        held += n->size;
+        used += taken ? n->size : 0;
+        count += taken && !(n->link[1] & PIECE_PART);
+        holes += !taken;
+    }
+    for (uint32_t id = s->spans; id != NONE; id = node_of(r, id)->next, spans++) {
+        of_spans += node_of(r, id)->size;
+    }
+    for (uint32_t id = s->unused_nodes; id != NONE; id = node_of(r, id)->next, unused++) {
+        CHECK(node_of(r, id)->link[0] == NODE_UNUSED, "region", node_of(r, id));
+    }
+    CHECK(s->last == last && held == s->held && held == of_spans && used == s->used, "region", s);
+    CHECK(count == s->count && holes == s->holes && spans == s->nspans && unused == s->nunused, "region", s);
+    CHECK(chained + spans + unused == s->fresh_nodes, "region", s);
+    check_index(r);
+    region_unlock(r);
+    return true;
+}

@@ -1,0 +1,151 @@
+/* region.c - regions call by call; every rule against an oracle: tests/model. */
+#include "common/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <allot/malloc.h>
+#include <allot/region.h>
+
+#include "common/random.h"
+
+static const enum allot_fit fits[] = {ALLOT_FIRST, ALLOT_NEXT,   ALLOT_BEST, ALLOT_NEXT_BEST,
+                                      ALLOT_WORST, ALLOT_GROUPS, ALLOT_BINS, ALLOT_BUDDY};
+#define FITS 8
+
+/* -- any rule -- */
+
+enum { SLOTS = 3000 };
+
+/* Random takes, gives, resizes and claims; no two ranges overlap, which a map tells. */
+static void churn(enum allot_fit fit, uint64_t base, uint64_t unit)
+{
+    enum { UNITS = 1 << 16 };
+    struct allot_region region;
+    struct random random = {0x1234 + fit};
+    static struct allot_range range[SLOTS];
+    static char map[UNITS];
+    bool live[SLOTS] = {0};
+    memset(map, 0, sizeof map);
+    assert_int_equal(
+        allot_region_init(&region, base, UNITS * unit, &(struct allot_region_opts){.fit = fit, .unit = unit}), 0);
+    uint64_t used = 0, count = 0;
+    for (int step = 0; step < 40000; step++) {
+        int i = (int)random_below(&random, SLOTS);
+        struct allot_range *r = &range[i];
+        if (live[i]) {
+            uint64_t from = (r->at - base) / unit, to = from + r->size / unit;
+            if (random_below(&random, 4) == 0) {
+                uint64_t was = r->size, size = 1 + random_below(&random, 2 * was);
+                if (allot_region_resize(&region, r, size) == 0) {
+                    assert_true(r->size >= size);
+                    uint64_t end = from + r->size / unit;
+                    for (uint64_t at = to; at < end; at++) {
+                        assert_int_equal(map[at], 0);
+                        map[at] = 1;
+                    }
+                    for (uint64_t at = end; at < to; at++) {
+                        map[at] = 0;
+                    }
+                    used += r->size - was;
+                }
+                continue;
+            }
+            for (uint64_t at = from; at < to; at++) {
+                assert_int_equal(map[at], 1);
+                map[at] = 0;
+            }
+            allot_region_give(&region, *r);
+            used -= r->size;
+            count--;
+            live[i] = false;
+            continue;
+        }
+        uint64_t size = 1 + random_below(&random, unit << random_below(&random, 10));
+        uint64_t align = unit << random_below(&random, 6);
+        int failed;
+        if (random_below(&random, 8) == 0) {
+            uint64_t at = base + random_below(&random, UNITS) * unit;
+            size = 1 + random_below(&random, 9);
+            failed = allot_region_claim(&region, at, size * unit, r);
+            bool free = (at - base) / unit + size <= UNITS;
+            for (uint64_t u = (at - base) / unit; free && u < (at - base) / unit + size; u++) {
+                free = !map[u];
+            }
+            assert_int_equal(failed, free ? 0 : -ENOSPC);
+            if (!failed) {
+                assert_int_equal(r->at, at);
+                assert_int_equal(r->size, size * unit);
+            }
+        } else {
+            failed = allot_region_take(&region, size, align, r);
+            if (!failed) {
+                assert_int_equal(r->at % align, 0);
+                assert_true(r->size >= size);
+            }
+        }
+        if (failed) {
+            assert_int_equal(failed, -ENOSPC);
+            continue;
+        }
+        live[i] = true;
+        used += r->size;
+        count++;
+        assert_true(r->at >= base && r->at + r->size <= base + UNITS * unit);
+        for (uint64_t at = (r->at - base) / unit; at < (r->at - base + r->size) / unit; at++) {
+            assert_int_equal(map[at], 0);
+            map[at] = 1;
+        }
+        if (step % 512 == 0) {
+            assert_true(allot_region_check(&region));
+            struct allot_region_stats stats;
+            allot_region_stats(&region, &stats);
+            assert_int_equal(stats.use.used, used);
+            assert_int_equal(stats.use.count, count);
+            assert_int_equal(stats.use.held, UNITS * unit);
+            struct allot_range largest;
+            if (stats.largest) {
+                assert_int_equal(allot_region_take(&region, stats.largest, 0, &largest), 0);
+                assert_true(allot_region_check(&region));
+                allot_region_give(&region, largest);
+            }
+            if (fit != ALLOT_BUDDY) {
+                assert_int_equal(allot_region_take(&region, stats.largest + unit, 0, &largest), -ENOSPC);
+            }
+        }
+    }
+    assert_true(allot_region_check(&region));
+    for (int i = 0; i < SLOTS; i++) {
+        if (live[i]) {
+            allot_region_give(&region, range[i]);
+        }
+    }
+    struct allot_region_stats stats;
+    allot_region_stats(&region, &stats);
+    assert_true(allot_region_check(&region));
+    assert_int_equal(stats.use.used, 0);
+    assert_int_equal(stats.use.count, 0);
+    if (fit != ALLOT_BUDDY || base == 0) {
+        assert_int_equal(stats.largest, UNITS * unit);
+        assert_int_equal(stats.holes, 1);
+    }
+    allot_region_done(&region);
+}
+
+static void every_rule(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FITS; i++) {
+        churn(fits[i], 0, 1);
+        churn(fits[i], (uint64_t)3 << 61, 4096);
+        churn(fits[i], 1000 * 256, 256);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_rule)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
