@@ -30,6 +30,13 @@ bench: ## allot beside every malloc that is installed or that PEERS=name=path.so
 	$(COMPILE) --target allot_malloc_shared bench_rows >&2
 	@python3 bench/bench.py --build $(BUILD) $(ARGS)
 
+.PHONY: parts
+parts: ## the parts beside bare loops and other libraries: ARGS="arena --rounds 9"; PEERS=name=tree,... for unpackaged ones
+	@tools/deps build bench
+	@cmake --preset $(PRESET) -DALLOT_PEERS="$(PEERS)" >/dev/null
+	$(COMPILE) --target bench_parts >&2
+	@python3 bench/parts.py --build $(BUILD) $(ARGS)
+
 .PHONY: test
 test: ## build and run the tests; PRESET=asan, ubsan, tsan or debug for another build
 	@tools/deps build test

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Noreturn static inline void fail(const char *why)
+__attribute__((noreturn)) static inline void fail(const char *why)
 {
     fprintf(stderr, "%s\n", why);
     exit(1);
@@ -90,7 +90,7 @@ static inline void print_sum(uint64_t sum) { printf("%016" PRIx64 "\n", sum); }
 /* A table of `count` pointers, all NULL. */
 static inline void **table(size_t count)
 {
-    void **slots = calloc(count, sizeof *slots);
+    void **slots = (void **)calloc(count, sizeof *slots);
     if (!slots)
         fail("out of memory");
     return slots;
