@@ -4,7 +4,7 @@
  *     allot_region_init(&vram, 0, 1 << 30, &(struct allot_region_opts){.fit = ALLOT_BEST, .unit = 256});
  *     struct allot_range texture;
  *     if (allot_region_take(&vram, 3 << 20, 4096, &texture) == 0) upload(texture.at, ...);
- *     allot_region_give(&vram, texture);
+ *     allot_region_give(&vram, &texture);
  *     allot_region_done(&vram);
  *
  * For memory that the CPU cannot or should not touch - a GPU's, a file's blocks, shared memory, rows of a texture - and for ranges
@@ -129,7 +129,7 @@ ALLOT_API int allot_region_resize(struct allot_region *region, struct allot_rang
 
 /* Gives a range back; it merges with the holes beside it. Never fails; one that is not taken ends the process with a line. Cost as of
  * the search. */
-ALLOT_API void allot_region_give(struct allot_region *region, struct allot_range range);
+ALLOT_API void allot_region_give(struct allot_region *region, const struct allot_range *range);
 
 /* Gives everything back at once. */
 ALLOT_API void allot_region_reset(struct allot_region *region);

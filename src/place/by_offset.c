@@ -296,20 +296,21 @@ static uint32_t first_of(const struct allot_region *r, uint32_t id, uint64_t fro
     return NONE;
 }
 
-/* As first_of, from the beginning, where it is known that there is one. */
-static uint32_t lowest_of(const struct allot_region *r, uint64_t size)
+uint32_t by_offset_lowest(const struct allot_region *r, uint64_t size)
 {
-    const struct region_block *b = block_of(r, state_of(r)->root);
-    for (;;) {
+    uint32_t id = state_of(r)->root;
+    while (id != NONE) {
+        const struct region_block *b = block_of(r, id);
         uint32_t i = 0;
-        while (b->size[i] < size) {
+        while (i < b->count && b->size[i] < size) {
             i++;
         }
+        id = i < b->count ? b->id[i] : NONE;
         if (b->level == 0) {
-            return b->id[i];
+            break;
         }
-        b = block_of(r, b->id[i]);
     }
+    return id;
 }
 
 uint64_t by_offset_largest(const struct allot_region *r)
@@ -350,14 +351,14 @@ static uint32_t find_from(const struct allot_region *r, uint64_t size, const str
 uint32_t by_offset_find(struct allot_region *r, uint64_t size, const struct place_bounds *b, uint64_t *at)
 {
     struct region_state *s = state_of(r);
-    if (size > by_offset_largest(r)) {
-        return NONE;
-    }
     bool next = s->fit == ALLOT_NEXT;
     if (b->plain && !next) {
-        uint32_t id = lowest_of(r, size);
-        *at = node_of(r, id)->at;
+        uint32_t id = by_offset_lowest(r, size);
+        *at = id == NONE ? 0 : node_of(r, id)->at;
         return id;
+    }
+    if (size > by_offset_largest(r)) {
+        return NONE;
     }
     struct place_bounds bounds = *b;
     bounds.plain = false;

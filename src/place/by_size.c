@@ -14,8 +14,6 @@
 #include "os/fault.h"
 #include "place/region.h"
 
-#define BITS 7
-
 /* Who stands above whom. */
 static uint32_t rank_of(uint32_t id)
 {
@@ -25,86 +23,64 @@ static uint32_t rank_of(uint32_t id)
 
 uint64_t size_turn(const struct allot_region *r) { return state_of(r)->fit == ALLOT_BEST ? ~(uint64_t)0 : 0; }
 
-static inline bool before(const struct region_node *n, uint64_t turn, struct size_key key)
-{
-    return n->size < key.size || (n->size == key.size && (n->at ^ turn) < key.turned);
-}
+static inline size_key key_of(const struct region_node *n, uint64_t turn) { return size_key_of(n->size, n->at ^ turn); }
 
-/* The first key behind a node's. */
-static struct size_key key_after(const struct region_node *n, uint64_t turn)
-{
-    uint64_t turned = (n->at ^ turn) + 1;
-    return (struct size_key){n->size + (turned == 0), turned};
-}
-
+/* Which way to go at a node is as good as random: it is computed, so that no branch has to be guessed. */
 void size_tree_insert(struct allot_region *r, uint32_t *root, uint32_t id)
 {
     uint64_t turn = size_turn(r);
     struct region_node *n = node_of(r, id);
-    struct size_key key = {n->size, n->at ^ turn};
+    size_key key = key_of(n, turn);
     uint32_t rank = rank_of(id), *link = root, below;
     while ((below = *link) != NONE && rank_of(below) >= rank) {
         struct region_node *b = node_of(r, below);
-        link = &b->link[before(b, turn, key)];
+        link = &b->link[key_of(b, turn) < key];
     }
     *link = id;
-    /* What was there is split: what is before the new one, and what is behind it. */
-    uint32_t *low = &n->link[0], *high = &n->link[1];
+    /* What was there is split: what is behind the new one, and what is before it. */
+    uint32_t *side[2] = {&n->link[1], &n->link[0]};
     while (below != NONE) {
         struct region_node *b = node_of(r, below);
-        if (before(b, turn, key)) {
-            *low = below;
-            low = &b->link[1];
-            below = b->link[1];
-        } else {
-            *high = below;
-            high = &b->link[0];
-            below = b->link[0];
-        }
+        bool before = key_of(b, turn) < key;
+        *side[before] = below;
+        side[before] = &b->link[before];
+        below = *side[before];
     }
-    *low = *high = NONE;
+    *side[0] = *side[1] = NONE;
 }
 
 void size_tree_remove(struct allot_region *r, uint32_t *root, uint32_t id)
 {
     uint64_t turn = size_turn(r);
     const struct region_node *n = node_of(r, id);
-    struct size_key key = {n->size, n->at ^ turn};
+    size_key key = key_of(n, turn);
     uint32_t *link = root, at;
     while ((at = *link) != id) {
         CHECK(at != NONE, "region", n);
         struct region_node *b = node_of(r, at);
-        link = &b->link[before(b, turn, key)];
+        link = &b->link[key_of(b, turn) < key];
     }
-    uint32_t low = n->link[0], high = n->link[1];
-    while (low != NONE && high != NONE) {
-        if (rank_of(low) >= rank_of(high)) {
-            *link = low;
-            link = &node_of(r, low)->link[1];
-            low = *link;
-        } else {
-            *link = high;
-            link = &node_of(r, high)->link[0];
-            high = *link;
-        }
+    uint32_t part[2] = {n->link[0], n->link[1]};
+    while (part[0] != NONE && part[1] != NONE) {
+        bool high = rank_of(part[0]) < rank_of(part[1]);
+        *link = part[high];
+        link = &node_of(r, part[high])->link[!high];
+        part[high] = *link;
     }
-    *link = low != NONE ? low : high;
+    *link = part[0] != NONE ? part[0] : part[1];
 }
 
-uint32_t size_tree_from(const struct allot_region *r, uint32_t root, struct size_key key)
+uint32_t size_tree_from(const struct allot_region *r, uint32_t root, size_key key)
 {
     uint64_t turn = size_turn(r);
-    uint32_t found = NONE;
+    uint32_t found[2] = {NONE, NONE}; /* the last one that was not before the key; and that was */
     while (root != NONE) {
         const struct region_node *n = node_of(r, root);
-        if (before(n, turn, key)) {
-            root = n->link[1];
-        } else {
-            found = root;
-            root = n->link[0];
-        }
+        bool before = key_of(n, turn) < key;
+        found[before] = root;
+        root = n->link[before];
     }
-    return found;
+    return found[0];
 }
 
 uint32_t size_tree_last(const struct allot_region *r, uint32_t root)
@@ -120,48 +96,70 @@ uint32_t size_tree_last(const struct allot_region *r, uint32_t root)
 uint32_t size_tree_find(const struct allot_region *r, uint32_t root, uint64_t size, const struct place_bounds *b,
                         uint64_t *at)
 {
-    struct size_key key = {size, 0};
+    size_key key = size_key_of(size, 0);
     for (uint32_t id; (id = size_tree_from(r, root, key)) != NONE;) {
         const struct region_node *n = node_of(r, id);
         if (lowest_place(n->at, node_end(n), size, b, at)) {
             return id;
         }
-        key = key_after(n, size_turn(r));
+        key = key_of(n, size_turn(r)) + 1;
     }
     return NONE;
 }
 
 static inline uint32_t bin_of(const struct allot_region *r, uint64_t size)
 {
-    const struct region_state *s = state_of(r);
-    uint32_t bin = bin_below(size >> s->shift, BITS);
-    return bin < s->bins.count ? bin : s->bins.count - 1;
+    return bin_below(size >> state_of(r)->shift, BY_SIZE_BITS);
 }
-
-uint32_t by_size_bins(uint64_t units) { return bin_below(units, BITS) + 1; }
 
 void by_size_insert(struct allot_region *r, uint32_t id)
 {
-    uint32_t bin = bin_of(r, node_of(r, id)->size), *root = &bin_heads(r)[bin];
+    uint32_t bin = bin_of(r, node_of(r, id)->size), *root = &state_of(r)->heads[bin];
     if (*root == NONE) {
-        bin_mark_full(r, bin);
+        bin_mark_full(state_of(r), bin);
     }
     size_tree_insert(r, root, id);
 }
 
 void by_size_remove(struct allot_region *r, uint32_t id)
 {
-    uint32_t bin = bin_of(r, node_of(r, id)->size), *root = &bin_heads(r)[bin];
+    uint32_t bin = bin_of(r, node_of(r, id)->size), *root = &state_of(r)->heads[bin];
     size_tree_remove(r, root, id);
     if (*root == NONE) {
-        bin_mark_empty(r, bin);
+        bin_mark_empty(state_of(r), bin);
     }
+}
+
+void by_size_change(struct allot_region *r, uint32_t id, uint64_t at, uint64_t size)
+{
+    struct region_state *s = state_of(r);
+    struct region_node *n = node_of(r, id);
+    uint32_t was = bin_of(r, n->size), bin = bin_of(r, size);
+    bool alone = s->heads[was] == id && n->link[0] == NONE && n->link[1] == NONE;
+    if (alone && was == bin) {
+        n->at = at;
+        n->size = size;
+        return;
+    }
+    by_size_remove(r, id);
+    n->at = at;
+    n->size = size;
+    by_size_insert(r, id);
 }
 
 uint64_t by_size_largest(const struct allot_region *r)
 {
-    uint32_t bin = bin_last(r);
-    return bin == state_of(r)->bins.count ? 0 : node_of(r, size_tree_last(r, bin_heads(r)[bin]))->size;
+    uint32_t bin = bin_last(state_of(r));
+    return bin == state_of(r)->bins ? 0 : node_of(r, size_tree_last(r, state_of(r)->heads[bin]))->size;
+}
+
+uint32_t by_size_tightest(const struct allot_region *r, uint64_t size)
+{
+    uint32_t count = state_of(r)->bins, found = NONE;
+    for (uint32_t bin = bin_of(r, size); found == NONE && (bin = bin_next(state_of(r), bin)) < count; bin++) {
+        found = size_tree_from(r, state_of(r)->heads[bin], size_key_of(size, 0));
+    }
+    return found;
 }
 
 /* The largest hole, of equal ones the lowest; then those after it. */
@@ -169,18 +167,18 @@ static uint32_t worst(struct allot_region *r, uint64_t size, const struct place_
 {
     uint64_t longest = by_size_largest(r);
     while (longest >= size) {
-        uint32_t root = bin_heads(r)[bin_of(r, longest)];
-        struct size_key key = {longest, 0};
+        uint32_t root = state_of(r)->heads[bin_of(r, longest)];
+        size_key key = size_key_of(longest, 0);
         for (uint32_t id; (id = size_tree_from(r, root, key)) != NONE && node_of(r, id)->size == longest;) {
             if (place_in_hole(node_of(r, id), size, b, at)) {
                 return id;
             }
-            key.turned = node_of(r, id)->at + 1;
+            key = key_of(node_of(r, id), 0) + 1;
         }
         /* The next shorter one. */
         uint64_t shorter = 0;
         for (uint32_t bin = bin_of(r, longest) + 1; bin-- > 0 && shorter == 0;) {
-            for (uint32_t id = bin_heads(r)[bin]; id != NONE;) {
+            for (uint32_t id = state_of(r)->heads[bin]; id != NONE;) {
                 const struct region_node *n = node_of(r, id);
                 shorter = n->size < longest ? n->size : shorter;
                 id = n->link[n->size < longest];
@@ -196,9 +194,9 @@ uint32_t by_size_find(struct allot_region *r, uint64_t size, const struct place_
     if (state_of(r)->fit == ALLOT_WORST) {
         return size ? worst(r, size, b, at) : NONE;
     }
-    uint32_t count = state_of(r)->bins.count;
-    for (uint32_t bin = bin_of(r, size); (bin = bin_next(r, bin)) < count; bin++) {
-        uint32_t id = size_tree_find(r, bin_heads(r)[bin], size, b, at);
+    uint32_t count = state_of(r)->bins;
+    for (uint32_t bin = bin_of(r, size); (bin = bin_next(state_of(r), bin)) < count; bin++) {
+        uint32_t id = size_tree_find(r, state_of(r)->heads[bin], size, b, at);
         if (id != NONE) {
             return id;
         }
@@ -210,7 +208,7 @@ uint32_t by_size_find(struct allot_region *r, uint64_t size, const struct place_
 uint64_t size_tree_check(const struct allot_region *r, uint32_t root, uint32_t bin)
 {
     uint64_t count = 0, turn = size_turn(r);
-    struct size_key key = {0, 0};
+    size_key key = 0;
     for (uint32_t id; (id = size_tree_from(r, root, key)) != NONE; count++) {
         const struct region_node *n = node_of(r, id);
         CHECK(is_hole(n), "region", n);
@@ -218,7 +216,7 @@ uint64_t size_tree_check(const struct allot_region *r, uint32_t root, uint32_t b
         for (int side = 0; side < 2; side++) {
             CHECK(n->link[side] == NONE || rank_of(n->link[side]) <= rank_of(id), "region", n);
         }
-        key = key_after(n, turn);
+        key = key_of(n, turn) + 1;
     }
     return count;
 }
@@ -227,10 +225,10 @@ void by_size_check(const struct allot_region *r)
 {
     const struct region_state *s = state_of(r);
     uint64_t holes = 0;
-    for (uint32_t bin = 0; bin < s->bins.count; bin++) {
-        uint32_t root = bin_heads(r)[bin];
-        CHECK((root != NONE) == bitmap_test(bin_full(r), bin), "region", s);
-        CHECK((bin_full(r)[bin / 64] != 0) == bitmap_test(s->bins.fuller, bin / 64), "region", s);
+    for (uint32_t bin = 0; bin < s->bins; bin++) {
+        uint32_t root = state_of(r)->heads[bin];
+        CHECK((root != NONE) == bitmap_test(s->full, bin), "region", s);
+        CHECK((s->full[bin / 64] != 0) == bitmap_test(s->fuller, bin / 64), "region", s);
         holes += size_tree_check(r, root, bin);
     }
     CHECK(holes == s->holes, "region", s);

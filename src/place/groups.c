@@ -15,7 +15,11 @@ struct area_ends {
     uint64_t smallest, largest; /* 0: no holes */
 };
 
-static struct area_ends *ends_of(const struct allot_region *r) { return (struct area_ends *)bin_full(r); }
+static struct area_ends *ends_of(const struct allot_region *r)
+{
+    struct region_state *s = state_of(r);
+    return (struct area_ends *)&s->heads[align_up(s->areas, 2)];
+}
 
 static uint32_t area_of(const struct allot_region *r, const struct region_node *n)
 {
@@ -25,13 +29,13 @@ static uint32_t area_of(const struct allot_region *r, const struct region_node *
 
 static void measure(struct allot_region *r, uint32_t area)
 {
-    uint32_t root = bin_heads(r)[area];
+    uint32_t root = state_of(r)->heads[area];
     struct area_ends *ends = &ends_of(r)[area];
     if (root == NONE) {
         *ends = (struct area_ends){0, 0};
         return;
     }
-    ends->smallest = node_of(r, size_tree_from(r, root, (struct size_key){0, 0}))->size;
+    ends->smallest = node_of(r, size_tree_from(r, root, 0))->size;
     ends->largest = node_of(r, size_tree_last(r, root))->size;
 }
 
@@ -40,7 +44,7 @@ void groups_insert(struct allot_region *r, uint32_t id)
     const struct region_node *n = node_of(r, id);
     uint32_t area = area_of(r, n);
     struct area_ends *ends = &ends_of(r)[area];
-    size_tree_insert(r, &bin_heads(r)[area], id);
+    size_tree_insert(r, &state_of(r)->heads[area], id);
     ends->smallest = ends->largest == 0 || n->size < ends->smallest ? n->size : ends->smallest;
     ends->largest = n->size > ends->largest ? n->size : ends->largest;
 }
@@ -50,7 +54,7 @@ void groups_remove(struct allot_region *r, uint32_t id)
     const struct region_node *n = node_of(r, id);
     uint32_t area = area_of(r, n);
     const struct area_ends *ends = &ends_of(r)[area];
-    size_tree_remove(r, &bin_heads(r)[area], id);
+    size_tree_remove(r, &state_of(r)->heads[area], id);
     if (n->size == ends->smallest || n->size == ends->largest) {
         measure(r, area);
     }
@@ -85,7 +89,7 @@ uint32_t groups_find(struct allot_region *r, uint64_t size, const struct place_b
         if (chosen == NONE) {
             return NONE;
         }
-        uint32_t id = size_tree_find(r, bin_heads(r)[chosen], size, b, at);
+        uint32_t id = size_tree_find(r, state_of(r)->heads[chosen], size, b, at);
         if (id != NONE) {
             return id;
         }
@@ -99,14 +103,14 @@ void groups_check(const struct allot_region *r)
     const struct region_state *s = state_of(r);
     uint64_t holes = 0;
     for (uint32_t area = 0; area < s->areas; area++) {
-        uint32_t root = bin_heads(r)[area];
+        uint32_t root = state_of(r)->heads[area];
         struct area_ends ends = ends_of(r)[area];
         uint64_t here = size_tree_check(r, root, NONE);
         if (here == 0) {
             CHECK(ends.smallest == 0 && ends.largest == 0, "region", s);
             continue;
         }
-        uint32_t first = size_tree_from(r, root, (struct size_key){0, 0});
+        uint32_t first = size_tree_from(r, root, 0);
         CHECK(node_of(r, first)->size == ends.smallest, "region", s);
         CHECK(node_of(r, size_tree_last(r, root))->size == ends.largest, "region", s);
         CHECK(area_of(r, node_of(r, root)) == area, "region", s);

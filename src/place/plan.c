@@ -208,7 +208,7 @@ static int take_places(struct plan *p)
         int failed = region_claim(p->region, to->at, to->size, to);
         if (failed) {
             while (i-- > 0) {
-                region_give(p->region, p->moves[i].to);
+                region_give(p->region, &p->moves[i].to);
             }
             return failed;
         }
@@ -244,6 +244,6 @@ int allot_region_plan(struct allot_region *r, const struct allot_plan_opts *opts
     return done;
 }
 
-void allot_region_commit(struct allot_region *r, const struct allot_move *move) { allot_region_give(r, move->from); }
+void allot_region_commit(struct allot_region *r, const struct allot_move *move) { allot_region_give(r, &move->from); }
 
-void allot_region_abort(struct allot_region *r, const struct allot_move *move) { allot_region_give(r, move->to); }
+void allot_region_abort(struct allot_region *r, const struct allot_move *move) { allot_region_give(r, &move->to); }

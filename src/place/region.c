@@ -12,6 +12,7 @@
 #include "os/fault.h"
 #include "os/lock.h"
 #include "os/memory.h"
+#include "place/bins.h"
 #include "place/region.h"
 
 #define OFFSETS_END ((uint64_t)1 << 63)
@@ -53,65 +54,23 @@ static bool grow_to(struct allot_region *r, void **array, size_t *mapped, uint32
 
 static bool has_tree(const struct region_state *s) { return s->fit == ALLOT_FIRST || s->fit == ALLOT_NEXT; }
 
-bool region_ensure(struct allot_region *r, uint64_t nodes, uint64_t ranges)
+bool region_ensure_more(struct allot_region *r, uint64_t nodes, uint64_t ranges)
 {
     struct region_state *s = state_of(r);
     uint64_t wanted = s->fresh_nodes - s->nunused + nodes;
-    if (unlikely(wanted > s->most_nodes) &&
+    if (wanted > s->most_nodes &&
         !grow_to(r, &r->nodes, &r->mapped[1], &s->most_nodes, wanted + s->nunused, sizeof(struct region_node))) {
         return false;
     }
-    if (!has_tree(s)) {
-        return true;
+    if (has_tree(s)) {
+        /* There are never more holes than taken ranges and spans. */
+        uint64_t blocks = by_offset_blocks(s->count + s->nspans + ranges + 1);
+        if (blocks > s->most_blocks &&
+            !grow_to(r, &r->blocks, &r->mapped[2], &s->most_blocks, blocks, sizeof(struct region_block))) {
+            return false;
+        }
     }
-    /* There are never more holes than taken ranges and spans. */
-    uint64_t blocks = by_offset_blocks(s->count + s->nspans + ranges + 1);
-    return likely(blocks <= s->most_blocks) ||
-           grow_to(r, &r->blocks, &r->mapped[2], &s->most_blocks, blocks, sizeof(struct region_block));
-}
-
-uint32_t region_new_node(struct allot_region *r)
-{
-    struct region_state *s = state_of(r);
-    uint32_t id = s->unused_nodes;
-    if (id != NONE) {
-        s->unused_nodes = node_of(r, id)->next;
-        s->nunused--;
-        return id;
-    }
-    CHECK(s->fresh_nodes < s->most_nodes, "region", s);
-    return s->fresh_nodes++;
-}
-
-void region_drop_node(struct allot_region *r, uint32_t id)
-{
-    struct region_state *s = state_of(r);
-    struct region_node *n = node_of(r, id);
-    n->link[0] = NODE_UNUSED;
-    n->next = s->unused_nodes;
-    s->unused_nodes = id;
-    s->nunused++;
-}
-
-void region_chain(struct allot_region *r, uint32_t id, uint32_t behind)
-{
-    struct region_state *s = state_of(r);
-    struct region_node *n = node_of(r, id);
-    n->prev = behind;
-    n->next = behind == NONE ? s->first : node_of(r, behind)->next;
-    *(behind == NONE ? &s->first : &node_of(r, behind)->next) = id;
-    *(n->next == NONE ? &s->last : &node_of(r, n->next)->prev) = id;
-}
-
-void region_unchain(struct allot_region *r, uint32_t id)
-{
-    struct region_state *s = state_of(r);
-    const struct region_node *n = node_of(r, id);
-    *(n->prev == NONE ? &s->first : &node_of(r, n->prev)->next) = n->next;
-    *(n->next == NONE ? &s->last : &node_of(r, n->next)->prev) = n->prev;
-    if (s->finger == id) {
-        s->finger = n->prev;
-    }
+    return true;
 }
 
 /* -- the rules -- */
@@ -136,9 +95,12 @@ static uint32_t find(struct allot_region *r, uint64_t size, const struct place_b
     return NONE;
 }
 
-static void index_insert(struct allot_region *r, uint32_t id)
+/* What nearly every call does is compiled for each rule by itself: these are inline, and `fit` is a constant there. */
+#define EACH_RULE static inline __attribute__((always_inline))
+
+EACH_RULE void index_insert(struct allot_region *r, enum allot_fit fit, uint32_t id)
 {
-    switch ((enum allot_fit)state_of(r)->fit) {
+    switch (fit) {
     case ALLOT_FIRST:
     case ALLOT_NEXT:
         by_offset_insert(r, id);
@@ -152,17 +114,18 @@ static void index_insert(struct allot_region *r, uint32_t id)
         groups_insert(r, id);
         break;
     case ALLOT_BINS:
-        bins_insert(r, id);
+        bins_insert(state_of(r), r->nodes, id);
         break;
     case ALLOT_BUDDY:
         buddy_insert(r, id);
-        break;
+        return; /* which counts its own */
     }
+    state_of(r)->holes++;
 }
 
-static void index_remove(struct allot_region *r, uint32_t id)
+EACH_RULE void index_remove(struct allot_region *r, enum allot_fit fit, uint32_t id)
 {
-    switch ((enum allot_fit)state_of(r)->fit) {
+    switch (fit) {
     case ALLOT_FIRST:
     case ALLOT_NEXT:
         by_offset_remove(r, id);
@@ -176,12 +139,50 @@ static void index_remove(struct allot_region *r, uint32_t id)
         groups_remove(r, id);
         break;
     case ALLOT_BINS:
-        bins_remove(r, id);
+        bins_remove(state_of(r), r->nodes, id);
+        break;
+    case ALLOT_BUDDY:
+        break;
+    }
+    state_of(r)->holes--;
+}
+
+/* A hole has other ends, between the same neighbours. */
+EACH_RULE void index_change(struct allot_region *r, enum allot_fit fit, uint32_t id, uint64_t at, uint64_t size)
+{
+    struct region_node *n = node_of(r, id);
+    switch (fit) {
+    case ALLOT_FIRST:
+    case ALLOT_NEXT:
+        by_offset_change(r, id, at, size);
+        break;
+    case ALLOT_BINS:
+        bins_change(state_of(r), r->nodes, id, at, size);
+        break;
+    case ALLOT_BEST:
+    case ALLOT_NEXT_BEST:
+    case ALLOT_WORST:
+        by_size_change(r, id, at, size);
+        break;
+    case ALLOT_GROUPS:
+        groups_remove(r, id);
+        n->at = at;
+        n->size = size;
+        groups_insert(r, id);
         break;
     case ALLOT_BUDDY:
         break;
     }
 }
+
+static void insert_hole(struct allot_region *r, uint32_t id) { index_insert(r, state_of(r)->fit, id); }
+static void remove_hole(struct allot_region *r, uint32_t id) { index_remove(r, state_of(r)->fit, id); }
+static void change_hole(struct allot_region *r, uint32_t id, uint64_t at, uint64_t size)
+{
+    index_change(r, state_of(r)->fit, id, at, size);
+}
+
+void region_insert_hole(struct allot_region *r, uint32_t id) { insert_hole(r, id); }
 
 uint64_t region_largest(const struct allot_region *r)
 {
@@ -230,12 +231,14 @@ static void check_index(const struct allot_region *r)
 void region_empty_index(struct allot_region *r)
 {
     struct region_state *s = state_of(r);
-    uint32_t *heads = bin_heads(r);
-    for (uint32_t i = 0; i < s->bins.count; i++) {
-        heads[i] = NONE;
+    for (uint32_t i = 0; i < s->bins; i++) {
+        s->heads[i] = NONE;
     }
-    memset((char *)s + s->bins.full_at, 0, s->bins.full_bytes);
-    memset(s->bins.fuller, 0, sizeof s->bins.fuller);
+    if (s->fit == ALLOT_GROUPS) {
+        memset(&s->heads[align_up(s->areas, 2)], 0, s->areas * 2 * sizeof(uint64_t));
+    }
+    memset(s->full, 0, sizeof s->full);
+    memset(s->fuller, 0, sizeof s->fuller);
     memset(s->in_order, 0, sizeof s->in_order);
     for (unsigned order = 0; order < 64; order++) {
         s->first_of[order] = NONE;
@@ -244,35 +247,6 @@ void region_empty_index(struct allot_region *r)
     s->root = s->unused_blocks = NONE;
     s->fresh_blocks = 0;
     s->holes = 0;
-}
-
-void region_insert_hole(struct allot_region *r, uint32_t id)
-{
-    struct region_state *s = state_of(r);
-    if (s->fit != ALLOT_BUDDY) {
-        s->holes++;
-    }
-    index_insert(r, id);
-}
-
-static void remove_hole(struct allot_region *r, uint32_t id)
-{
-    state_of(r)->holes--;
-    index_remove(r, id);
-}
-
-/* A hole has other ends, between the same neighbours. */
-static void change_hole(struct allot_region *r, uint32_t id, uint64_t at, uint64_t size)
-{
-    if (has_tree(state_of(r))) {
-        by_offset_change(r, id, at, size);
-        return;
-    }
-    index_remove(r, id);
-    struct region_node *n = node_of(r, id);
-    n->at = at;
-    n->size = size;
-    index_insert(r, id);
 }
 
 /* -- cutting and merging -- */
@@ -305,7 +279,7 @@ static uint32_t region_cut(struct allot_region *r, uint32_t hole, uint64_t at, u
             b->size = behind;
             b->link[0] = NONE;
             region_chain(r, rest, id);
-            region_insert_hole(r, rest);
+            insert_hole(r, rest);
         }
     }
     region_mark_taken(node_of(r, id), 0);
@@ -313,65 +287,55 @@ static uint32_t region_cut(struct allot_region *r, uint32_t hole, uint64_t at, u
     return id;
 }
 
-/* The hole beside a node, if one touches it. */
-static uint32_t hole_before(const struct allot_region *r, const struct region_node *n)
+/* The hole behind a node, if one touches it; and the one before it. */
+static uint32_t hole_behind(const struct region_node *nodes, const struct region_node *n)
 {
-    if (n->prev == NONE) {
-        return NONE;
-    }
-    const struct region_node *p = node_of(r, n->prev);
-    return is_hole(p) && node_end(p) == n->at ? n->prev : NONE;
+    return n->next != NONE && is_hole(&nodes[n->next]) && node_end(n) == nodes[n->next].at ? n->next : NONE;
 }
 
-static uint32_t hole_behind(const struct allot_region *r, const struct region_node *n)
+static uint32_t hole_before(const struct region_node *nodes, const struct region_node *n)
 {
-    if (n->next == NONE) {
-        return NONE;
-    }
-    const struct region_node *p = node_of(r, n->next);
-    return is_hole(p) && node_end(n) == p->at ? n->next : NONE;
+    return n->prev != NONE && is_hole(&nodes[n->prev]) && node_end(&nodes[n->prev]) == n->at ? n->prev : NONE;
 }
 
-static void drop_chained(struct allot_region *r, uint32_t id)
+static inline void drop_chained(struct allot_region *r, uint32_t id)
 {
     region_unchain(r, id);
     region_drop_node(r, id);
 }
 
-void region_merge_hole(struct allot_region *r, uint32_t id)
+/* A hole that is in the chain and not in the index merges with those beside it. */
+EACH_RULE void merge_hole(struct allot_region *r, enum allot_fit fit, uint32_t id)
 {
-    const struct region_node *n = node_of(r, id);
-    uint32_t before = hole_before(r, n), behind = hole_behind(r, n);
-    uint64_t at = n->at, end = node_end(n);
+    const struct region_node *nodes = r->nodes, *n = &nodes[id];
+    uint32_t before = hole_before(nodes, n), behind = hole_behind(nodes, n);
     if (before == NONE && behind == NONE) {
-        region_insert_hole(r, id);
+        index_insert(r, fit, id);
         return;
     }
+    uint64_t at = n->at, end = node_end(n);
     drop_chained(r, id);
     if (before == NONE) {
-        change_hole(r, behind, at, node_end(node_of(r, behind)) - at);
+        index_change(r, fit, behind, at, node_end(&nodes[behind]) - at);
         return;
     }
     if (behind != NONE) {
-        end = node_end(node_of(r, behind));
-        remove_hole(r, behind);
+        end = node_end(&nodes[behind]);
+        index_remove(r, fit, behind);
         drop_chained(r, behind);
     }
-    at = node_of(r, before)->at;
-    change_hole(r, before, at, end - at);
+    at = nodes[before].at;
+    index_change(r, fit, before, at, end - at);
 }
 
 /* -- calls -- */
 
-void region_lock(struct allot_region *r)
+void region_lock_more(struct allot_region *r)
 {
     if (unlikely(!r->state)) {
         allot_fault("use of a region that was not initialised, or is done", "region", r);
     }
     struct region_state *s = state_of(r);
-    if (likely(s->lock == ALLOT_REGION_UNLOCKED)) {
-        return;
-    }
     if (s->lock == ALLOT_REGION_LOCKED) {
         os_lock((struct os_lock *)&r->lock);
     } else if (pthread_mutex_lock(&s->mutex) == EOWNERDEAD) {
@@ -380,13 +344,12 @@ void region_lock(struct allot_region *r)
     }
 }
 
-void region_unlock(struct allot_region *r)
+void region_unlock_more(struct allot_region *r)
 {
-    struct region_state *s = state_of(r);
-    if (s->lock == ALLOT_REGION_LOCKED) {
+    if (state_of(r)->lock == ALLOT_REGION_LOCKED) {
         os_unlock((struct os_lock *)&r->lock);
-    } else if (s->lock == ALLOT_REGION_SHARED) {
-        pthread_mutex_unlock(&s->mutex);
+    } else {
+        pthread_mutex_unlock(&state_of(r)->mutex);
     }
 }
 
@@ -446,10 +409,65 @@ static int take_locked(struct allot_region *r, uint64_t size, const struct place
     return failed;
 }
 
+/* As take, where any place will do: false when there is more to it. */
+EACH_RULE bool take_plain(struct allot_region *r, enum allot_fit fit, uint64_t size, struct allot_range *out)
+{
+    struct region_state *s = state_of(r);
+    uint32_t hole = NONE;
+    size = align_up(size, s->unit);
+    if (fit == ALLOT_FIRST) {
+        hole = by_offset_lowest(r, size);
+    } else if (fit == ALLOT_BINS) {
+        uint32_t bin = bins_first_list(s, size);
+        hole = bin < s->bins ? s->heads[bin] : NONE;
+    } else {
+        hole = by_size_tightest(r, size);
+    }
+    if (unlikely(hole == NONE || !region_ensure(r, 1, 1))) {
+        return false;
+    }
+    struct region_node *nodes = r->nodes, *h = &nodes[hole];
+    uint64_t at = h->at, rest = h->size - size;
+    uint32_t id = hole;
+    if (rest == 0) {
+        index_remove(r, fit, hole);
+    } else {
+        uint32_t before = h->prev;
+        id = region_new_node(r);
+        *(before == NONE ? &s->first : &nodes[before].next) = id;
+        h->prev = id;
+        struct region_node *n = &nodes[id];
+        n->at = at;
+        n->size = size;
+        n->prev = before;
+        n->next = hole;
+        index_change(r, fit, hole, at + size, rest);
+    }
+    region_mark_taken(&nodes[id], 0);
+    s->used += size;
+    s->count++;
+    *out = (struct allot_range){at, size, id};
+    return true;
+}
+
 int allot_region_take(struct allot_region *r, uint64_t size, uint64_t align, struct allot_range *out)
 {
+    const struct region_state *s = state_of(r);
     if (unlikely(align & (align - 1))) {
         return -EINVAL;
+    }
+    if (likely(region_is_unlocked(r) && align <= s->unit && size - 1 < OFFSETS_END)) {
+        bool taken = false;
+        if (s->fit == ALLOT_BINS) {
+            taken = take_plain(r, ALLOT_BINS, size, out);
+        } else if (s->fit == ALLOT_BEST || s->fit == ALLOT_NEXT_BEST) {
+            taken = take_plain(r, ALLOT_BEST, size, out);
+        } else if (s->fit == ALLOT_FIRST) {
+            taken = take_plain(r, ALLOT_FIRST, size, out);
+        }
+        if (likely(taken)) {
+            return 0;
+        }
     }
     struct place_bounds b = {.align = align, .max = OFFSETS_END, .plain = true, .only_aligned = true};
     return take_locked(r, size, &b, out);
@@ -533,33 +551,49 @@ int allot_region_claim(struct allot_region *r, uint64_t at, uint64_t size, struc
 }
 
 /* The taken node of a range that the caller says it has. */
-static struct region_node *expect_taken(struct allot_region *r, struct allot_range range, const char *crime)
+static inline struct region_node *expect_taken(struct allot_region *r, const struct allot_range *range,
+                                               const char *crime)
 {
-    struct region_node *n = node_of(r, range.id);
-    bool taken = range.id < state_of(r)->fresh_nodes && n->link[0] == NODE_TAKEN && n->at == range.at &&
-                 !(n->link[1] & PIECE_PART) && (n->size == range.size || (n->link[1] & PIECE_MORE));
+    struct region_node *n = node_of(r, range->id);
+    bool taken = range->id < state_of(r)->fresh_nodes && n->link[0] == NODE_TAKEN && n->at == range->at &&
+                 !(n->link[1] & PIECE_PART) && (n->size == range->size || (n->link[1] & PIECE_MORE));
     if (unlikely(!taken)) {
-        allot_fault(crime, "range", (void *)(uintptr_t)range.at);
+        allot_fault(crime, "range", (void *)(uintptr_t)range->at);
     }
     return n;
 }
 
-void region_give(struct allot_region *r, struct allot_range range)
+EACH_RULE void give(struct allot_region *r, const struct allot_range *range)
 {
     struct region_state *s = state_of(r);
+    uint32_t id = range->id;
     struct region_node *n = expect_taken(r, range, "double give, or give of a range that was not taken:");
     s->count--;
-    if (s->fit == ALLOT_BUDDY) {
-        buddy_give(r, range.id);
+    if (unlikely(s->fit == ALLOT_BUDDY)) {
+        buddy_give(r, id);
         return;
     }
     n->link[0] = NONE;
     s->used -= n->size;
-    region_merge_hole(r, range.id);
+    if (s->fit == ALLOT_BINS) {
+        merge_hole(r, ALLOT_BINS, id);
+    } else if (s->fit <= ALLOT_NEXT) {
+        merge_hole(r, ALLOT_FIRST, id);
+    } else if (s->fit <= ALLOT_WORST) {
+        merge_hole(r, ALLOT_BEST, id);
+    } else {
+        merge_hole(r, ALLOT_GROUPS, id);
+    }
 }
 
-void allot_region_give(struct allot_region *r, struct allot_range range)
+void region_give(struct allot_region *r, const struct allot_range *range) { give(r, range); }
+
+void allot_region_give(struct allot_region *r, const struct allot_range *range)
 {
+    if (likely(region_is_unlocked(r))) {
+        give(r, range);
+        return;
+    }
     region_lock(r);
     region_give(r, range);
     region_unlock(r);
@@ -570,7 +604,7 @@ static int resize(struct allot_region *r, uint32_t id, uint64_t size)
 {
     struct region_state *s = state_of(r);
     struct region_node *n = node_of(r, id);
-    uint32_t behind = hole_behind(r, n);
+    uint32_t behind = hole_behind(r->nodes, n);
     uint64_t end = n->at + size;
     if (size > n->size) {
         if (behind == NONE || node_end(node_of(r, behind)) < end) {
@@ -599,7 +633,7 @@ static int resize(struct allot_region *r, uint32_t id, uint64_t size)
             b->size = was - end;
             b->link[0] = NONE;
             region_chain(r, behind, id);
-            region_insert_hole(r, behind);
+            insert_hole(r, behind);
         }
     }
     node_of(r, id)->size = size;
@@ -610,7 +644,7 @@ int allot_region_resize(struct allot_region *r, struct allot_range *range, uint6
 {
     region_lock(r);
     struct region_state *s = state_of(r);
-    expect_taken(r, *range, "resize of a range that was not taken:");
+    expect_taken(r, range, "resize of a range that was not taken:");
     int failed = -EINVAL;
     if (size > OFFSETS_END - range->at) {
         failed = -ENOSPC;
@@ -651,11 +685,10 @@ int allot_region_reserve(struct allot_region *r, uint64_t ranges)
 
 /* -- making one -- */
 
-/* How many heads of lists or trees the rule wants, and bytes beside them. */
-static void count_bins(struct region_bins *b, const struct region_state *s, uint64_t units)
+/* How many heads of lists or trees the rule wants. */
+static uint32_t count_bins(const struct region_state *s)
 {
-    *b = (struct region_bins){0};
-    units = units ? units : (uint64_t)1 << 32;
+    uint64_t most = OFFSETS_END >> s->shift;
     switch ((enum allot_fit)s->fit) {
     case ALLOT_FIRST:
     case ALLOT_NEXT:
@@ -664,18 +697,14 @@ static void count_bins(struct region_bins *b, const struct region_state *s, uint
     case ALLOT_BEST:
     case ALLOT_NEXT_BEST:
     case ALLOT_WORST:
-        b->count = by_size_bins(units);
-        break;
+        return bin_below(most, BY_SIZE_BITS) + 1;
     case ALLOT_GROUPS:
-        b->count = s->areas;
-        break;
+        return s->areas;
     case ALLOT_BINS:
-        b->count = bins_count(units);
-        break;
+        /* What a size is rounded up to may be in the next one. */
+        return bin_below(most, BINS_BITS) + 2;
     }
-    b->head_at = (uint32_t)align_up(sizeof *s, 64);
-    b->full_at = (uint32_t)align_up(b->head_at + b->count * sizeof(uint32_t), 64);
-    b->full_bytes = s->fit == ALLOT_GROUPS ? b->count * 2 * (uint32_t)sizeof(uint64_t) : (b->count + 63) / 64 * 8;
+    return 0;
 }
 
 /* Fills a state with what the options say; its bytes, or 0 when they make no sense. */
@@ -703,8 +732,9 @@ static size_t plan_state(struct region_state *s, uint64_t size, const struct all
     uint64_t units = size >> s->shift;
     s->area = units / s->areas + (units % s->areas != 0);
     s->area = s->area ? s->area : 1 << 10;
-    count_bins(&s->bins, s, units);
-    return align_up(s->bins.full_at + s->bins.full_bytes, 64);
+    s->bins = count_bins(s);
+    size_t ends = s->fit == ALLOT_GROUPS ? s->areas * 2 * sizeof(uint64_t) : 0;
+    return align_up(sizeof *s + align_up(s->bins, 2) * sizeof s->heads[0] + ends, 64);
 }
 
 /* So many nodes, and blocks for the holes that they may be. */
@@ -838,7 +868,7 @@ static int add(struct allot_region *r, uint64_t base, uint64_t size)
     if (s->fit == ALLOT_BUDDY) {
         buddy_insert(r, id);
     } else {
-        region_merge_hole(r, id);
+        merge_hole(r, s->fit, id);
     }
     return 0;
 }
@@ -930,7 +960,7 @@ bool allot_region_check(struct allot_region *r)
         CHECK(((n->at | n->size) & (s->unit - 1)) == 0, "region", n);
         CHECK(last == NONE || node_end(node_of(r, last)) <= n->at, "region", n);
         CHECK(taken || is_hole(n), "region", n);
-        CHECK(taken || s->fit == ALLOT_BUDDY || hole_before(r, n) == NONE, "region", n);
+        CHECK(taken || s->fit == ALLOT_BUDDY || hole_before(r->nodes, n) == NONE, "region", n);
         chained++;
         held += n->size;
         used += taken ? n->size : 0;

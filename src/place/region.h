@@ -48,15 +48,7 @@ struct region_block {
     uint32_t id[FANOUT];           /* its node; its block */
 };
 
-/* By size, or in areas, or in lists: `heads` has a node for each bin, `full` a bit for each that is not empty, `fuller` one for each
- * word of `full` that is not 0. */
 #define MAX_BINS 8192
-struct region_bins {
-    uint32_t count;
-    uint32_t head_at, full_at,
-        full_bytes; /* from the state; for areas it is their smallest and largest holes that are there */
-    uint64_t fuller[MAX_BINS / 64 / 64];
-};
 
 #define REGION_MAGIC 0x6e6f69676572a110u
 
@@ -92,7 +84,11 @@ struct region_state {
     uint64_t in_order[64]; /* how many, */
     uint32_t first_of[64]; /* the one that came last */
 
-    struct region_bins bins;
+    /* By size, or in areas, or in lists: a head for each bin, a bit for each that is not empty, and one for each word of those that
+     * is not 0. After the heads, with GROUPS: the smallest and largest hole of each area. */
+    uint32_t bins;
+    uint64_t fuller[MAX_BINS / 64 / 64], full[MAX_BINS / 64];
+    uint32_t heads[];
 };
 
 static inline struct region_state *state_of(const struct allot_region *r) { return r->state; }
@@ -147,74 +143,69 @@ static inline bool place_in_hole(const struct region_node *n, uint64_t size, con
     return n->size >= size && lowest_place(n->at, node_end(n), size, b, out);
 }
 
+#define BINS_BITS    5 /* of place/bins.c */
+#define BY_SIZE_BITS 7 /* of place/by_size.c */
+
 /* -- bins: sizes in classes of `bits` leading bits, those below 2^(bits + 1) each by itself -- */
+
+/* How much wider than one unit the bins around so many units are: log2. */
+static inline unsigned bin_width(uint64_t units, unsigned bits)
+{
+    return log2_floor(units | (uint64_t)1 << bits) - bits;
+}
 
 static inline uint32_t bin_below(uint64_t units, unsigned bits)
 {
-    if (units < (uint64_t)2 << bits) {
-        return (uint32_t)units;
-    }
-    unsigned shift = log2_floor(units) - bits;
-    return (uint32_t)((shift << bits) + (units >> shift));
+    unsigned width = bin_width(units, bits);
+    return (uint32_t)((width << bits) + (units >> width));
 }
 
-static inline uint32_t *bin_heads(const struct allot_region *r)
+static inline void bin_mark_full(struct region_state *s, uint32_t bin)
 {
-    return (uint32_t *)((char *)r->state + state_of(r)->bins.head_at);
+    bitmap_set(s->full, bin);
+    bitmap_set(s->fuller, bin / 64);
 }
 
-static inline uint64_t *bin_full(const struct allot_region *r)
+static inline void bin_mark_empty(struct region_state *s, uint32_t bin)
 {
-    return (uint64_t *)((char *)r->state + state_of(r)->bins.full_at);
-}
-
-static inline void bin_mark_full(struct allot_region *r, uint32_t bin)
-{
-    bitmap_set(bin_full(r), bin);
-    bitmap_set(state_of(r)->bins.fuller, bin / 64);
-}
-
-static inline void bin_mark_empty(struct allot_region *r, uint32_t bin)
-{
-    bitmap_clear(bin_full(r), bin);
-    if (bin_full(r)[bin / 64] == 0) {
-        bitmap_clear(state_of(r)->bins.fuller, bin / 64);
-    }
+    uint64_t *word = &s->full[bin / 64];
+    *word &= ~((uint64_t)1 << (bin % 64));
+    s->fuller[bin / 64 / 64] &= ~((uint64_t)(*word == 0) << (bin / 64 % 64));
 }
 
 /* The first bin from `bin` on that has something; the count of all when none has. */
-static inline uint32_t bin_next(const struct allot_region *r, uint32_t bin)
+static inline uint32_t bin_next(const struct region_state *s, uint32_t bin)
 {
-    const struct region_bins *b = &state_of(r)->bins;
-    if (bin >= b->count) {
-        return b->count;
+    if (unlikely(bin >= s->bins)) {
+        return s->bins;
     }
-    const uint64_t *full = bin_full(r);
-    uint64_t word = full[bin / 64] & ~(uint64_t)0 << (bin % 64);
-    if (likely(word != 0)) {
+    uint64_t word = s->full[bin / 64] & ~(uint64_t)0 << (bin % 64);
+    if (word != 0) {
         return bin / 64 * 64 + lowest_bit(word);
     }
-    size_t words = (b->count + 63) / 64, w = bitmap_next_set(b->fuller, bin / 64 + 1, words);
-    return w == words ? b->count : (uint32_t)(w * 64 + lowest_bit(full[w]));
+    size_t w = bitmap_next_set(s->fuller, bin / 64 + 1, MAX_BINS / 64);
+    return w == MAX_BINS / 64 ? s->bins : (uint32_t)(w * 64 + lowest_bit(s->full[w]));
 }
 
-/* The last one that has something; some have. */
-static inline uint32_t bin_last(const struct allot_region *r)
+/* The last one that has something; the count of all when none has. */
+static inline uint32_t bin_last(const struct region_state *s)
 {
-    const struct region_bins *b = &state_of(r)->bins;
-    for (size_t w = (b->count + 63) / 64 / 64 + 1; w-- > 0;) {
-        if (w < MAX_BINS / 64 / 64 && b->fuller[w]) {
-            size_t word = w * 64 + log2_floor(b->fuller[w]);
-            return (uint32_t)(word * 64 + log2_floor(bin_full(r)[word]));
+    for (size_t w = MAX_BINS / 64 / 64; w-- > 0;) {
+        if (s->fuller[w]) {
+            size_t word = w * 64 + log2_floor(s->fuller[w]);
+            return (uint32_t)(word * 64 + log2_floor(s->full[word]));
         }
     }
-    return b->count;
+    return s->bins;
 }
 
 /* -- the rules: what each does with a hole that comes, goes, or changes; and which one it chooses -- */
 
 /* The hole for `size` within bounds and the place in it; NONE when there is none. */
 uint32_t by_offset_find(struct allot_region *r, uint64_t size, const struct place_bounds *b, uint64_t *at);
+/* The lowest hole that has so much; the tightest: likewise, where any place will do. */
+uint32_t by_offset_lowest(const struct allot_region *r, uint64_t size);
+uint32_t by_size_tightest(const struct allot_region *r, uint64_t size);
 void by_offset_insert(struct allot_region *r, uint32_t id);
 void by_offset_remove(struct allot_region *r, uint32_t id);
 void by_offset_change(struct allot_region *r, uint32_t id, uint64_t at, uint64_t size);
@@ -228,19 +219,18 @@ void by_offset_check(const struct allot_region *r);
 uint32_t by_size_find(struct allot_region *r, uint64_t size, const struct place_bounds *b, uint64_t *at);
 void by_size_insert(struct allot_region *r, uint32_t id);
 void by_size_remove(struct allot_region *r, uint32_t id);
+void by_size_change(struct allot_region *r, uint32_t id, uint64_t at, uint64_t size);
 uint64_t by_size_largest(const struct allot_region *r);
-uint32_t by_size_bins(uint64_t units);
 void by_size_check(const struct allot_region *r);
 
-/* Trees by size, of one bin each (place/by_size.c). */
-struct size_key {
-    uint64_t size, turned; /* the offset, or its complement */
-};
+/* Trees by size, of one bin each (place/by_size.c): what they are ordered by is the size, and then the offset or its complement. */
+typedef unsigned __int128 size_key;
+static inline size_key size_key_of(uint64_t size, uint64_t turned) { return (size_key)size << 64 | turned; }
 uint64_t size_turn(const struct allot_region *r); /* what turns an offset */
 void size_tree_insert(struct allot_region *r, uint32_t *root, uint32_t id);
 void size_tree_remove(struct allot_region *r, uint32_t *root, uint32_t id);
 /* The first node that is not before the key; NONE when all are. */
-uint32_t size_tree_from(const struct allot_region *r, uint32_t root, struct size_key key);
+uint32_t size_tree_from(const struct allot_region *r, uint32_t root, size_key key);
 uint32_t size_tree_last(const struct allot_region *r, uint32_t root);
 /* The first that has a place. */
 uint32_t size_tree_find(const struct allot_region *r, uint32_t root, uint64_t size, const struct place_bounds *b,
@@ -254,10 +244,7 @@ uint64_t groups_largest(const struct allot_region *r);
 void groups_check(const struct allot_region *r);
 
 uint32_t bins_find(struct allot_region *r, uint64_t size, const struct place_bounds *b, uint64_t *at);
-void bins_insert(struct allot_region *r, uint32_t id);
-void bins_remove(struct allot_region *r, uint32_t id);
 uint64_t bins_largest(const struct allot_region *r);
-uint32_t bins_count(uint64_t units);
 void bins_check(const struct allot_region *r);
 
 /* BUDDY, whose blocks are its own affair. All but give may want so many nodes: -ENOMEM. */
@@ -274,13 +261,64 @@ void buddy_check(const struct allot_region *r);
 /* -- the chain and the nodes (place/region.c) -- */
 
 /* Has room for so many more nodes, and for the holes that so many more taken ranges may leave. */
-bool region_ensure(struct allot_region *r, uint64_t nodes, uint64_t ranges);
+bool region_ensure_more(struct allot_region *r, uint64_t nodes, uint64_t ranges);
+
+static inline bool region_ensure(struct allot_region *r, uint64_t nodes, uint64_t ranges)
+{
+    const struct region_state *s = state_of(r);
+    if (likely(s->nunused >= nodes && s->fit != ALLOT_FIRST && s->fit != ALLOT_NEXT)) {
+        return true;
+    }
+    return region_ensure_more(r, nodes, ranges);
+}
+
 /* Of those that are ensured. */
-uint32_t region_new_node(struct allot_region *r);
-void region_drop_node(struct allot_region *r, uint32_t id);
+static inline uint32_t region_new_node(struct allot_region *r)
+{
+    struct region_state *s = state_of(r);
+    uint32_t id = s->unused_nodes;
+    if (unlikely(id == NONE)) {
+        return s->fresh_nodes++;
+    }
+    s->unused_nodes = node_of(r, id)->next;
+    s->nunused--;
+    return id;
+}
+
+static inline void region_drop_node(struct allot_region *r, uint32_t id)
+{
+    struct region_state *s = state_of(r);
+    struct region_node *n = node_of(r, id);
+    n->link[0] = NODE_UNUSED;
+    n->next = s->unused_nodes;
+    s->unused_nodes = id;
+    s->nunused++;
+}
+
 /* Puts a node behind another in the chain (NONE: first); takes it out. */
-void region_chain(struct allot_region *r, uint32_t id, uint32_t behind);
-void region_unchain(struct allot_region *r, uint32_t id);
+static inline void region_chain(struct allot_region *r, uint32_t id, uint32_t behind)
+{
+    struct region_state *s = state_of(r);
+    struct region_node *nodes = r->nodes, *n = &nodes[id];
+    uint32_t *link = behind == NONE ? &s->first : &nodes[behind].next;
+    n->prev = behind;
+    n->next = *link;
+    *link = id;
+    *(n->next == NONE ? &s->last : &nodes[n->next].prev) = id;
+}
+
+static inline void region_unchain(struct allot_region *r, uint32_t id)
+{
+    struct region_state *s = state_of(r);
+    struct region_node *nodes = r->nodes;
+    uint32_t prev = nodes[id].prev, next = nodes[id].next;
+    *(prev == NONE ? &s->first : &nodes[prev].next) = next;
+    *(next == NONE ? &s->last : &nodes[next].prev) = prev;
+    if (unlikely(s->finger == id)) {
+        s->finger = prev;
+    }
+}
+
 /* Marks a node taken, once its range is right: one store. */
 static inline void region_mark_taken(struct region_node *n, uint32_t piece)
 {
@@ -290,9 +328,7 @@ static inline void region_mark_taken(struct region_node *n, uint32_t piece)
 void region_insert_hole(struct allot_region *r, uint32_t id);
 /* The hole that holds all of [at, at + size), or NONE. */
 uint32_t region_hole_at(struct allot_region *r, uint64_t at, uint64_t size);
-/* A hole that is in the chain, not in the index: merges it with those beside it. */
-void region_merge_hole(struct allot_region *r, uint32_t id);
-void region_give(struct allot_region *r, struct allot_range range);
+void region_give(struct allot_region *r, const struct allot_range *range);
 int region_claim(struct allot_region *r, uint64_t at, uint64_t size, struct allot_range *out);
 uint64_t region_largest(const struct allot_region *r);
 
@@ -304,7 +340,26 @@ void region_empty_index(struct allot_region *r);
 /* Of the state: the options' sense, and the bytes of it. */
 int region_make(struct allot_region *r, uint64_t size, const struct allot_region_opts *opts);
 
-void region_lock(struct allot_region *r);
-void region_unlock(struct allot_region *r);
+void region_lock_more(struct allot_region *r);
+void region_unlock_more(struct allot_region *r);
+
+static inline bool region_is_unlocked(const struct allot_region *r)
+{
+    return r->state && state_of(r)->lock == ALLOT_REGION_UNLOCKED;
+}
+
+static inline void region_lock(struct allot_region *r)
+{
+    if (unlikely(!region_is_unlocked(r))) {
+        region_lock_more(r);
+    }
+}
+
+static inline void region_unlock(struct allot_region *r)
+{
+    if (unlikely(state_of(r)->lock != ALLOT_REGION_UNLOCKED)) {
+        region_unlock_more(r);
+    }
+}
 
 #endif

@@ -57,7 +57,7 @@ static void churn(enum allot_fit fit, uint64_t base, uint64_t unit)
                 assert_int_equal(map[at], 1);
                 map[at] = 0;
             }
-            allot_region_give(&region, *r);
+            allot_region_give(&region, r);
             used -= r->size;
             count--;
             live[i] = false;
@@ -109,7 +109,7 @@ static void churn(enum allot_fit fit, uint64_t base, uint64_t unit)
             if (stats.largest) {
                 assert_int_equal(allot_region_take(&region, stats.largest, 0, &largest), 0);
                 assert_true(allot_region_check(&region));
-                allot_region_give(&region, largest);
+                allot_region_give(&region, &largest);
             }
             if (fit != ALLOT_BUDDY) {
                 assert_int_equal(allot_region_take(&region, stats.largest + unit, 0, &largest), -ENOSPC);
@@ -119,7 +119,7 @@ static void churn(enum allot_fit fit, uint64_t base, uint64_t unit)
     assert_true(allot_region_check(&region));
     for (int i = 0; i < SLOTS; i++) {
         if (live[i]) {
-            allot_region_give(&region, range[i]);
+            allot_region_give(&region, &range[i]);
         }
     }
     struct allot_region_stats stats;
