@@ -14,6 +14,11 @@
 #include "os/fault.h"
 #include "place/region.h"
 
+#define BITS        7
+#define SMALL       128 /* sizes in units, less than which each chunk has bins of its own */
+#define CHUNKS_LOG2 6
+#define CHUNKS      (1 << CHUNKS_LOG2)
+
 /* Who stands above whom. */
 static uint32_t rank_of(uint32_t id)
 {
@@ -49,6 +54,20 @@ void size_tree_insert(struct allot_region *r, uint32_t *root, uint32_t id)
     *side[0] = *side[1] = NONE;
 }
 
+/* Takes the node out that a link leads to: its subtrees are joined. */
+static inline void cut(const struct allot_region *r, uint32_t *link)
+{
+    const struct region_node *n = node_of(r, *link);
+    uint32_t part[2] = {n->link[0], n->link[1]};
+    while (part[0] != NONE && part[1] != NONE) {
+        bool high = rank_of(part[0]) < rank_of(part[1]);
+        *link = part[high];
+        link = &node_of(r, part[high])->link[!high];
+        part[high] = *link;
+    }
+    *link = part[0] != NONE ? part[0] : part[1];
+}
+
 void size_tree_remove(struct allot_region *r, uint32_t *root, uint32_t id)
 {
     uint64_t turn = size_turn(r);
@@ -60,14 +79,7 @@ void size_tree_remove(struct allot_region *r, uint32_t *root, uint32_t id)
         struct region_node *b = node_of(r, at);
         link = &b->link[key_of(b, turn) < key];
     }
-    uint32_t part[2] = {n->link[0], n->link[1]};
-    while (part[0] != NONE && part[1] != NONE) {
-        bool high = rank_of(part[0]) < rank_of(part[1]);
-        *link = part[high];
-        link = &node_of(r, part[high])->link[!high];
-        part[high] = *link;
-    }
-    *link = part[0] != NONE ? part[0] : part[1];
+    cut(r, link);
 }
 
 uint32_t size_tree_from(const struct allot_region *r, uint32_t root, size_key key)
@@ -107,44 +119,79 @@ uint32_t size_tree_find(const struct allot_region *r, uint32_t root, uint64_t si
     return NONE;
 }
 
-static inline uint32_t bin_of(const struct allot_region *r, uint64_t size)
+/* Which chunk of the range an offset is in, in the order of keys. What lies before the first span is in its first chunk, and what is
+ * beyond in the last one. */
+static inline uint32_t chunk_of(const struct region_state *s, uint64_t at)
 {
-    return bin_below(size >> state_of(r)->shift, BY_SIZE_BITS);
+    uint64_t chunk = at < s->base ? 0 : (at - s->base) >> s->chunk;
+    chunk = chunk < CHUNKS ? chunk : CHUNKS - 1;
+    return (uint32_t)chunk ^ (s->fit == ALLOT_BEST ? CHUNKS - 1 : 0);
+}
+
+/* The bin of a size in a chunk. Which of the two it is is as good as random, too. */
+static inline uint32_t bin_in(const struct region_state *s, uint64_t size, uint32_t chunk)
+{
+    uint64_t units = size >> s->shift;
+    uint32_t small = (uint32_t)units * CHUNKS + chunk, other = SMALL * CHUNKS + bin_below(units, BITS);
+    uint32_t is_small = -(uint32_t)(units < SMALL);
+    return (small & is_small) | (other & ~is_small);
+}
+
+static inline uint32_t bin_of(const struct region_state *s, uint64_t size, uint64_t at)
+{
+    return bin_in(s, size, chunk_of(s, at));
+}
+
+uint32_t by_size_bins(uint64_t units) { return SMALL * CHUNKS + bin_below(units, BITS) + 1; }
+
+void by_size_measure(struct region_state *s, uint64_t size)
+{
+    unsigned width = size > 1 ? log2_floor(size - 1) + 1 : 0;
+    s->chunk = width > CHUNKS_LOG2 ? width - CHUNKS_LOG2 : 0;
+}
+
+static inline void insert_in(struct allot_region *r, uint32_t bin, uint32_t id)
+{
+    struct region_state *s = state_of(r);
+    if (s->heads[bin] == NONE) {
+        struct region_node *n = node_of(r, id);
+        n->link[0] = n->link[1] = NONE;
+        s->heads[bin] = id;
+        bin_mark_full(s, bin);
+    } else {
+        size_tree_insert(r, &s->heads[bin], id);
+    }
 }
 
 void by_size_insert(struct allot_region *r, uint32_t id)
 {
-    uint32_t bin = bin_of(r, node_of(r, id)->size), *root = &state_of(r)->heads[bin];
-    if (*root == NONE) {
-        bin_mark_full(state_of(r), bin);
+    const struct region_node *n = node_of(r, id);
+    insert_in(r, bin_of(state_of(r), n->size, n->at), id);
+}
+
+static inline void remove_from(struct allot_region *r, uint32_t bin, uint32_t id)
+{
+    struct region_state *s = state_of(r);
+    size_tree_remove(r, &s->heads[bin], id);
+    if (s->heads[bin] == NONE) {
+        bin_mark_empty(s, bin);
     }
-    size_tree_insert(r, root, id);
 }
 
 void by_size_remove(struct allot_region *r, uint32_t id)
 {
-    uint32_t bin = bin_of(r, node_of(r, id)->size), *root = &state_of(r)->heads[bin];
-    size_tree_remove(r, root, id);
-    if (*root == NONE) {
-        bin_mark_empty(state_of(r), bin);
-    }
+    const struct region_node *n = node_of(r, id);
+    remove_from(r, bin_of(state_of(r), n->size, n->at), id);
 }
 
 void by_size_change(struct allot_region *r, uint32_t id, uint64_t at, uint64_t size)
 {
     struct region_state *s = state_of(r);
     struct region_node *n = node_of(r, id);
-    uint32_t was = bin_of(r, n->size), bin = bin_of(r, size);
-    bool alone = s->heads[was] == id && n->link[0] == NONE && n->link[1] == NONE;
-    if (alone && was == bin) {
-        n->at = at;
-        n->size = size;
-        return;
-    }
-    by_size_remove(r, id);
+    remove_from(r, bin_of(s, n->size, n->at), id);
     n->at = at;
     n->size = size;
-    by_size_insert(r, id);
+    insert_in(r, bin_of(s, size, at), id);
 }
 
 uint64_t by_size_largest(const struct allot_region *r)
@@ -153,38 +200,65 @@ uint64_t by_size_largest(const struct allot_region *r)
     return bin == state_of(r)->bins ? 0 : node_of(r, size_tree_last(r, state_of(r)->heads[bin]))->size;
 }
 
-uint32_t by_size_tightest(const struct allot_region *r, uint64_t size)
+uint32_t by_size_take(struct allot_region *r, uint64_t size)
 {
-    uint32_t count = state_of(r)->bins, found = NONE;
-    for (uint32_t bin = bin_of(r, size); found == NONE && (bin = bin_next(state_of(r), bin)) < count; bin++) {
-        found = size_tree_from(r, state_of(r)->heads[bin], size_key_of(size, 0));
+    struct region_state *s = state_of(r);
+    uint64_t turn = size_turn(r);
+    size_key key = size_key_of(size, 0);
+    for (uint32_t bin = bin_in(s, size, 0); (bin = bin_next(s, bin)) < s->bins; bin++) {
+        uint32_t *found = NULL, *root = &s->heads[bin];
+        for (uint32_t *link = root; *link != NONE;) {
+            struct region_node *n = node_of(r, *link);
+            bool before = key_of(n, turn) < key;
+            found = before ? found : link;
+            link = &n->link[before];
+        }
+        if (found) {
+            uint32_t id = *found;
+            cut(r, found);
+            if (*root == NONE) {
+                bin_mark_empty(s, bin);
+            }
+            return id;
+        }
     }
-    return found;
+    return NONE;
+}
+
+/* The longest hole that is shorter than `size`; 0 when there is none. */
+static uint64_t shorter(const struct allot_region *r, uint64_t size)
+{
+    const struct region_state *s = state_of(r);
+    for (uint32_t bin = bin_in(s, size, 0) + 1; bin-- > 0;) {
+        uint64_t found = 0;
+        for (uint32_t id = s->heads[bin]; id != NONE;) {
+            const struct region_node *n = node_of(r, id);
+            found = n->size < size ? n->size : found;
+            id = n->link[n->size < size];
+        }
+        if (found) {
+            return found;
+        }
+    }
+    return 0;
 }
 
 /* The largest hole, of equal ones the lowest; then those after it. */
 static uint32_t worst(struct allot_region *r, uint64_t size, const struct place_bounds *b, uint64_t *at)
 {
-    uint64_t longest = by_size_largest(r);
-    while (longest >= size) {
-        uint32_t root = state_of(r)->heads[bin_of(r, longest)];
+    const struct region_state *s = state_of(r);
+    for (uint64_t longest = by_size_largest(r); longest >= size; longest = shorter(r, longest)) {
         size_key key = size_key_of(longest, 0);
-        for (uint32_t id; (id = size_tree_from(r, root, key)) != NONE && node_of(r, id)->size == longest;) {
-            if (place_in_hole(node_of(r, id), size, b, at)) {
-                return id;
-            }
-            key = key_of(node_of(r, id), 0) + 1;
-        }
-        /* The next shorter one. */
-        uint64_t shorter = 0;
-        for (uint32_t bin = bin_of(r, longest) + 1; bin-- > 0 && shorter == 0;) {
-            for (uint32_t id = state_of(r)->heads[bin]; id != NONE;) {
-                const struct region_node *n = node_of(r, id);
-                shorter = n->size < longest ? n->size : shorter;
-                id = n->link[n->size < longest];
+        uint32_t bin = bin_in(s, longest, 0), last = bin_in(s, longest, CHUNKS - 1);
+        for (; (bin = bin_next(s, bin)) <= last; bin++) {
+            for (uint32_t id;
+                 (id = size_tree_from(r, s->heads[bin], key)) != NONE && node_of(r, id)->size == longest;) {
+                if (place_in_hole(node_of(r, id), size, b, at)) {
+                    return id;
+                }
+                key = key_of(node_of(r, id), 0) + 1;
             }
         }
-        longest = shorter;
     }
     return NONE;
 }
@@ -192,10 +266,10 @@ static uint32_t worst(struct allot_region *r, uint64_t size, const struct place_
 uint32_t by_size_find(struct allot_region *r, uint64_t size, const struct place_bounds *b, uint64_t *at)
 {
     if (state_of(r)->fit == ALLOT_WORST) {
-        return size ? worst(r, size, b, at) : NONE;
+        return worst(r, size, b, at);
     }
     uint32_t count = state_of(r)->bins;
-    for (uint32_t bin = bin_of(r, size); (bin = bin_next(state_of(r), bin)) < count; bin++) {
+    for (uint32_t bin = bin_in(state_of(r), size, 0); (bin = bin_next(state_of(r), bin)) < count; bin++) {
         uint32_t id = size_tree_find(r, state_of(r)->heads[bin], size, b, at);
         if (id != NONE) {
             return id;
@@ -212,7 +286,7 @@ uint64_t size_tree_check(const struct allot_region *r, uint32_t root, uint32_t b
     for (uint32_t id; (id = size_tree_from(r, root, key)) != NONE; count++) {
         const struct region_node *n = node_of(r, id);
         CHECK(is_hole(n), "region", n);
-        CHECK(bin == NONE || bin_of(r, n->size) == bin, "region", n);
+        CHECK(bin == NONE || bin_of(state_of(r), n->size, n->at) == bin, "region", n);
         for (int side = 0; side < 2; side++) {
             CHECK(n->link[side] == NONE || rank_of(n->link[side]) <= rank_of(id), "region", n);
         }

@@ -415,23 +415,24 @@ EACH_RULE bool take_plain(struct allot_region *r, enum allot_fit fit, uint64_t s
     struct region_state *s = state_of(r);
     uint32_t hole = NONE;
     size = align_up(size, s->unit);
+    if (unlikely(!region_ensure(r, 1, 1))) {
+        return false;
+    }
     if (fit == ALLOT_FIRST) {
         hole = by_offset_lowest(r, size);
     } else if (fit == ALLOT_BINS) {
         uint32_t bin = bins_first_list(s, size);
         hole = bin < s->bins ? s->heads[bin] : NONE;
     } else {
-        hole = by_size_tightest(r, size);
+        hole = by_size_take(r, size);
     }
-    if (unlikely(hole == NONE || !region_ensure(r, 1, 1))) {
+    if (unlikely(hole == NONE)) {
         return false;
     }
     struct region_node *nodes = r->nodes, *h = &nodes[hole];
     uint64_t at = h->at, rest = h->size - size;
     uint32_t id = hole;
-    if (rest == 0) {
-        index_remove(r, fit, hole);
-    } else {
+    if (rest) {
         uint32_t before = h->prev;
         id = region_new_node(r);
         *(before == NONE ? &s->first : &nodes[before].next) = id;
@@ -441,7 +442,18 @@ EACH_RULE bool take_plain(struct allot_region *r, enum allot_fit fit, uint64_t s
         n->size = size;
         n->prev = before;
         n->next = hole;
+    }
+    if (fit == ALLOT_BEST) {
+        s->holes--; /* by_size_take has it out already */
+        if (rest) {
+            h->at = at + size;
+            h->size = rest;
+            index_insert(r, fit, hole);
+        }
+    } else if (rest) {
         index_change(r, fit, hole, at + size, rest);
+    } else {
+        index_remove(r, fit, hole);
     }
     region_mark_taken(&nodes[id], 0);
     s->used += size;
@@ -697,7 +709,7 @@ static uint32_t count_bins(const struct region_state *s)
     case ALLOT_BEST:
     case ALLOT_NEXT_BEST:
     case ALLOT_WORST:
-        return bin_below(most, BY_SIZE_BITS) + 1;
+        return by_size_bins(most);
     case ALLOT_GROUPS:
         return s->areas;
     case ALLOT_BINS:
@@ -857,6 +869,7 @@ static int add(struct allot_region *r, uint64_t base, uint64_t size)
     }
     if (s->nspans++ == 0) {
         s->base = base;
+        by_size_measure(s, size);
     }
     uint32_t span = region_new_node(r), id = region_new_node(r);
     *node_of(r, id) = (struct region_node){.at = base, .size = size, .link = {NONE, NONE}};

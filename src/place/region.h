@@ -48,7 +48,7 @@ struct region_block {
     uint32_t id[FANOUT];           /* its node; its block */
 };
 
-#define MAX_BINS 8192
+#define MAX_BINS 16384
 
 #define REGION_MAGIC 0x6e6f69676572a110u
 
@@ -60,6 +60,7 @@ struct region_state {
     uint32_t areas; /* GROUPS */
     uint64_t area;  /* units of one */
     uint64_t base;  /* where the first one begins */
+    unsigned chunk; /* BEST and its kin: log2 of a chunk of the range, of which there are 64 */
     uint64_t threshold;
     bool foreign;          /* the records are in the caller's memory, and do not grow */
     pthread_mutex_t mutex; /* SHARED */
@@ -143,8 +144,7 @@ static inline bool place_in_hole(const struct region_node *n, uint64_t size, con
     return n->size >= size && lowest_place(n->at, node_end(n), size, b, out);
 }
 
-#define BINS_BITS    5 /* of place/bins.c */
-#define BY_SIZE_BITS 7 /* of place/by_size.c */
+#define BINS_BITS 5 /* of place/bins.c */
 
 /* -- bins: sizes in classes of `bits` leading bits, those below 2^(bits + 1) each by itself -- */
 
@@ -203,9 +203,9 @@ static inline uint32_t bin_last(const struct region_state *s)
 
 /* The hole for `size` within bounds and the place in it; NONE when there is none. */
 uint32_t by_offset_find(struct allot_region *r, uint64_t size, const struct place_bounds *b, uint64_t *at);
-/* The lowest hole that has so much; the tightest: likewise, where any place will do. */
+/* The lowest hole that has so much; and the tightest, which is in the index no more. */
 uint32_t by_offset_lowest(const struct allot_region *r, uint64_t size);
-uint32_t by_size_tightest(const struct allot_region *r, uint64_t size);
+uint32_t by_size_take(struct allot_region *r, uint64_t size);
 void by_offset_insert(struct allot_region *r, uint32_t id);
 void by_offset_remove(struct allot_region *r, uint32_t id);
 void by_offset_change(struct allot_region *r, uint32_t id, uint64_t at, uint64_t size);
@@ -221,6 +221,9 @@ void by_size_insert(struct allot_region *r, uint32_t id);
 void by_size_remove(struct allot_region *r, uint32_t id);
 void by_size_change(struct allot_region *r, uint32_t id, uint64_t at, uint64_t size);
 uint64_t by_size_largest(const struct allot_region *r);
+/* How many bins for holes of so many units; and how long chunks are, of a first span. */
+uint32_t by_size_bins(uint64_t units);
+void by_size_measure(struct region_state *s, uint64_t size);
 void by_size_check(const struct allot_region *r);
 
 /* Trees by size, of one bin each (place/by_size.c): what they are ordered by is the size, and then the offset or its complement. */
