@@ -25,12 +25,15 @@
 extern "C" {
 #endif
 
-/* In which hole a piece goes. Where more than one place in the chosen hole would do it is the lowest. n: how many holes there are.
- * (Knuth, The Art of Computer Programming 1, 2.5; Wilson et al., "Dynamic storage allocation: a survey and critical review", 1995.) */
+/* In which hole a piece goes. Where more than one place in the chosen hole would do it is the lowest, but for BEST. n: how many holes
+ * there are. (Knuth, The Art of Computer Programming 1, 2.5; Wilson et al., "Dynamic storage allocation: a survey and critical
+ * review", 1995.) */
 enum allot_fit {
     ALLOT_FIRST, /* the lowest offset that fits; O(log n) */
     ALLOT_NEXT,  /* the lowest one from where the last piece ended, else the lowest of all; O(log n) */
-    ALLOT_BEST, /* the tightest hole, of equal ones the highest; O(log n), hardly a walk: holes are sorted by size first */
+    ALLOT_BEST, /* the tightest hole, of equal ones the highest; where any place in it would do, the end beside the longer range (a
+                      * span's end is longer than any; of equal ones the low end). O(log n), hardly a walk: holes lie in bins by size
+                      * and place */
     ALLOT_NEXT_BEST, /* the tightest hole, of equal ones the lowest; likewise */
     ALLOT_WORST,     /* the largest hole, of equal ones the lowest; likewise */
     ALLOT_GROUPS, /* the range in equal areas: of those that have a hole long enough the one whose smallest hole is smallest (then
@@ -159,7 +162,8 @@ struct allot_plan_opts {
  * Fills at most `max` moves, and the `to` of each is taken. The caller copies, and commits or aborts each, in any order, and calls
  * again until it returns 0: then there is such a hole, or there is none to be had. How many moves, -ENOMEM, or -EINVAL: not for
  * BUDDY. `opts` may be NULL. Cost: O(n log n), and memory for as long as the call. */
-ALLOT_API int allot_region_plan(struct allot_region *region, const struct allot_plan_opts *opts, struct allot_move *moves, size_t max);
+ALLOT_API int allot_region_plan(struct allot_region *region, const struct allot_plan_opts *opts,
+                                struct allot_move *moves, size_t max);
 
 /* The range lies at move->to from now on, and its old place is given back; or the new one is. */
 ALLOT_API void allot_region_commit(struct allot_region *region, const struct allot_move *move);

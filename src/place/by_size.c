@@ -1,12 +1,16 @@
 /* place/by_size.c - holes in order of size: best fit, next-best fit, worst fit.
  *
- *   bin:    1  2  3 ... 255 | 256-257  258-259 ...      each of the first 256 sizes by itself, then 128 to a doubling
- *   tree:      .               .                        the holes of one bin, by size and then by offset
- *             / \               \
+ *   units:   1                     2              ...  127 | 128   129  ... 256-257 ...
+ *   bins:    64: a chunk each      64             ...      | one for each of so many sizes: 128 to a doubling
+ *             .    . .   .         .  .  .                 | .           .
+ *                 /   \                                    |            / \
  *
- * Most bins have a few holes, so the trees are low; and where one bin has them all it is one tree of O(log n). They are treaps:
- * ordered by key, and parents before children by a number that the node's own number is scrambled to, so nothing has to be kept
- * beyond two links. Splitting and joining go from the top down, without recursion.
+ * The order is by size, and then by offset; the bins are in that order, and most hold a hole or none. So what is the tightest is
+ * told by bitmaps and a step or two in a low tree, and where one bin has all holes it is one tree of O(log n). Small holes are
+ * the many: their bins are of a chunk of the range each.
+ *
+ * The trees are treaps: ordered by key, and parents before children by a number that the node's own number is scrambled to, so
+ * nothing has to be kept beyond two links. Splitting and joining go from the top down, without recursion.
  * (Seidel and Aragon, "Randomized search trees", 1996; Tarjan, Levy and Timmel, "Zip trees", 2021.)
  *
  * Of equal sizes best fit wants the highest offset first, so it orders by the complement.

@@ -363,6 +363,26 @@ static struct allot_range range_of(const struct allot_region *r, uint32_t id)
     return range;
 }
 
+/* How long the range is that touches a hole there; what ends a span is longer than any. */
+static inline uint64_t length_before(const struct region_node *nodes, const struct region_node *h)
+{
+    const struct region_node *n = h->prev == NONE ? h : &nodes[h->prev];
+    return node_end(n) == h->at ? n->size : UINT64_MAX;
+}
+
+static inline uint64_t length_behind(const struct region_node *nodes, const struct region_node *h)
+{
+    const struct region_node *n = h->next == NONE ? h : &nodes[h->next];
+    return node_end(h) == n->at ? n->size : UINT64_MAX;
+}
+
+/* Best fit takes the end of the hole that is beside the longer range. What is left lies beside the shorter one: when that goes,
+ * the two are a hole that is of more use, while the longer one leaves a long hole anyway (docs/place.md has what that gains). */
+static inline bool best_is_high(const struct region_node *nodes, const struct region_node *h)
+{
+    return length_before(nodes, h) < length_behind(nodes, h);
+}
+
 /* What the rule takes, or why not. */
 static int take(struct allot_region *r, uint64_t size, const struct place_bounds *b, struct allot_range *out)
 {
@@ -378,6 +398,9 @@ static int take(struct allot_region *r, uint64_t size, const struct place_bounds
         uint32_t hole = find(r, size, b, &at);
         if (hole == NONE) {
             return -ENOSPC;
+        }
+        if (s->fit == ALLOT_BEST && b->plain && best_is_high(r->nodes, node_of(r, hole))) {
+            at = node_end(node_of(r, hole)) - size;
         }
         id = region_cut(r, hole, at, size);
         if (id == NONE) {
@@ -432,21 +455,18 @@ EACH_RULE bool take_plain(struct allot_region *r, enum allot_fit fit, uint64_t s
     struct region_node *nodes = r->nodes, *h = &nodes[hole];
     uint64_t at = h->at, rest = h->size - size;
     uint32_t id = hole;
+    bool high = fit == ALLOT_BEST && s->fit == ALLOT_BEST && best_is_high(nodes, h);
+    at += high ? rest : 0;
     if (rest) {
-        uint32_t before = h->prev;
         id = region_new_node(r);
-        *(before == NONE ? &s->first : &nodes[before].next) = id;
-        h->prev = id;
-        struct region_node *n = &nodes[id];
-        n->at = at;
-        n->size = size;
-        n->prev = before;
-        n->next = hole;
+        nodes[id].at = at;
+        nodes[id].size = size;
+        region_chain(r, id, high ? hole : h->prev);
     }
     if (fit == ALLOT_BEST) {
         s->holes--; /* by_size_take has it out already */
         if (rest) {
-            h->at = at + size;
+            h->at += high ? 0 : size;
             h->size = rest;
             index_insert(r, fit, hole);
         }
