@@ -15,6 +15,8 @@
 
 #include <math.h>
 
+#include <allot/region.h>
+
 #include "part.h"
 
 struct mix {
@@ -35,7 +37,7 @@ enum {
     SEEDS = 3,
     MOST_LIVE = 256 * 1024 /* either mix has fewer at 100 % */
 };
-#define LONGEST 1500000000 /* ns: no more batches after that */
+#define LONGEST 3000000000 /* ns: no more batches after that */
 
 struct stream {
     const struct engine *engine;
@@ -104,42 +106,55 @@ static bool fill_to(struct stream *s, uint64_t target)
 
 static double percent(const struct stream *s) { return 100.0 * (double)s->live / (double)s->mix->size; }
 
-/* Victims and sizes are chosen before the clock runs. */
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t count)
+{
+    qsort(values, count, sizeof *values, by_value);
+    return values[count / 2];
+}
+
+/* Victims and sizes are chosen before the clock runs. What a batch costs is the median of all: who waited for a core does not count. */
 static void time_batches(struct stream *s, uint64_t target, double *take_ns, double *give_ns)
 {
-    uint64_t takes = 0, gives = 0, taking = 0, giving = 0;
-    for (int batch = 0; batch < SETTLE + BATCHES && taking + giving < LONGEST; batch++) {
+    static double takes[BATCHES], gives[BATCHES];
+    uint64_t start = now();
+    int batch = 0;
+    for (; batch < SETTLE + BATCHES && (batch <= SETTLE || now() - start < LONGEST); batch++) {
         for (size_t i = 0; i < BATCH; i++) {
             pick(s, s->count - i);
             s->live -= s->held[s->count - 1 - i].size;
         }
-        uint64_t start = now();
+        uint64_t giving = now();
         for (size_t i = 0; i < BATCH; i++)
             s->engine->give(s->self, &s->held[--s->count]);
         uint64_t given = now();
         size_t more = 0;
         for (; s->live < target; more++)
             s->live += s->held[s->count + more].size = draw(s);
-        uint64_t restart = now();
+        uint64_t taking = now();
         for (size_t i = 0; i < more; i++)
             if (!s->engine->take(s->self, &s->held[s->count++]))
                 fail("nothing fits");
         uint64_t taken = now();
         if (batch >= SETTLE) {
-            giving += given - start;
-            gives += BATCH;
-            taking += taken - restart;
-            takes += more;
+            gives[batch - SETTLE] = (double)(given - giving) / BATCH;
+            takes[batch - SETTLE] = (double)(taken - taking) / (double)more;
         }
     }
-    *take_ns = (double)taking / (double)takes;
-    *give_ns = (double)giving / (double)gives;
+    *take_ns = median(takes, (size_t)(batch - SETTLE));
+    *give_ns = median(gives, (size_t)(batch - SETTLE));
 }
 
-static double sustained(struct stream *s)
+/* From `percents` occupied on. */
+static double sustained(struct stream *s, unsigned percents)
 {
     for (int step = 0;; step++) {
-        uint64_t target = s->mix->size / 1000 * (600 + 5 * (uint64_t)step);
+        uint64_t target = s->mix->size / 1000 * (10 * percents + 5 * (uint64_t)step);
         for (int i = 0; i < STEP; i++) {
             if (s->live < target) {
                 if (!take(s, draw(s)))
@@ -184,12 +199,40 @@ static void measure(const struct engine *engine, int mode, unsigned occupied, bo
         double sum = 0;
         for (uint64_t seed = 1; seed <= SEEDS; seed++) {
             s = stream_of(engine, mode, mix, seed);
-            sum += sustained(&s);
+            sum += sustained(&s, occupied);
             stream_end(&s);
         }
         print(mix, "sustained", sum / SEEDS, "%");
     }
 }
+
+static void *region_open(uint64_t size, uint64_t unit, int mode)
+{
+    static struct allot_region region;
+    struct allot_region_opts opts = {.fit = (enum allot_fit)mode, .unit = unit};
+    return allot_region_init(&region, 0, size, &opts) == 0 ? &region : NULL;
+}
+
+static bool region_take(void *self, struct held *held)
+{
+    struct allot_range range;
+    if (allot_region_take(self, held->size, 0, &range) != 0)
+        return false;
+    _Static_assert(sizeof range == sizeof held->handle, "a range is what is held");
+    memcpy(held->handle, &range, sizeof range);
+    return true;
+}
+
+static void region_give(void *self, struct held *held)
+{
+    struct allot_range range;
+    memcpy(&range, held->handle, sizeof range);
+    allot_region_give(self, range);
+}
+
+static void region_close(void *self) { allot_region_done(self); }
+
+static const struct engine allot_engine = {region_open, region_take, region_give, region_close};
 
 static void *bare_open(uint64_t size, uint64_t unit, int mode)
 {
@@ -215,6 +258,16 @@ static void bare_close(void *self) { (void)self; }
 static const struct engine bare_engine = {bare_open, bare_take, bare_give, bare_close};
 
 static void bare(void) { measure(&bare_engine, 0, 60, false); }
+
+static void allot_first(void) { measure(&allot_engine, ALLOT_FIRST, 60, true); }
+static void allot_next(void) { measure(&allot_engine, ALLOT_NEXT, 20, true); }
+static void allot_best(void) { measure(&allot_engine, ALLOT_BEST, 60, true); }
+static void allot_next_best(void) { measure(&allot_engine, ALLOT_NEXT_BEST, 60, true); }
+static void allot_worst(void) { measure(&allot_engine, ALLOT_WORST, 20, true); }
+static void allot_groups(void) { measure(&allot_engine, ALLOT_GROUPS, 60, true); }
+static void allot_bins(void) { measure(&allot_engine, ALLOT_BINS, 60, true); }
+static void allot_buddy(void) { measure(&allot_engine, ALLOT_BUDDY, 60, true); }
+
 static void naive(void) { measure(&naive_engine, 0, 60, true); }
 
 #if PEER_VMA
@@ -241,6 +294,14 @@ static void tlsf(void) { measure(&tlsf_engine, 0, 60, true); }
 
 static const struct variant variants[] = {
     {"bare", "the stream alone: nothing is placed", bare},
+    {"allot-first", "the lowest offset", allot_first},
+    {"allot-next", "the lowest from where the last ended; timed at 20 %, and sustained from there", allot_next},
+    {"allot-best", "the tightest hole", allot_best},
+    {"allot-next-best", "the tightest hole, the lowest of equals", allot_next_best},
+    {"allot-worst", "the largest hole; timed at 20 %, and sustained from there", allot_worst},
+    {"allot-groups", "64 areas", allot_groups},
+    {"allot-bins", "segregated lists", allot_bins},
+    {"allot-buddy", "powers of two", allot_buddy},
     {"naive-best", "exact best fit on two std::set", naive},
     {"vma-default", "VmaVirtualBlock (PEERS=vma=TREE)", vma_default},
     {"vma-min-memory", "VmaVirtualBlock, STRATEGY_MIN_MEMORY (PEERS=vma=TREE)", vma_min_memory},
