@@ -300,7 +300,7 @@ int buddy_resize(struct allot_region *r, uint32_t id, uint64_t size)
         if (!region_ensure(r, was - order, 0)) {
             return -ENOMEM;
         }
-        s->used -= n->size - size_of(r, order);
+        s->used -= node_of(r, id)->size - size_of(r, order);
         /* The upper halves come back one by one, and nothing of them merges with what is still taken. */
         for (unsigned above = was; above-- > order;) {
             uint32_t high = region_new_node(r);
