@@ -15,8 +15,6 @@
 
 #include <math.h>
 
-#include <allot/region.h>
-
 #include "part.h"
 
 struct mix {
@@ -215,20 +213,10 @@ static void *region_open(uint64_t size, uint64_t unit, int mode)
 
 static bool region_take(void *self, struct held *held)
 {
-    struct allot_range range;
-    if (allot_region_take(self, held->size, 0, &range) != 0)
-        return false;
-    _Static_assert(sizeof range == sizeof held->handle, "a range is what is held");
-    memcpy(held->handle, &range, sizeof range);
-    return true;
+    return allot_region_take(self, held->size, 0, &held->range) == 0;
 }
 
-static void region_give(void *self, struct held *held)
-{
-    struct allot_range range;
-    memcpy(&range, held->handle, sizeof range);
-    allot_region_give(self, range);
-}
+static void region_give(void *self, struct held *held) { allot_region_give(self, &held->range); }
 
 static void region_close(void *self) { allot_region_done(self); }
 

@@ -5,13 +5,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <allot/region.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 struct held {
-    uint64_t size;      /* a multiple of the unit */
-    uint64_t handle[3]; /* whatever gives it back */
+    uint64_t size; /* a multiple of the unit */
+    union {        /* whatever gives it back */
+        uint64_t handle[2];
+        struct allot_range range;
+    };
 };
 
 struct engine {

@@ -225,7 +225,7 @@ static void give(void)
 {
     if (m.count) {
         uint32_t i = below(m.count);
-        allot_region_give(&m.region, m.ranges[i]);
+        allot_region_give(&m.region, &m.ranges[i]);
         oracle_give(&m.oracle, m.ranges[i]);
         forget(i);
     }
@@ -518,7 +518,7 @@ void place_model(const uint8_t *data, size_t size, int large)
         }
     }
     while (m.count) {
-        allot_region_give(&m.region, m.ranges[0]);
+        allot_region_give(&m.region, &m.ranges[0]);
         oracle_give(&m.oracle, m.ranges[0]);
         forget(0);
     }

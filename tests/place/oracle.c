@@ -129,7 +129,7 @@ static bool block_around(const struct oracle *o, uint64_t unit, uint64_t *block,
     return false;
 }
 
-/* Halves a listed block until the part that holds `unit` is of an order; takes that. */
+/* Halves a listed block until the part at `unit` is of an order; takes that. */
 static void carve(struct oracle *o, uint64_t unit, unsigned order)
 {
     uint64_t block;
@@ -144,6 +144,7 @@ static void carve(struct oracle *o, uint64_t unit, unsigned order)
         push(o, whole, low ? block + half : block);
         block = low ? block : block + half;
     }
+    o->piece[unit - o->first] = (uint8_t)order;
 }
 
 static void unsettle(struct oracle *o)
@@ -488,6 +489,7 @@ static int resize_block(struct oracle *o, struct allot_range *range, uint64_t un
     for (unsigned above = was; above-- > order;) {
         put(o, unit + ((uint64_t)1 << above), above);
     }
+    o->piece[unit - o->first] = (uint8_t)order;
     range->size = o->unit << order;
     return 0;
 }
@@ -515,15 +517,17 @@ int oracle_resize(struct oracle *o, struct allot_range *range, uint64_t size, bo
 
 bool oracle_is_piecemeal(const struct oracle *o, struct allot_range range)
 {
-    uint64_t units = range.size / o->unit;
-    return is_buddy(o) && block_at(range.at / o->unit, units) != units;
+    return is_buddy(o) && o->unit << o->piece[range.at / o->unit - o->first] != range.size;
 }
 
 void oracle_give(struct oracle *o, struct allot_range range)
 {
-    fill(o, range.at / o->unit, range.size / o->unit, CELL_HOLE);
-    if (is_buddy(o)) {
-        put_pieces(o, range.at / o->unit, range.size / o->unit);
+    uint64_t unit = range.at / o->unit, end = unit + range.size / o->unit;
+    fill(o, unit, end - unit, CELL_HOLE);
+    while (is_buddy(o) && unit < end) {
+        unsigned order = o->piece[unit - o->first];
+        put(o, unit, order);
+        unit += (uint64_t)1 << order;
     }
 }
 

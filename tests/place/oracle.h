@@ -27,11 +27,12 @@ struct oracle {
     uint64_t first; /* the window's first unit, counted from 0 on */
     uint32_t cells; /* in it */
     uint32_t cell[ORACLE_CELLS];
-    uint64_t cursor;           /* NEXT: where the last piece ended, an offset */
-    uint64_t area, area_first; /* GROUPS: units of one, the unit where they begin */
-    uint64_t began_with;       /* units, with init or load */
-    uint64_t longest_span;     /* units */
-    bool began;                /* there was a span */
+    uint8_t piece[ORACLE_CELLS]; /* BUDDY: the order of the block that was taken from this cell on */
+    uint64_t cursor;             /* NEXT: where the last piece ended, an offset */
+    uint64_t area, area_first;   /* GROUPS: units of one, the unit where they begin */
+    uint64_t began_with;         /* units, with init or load */
+    uint64_t longest_span;       /* units */
+    bool began;                  /* there was a span */
 
     struct oracle_block list[ORACLE_ORDERS][ORACLE_CELLS];
     uint32_t listed[ORACLE_ORDERS];
