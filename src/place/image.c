@@ -220,7 +220,7 @@ static bool place_ranges(struct allot_region *r, const struct image_head *head, 
         struct image_range range;
         memcpy(&range, from + i * sizeof range, sizeof range);
         struct region_node *n = node_of(r, range.id);
-        uint64_t end = (uint64_t)1 << 63;
+        uint64_t end = OFFSETS_END;
         bool pieces = s->fit == ALLOT_BUDDY && range.piece <= (PIECE_MORE | PIECE_PART);
         if (range.id >= head->nodes || n->link[0] != NODE_UNUSED || range.size > end || range.at > end - range.size ||
             range.size == 0 || ((range.at | range.size) & (s->unit - 1)) || (range.piece && !pieces)) {
@@ -280,7 +280,7 @@ int allot_region_load(struct allot_region *r, const void *image, size_t length, 
     size_t summed = offsetof(struct image_head, version);
     if (head.magic != IMAGE_MAGIC || head.version != IMAGE_VERSION || head.nodes > NONE || head.spans > room ||
         head.taken > room - head.spans || head.spans + head.taken > head.nodes || head.fit > ALLOT_BUDDY ||
-        head.area == 0 || head.chunk > 63 || head.cursor > (uint64_t)1 << 63 || head.unit == 0 ||
+        head.area == 0 || head.chunk > 63 || head.cursor > OFFSETS_END || head.unit == 0 ||
         (head.base & (head.unit - 1))) {
         return -EINVAL;
     }

@@ -7,71 +7,11 @@
  * Every call that may want more records asks for them before it changes anything; give never wants any.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "os/fault.h"
 #include "os/lock.h"
-#include "os/memory.h"
 #include "place/bins.h"
 #include "place/region.h"
-
-#define OFFSETS_END ((uint64_t)1 << 63)
-#define AREAS       64
-#define AREAS_MOST  4096
-
-/* -- records -- */
-
-/* Another mapping for one of the three, of so many bytes; what was in it is in it. */
-static bool grow(void **array, size_t *mapped, size_t bytes)
-{
-    void *now = os_map(bytes);
-    if (!now) {
-        return false;
-    }
-    if (*array) {
-        memcpy(now, *array, *mapped);
-        os_unmap(*array, *mapped);
-    }
-    *array = now;
-    *mapped = bytes;
-    return true;
-}
-
-static bool grow_to(struct allot_region *r, void **array, size_t *mapped, uint32_t *most, uint64_t count, size_t each)
-{
-    if (count > NONE || state_of(r)->foreign) {
-        return false;
-    }
-    uint64_t doubled = (uint64_t)*most * 2;
-    count = count > doubled ? count : doubled < NONE ? doubled : NONE;
-    size_t bytes = align_up(count * each, os_page);
-    if (!grow(array, mapped, bytes)) {
-        return false;
-    }
-    *most = (uint32_t)(bytes / each < NONE ? bytes / each : NONE);
-    return true;
-}
-
-static bool has_tree(const struct region_state *s) { return s->fit == ALLOT_FIRST || s->fit == ALLOT_NEXT; }
-
-bool region_ensure_more(struct allot_region *r, uint64_t nodes, uint64_t ranges)
-{
-    struct region_state *s = state_of(r);
-    uint64_t wanted = s->fresh_nodes - s->nunused + nodes;
-    if (wanted > s->most_nodes &&
-        !grow_to(r, &r->nodes, &r->mapped[1], &s->most_nodes, wanted + s->nunused, sizeof(struct region_node))) {
-        return false;
-    }
-    if (has_tree(s)) {
-        /* There are never more holes than taken ranges and spans. */
-        uint64_t blocks = by_offset_blocks(s->count + s->nspans + ranges + 1);
-        if (blocks > s->most_blocks &&
-            !grow_to(r, &r->blocks, &r->mapped[2], &s->most_blocks, blocks, sizeof(struct region_block))) {
-            return false;
-        }
-    }
-    return true;
-}
 
 /* -- the rules -- */
 
@@ -204,51 +144,6 @@ uint64_t region_largest(const struct allot_region *r)
     return 0;
 }
 
-static void check_index(const struct allot_region *r)
-{
-    switch ((enum allot_fit)state_of(r)->fit) {
-    case ALLOT_FIRST:
-    case ALLOT_NEXT:
-        by_offset_check(r);
-        break;
-    case ALLOT_BEST:
-    case ALLOT_NEXT_BEST:
-    case ALLOT_WORST:
-        by_size_check(r);
-        break;
-    case ALLOT_GROUPS:
-        groups_check(r);
-        break;
-    case ALLOT_BINS:
-        bins_check(r);
-        break;
-    case ALLOT_BUDDY:
-        buddy_check(r);
-        break;
-    }
-}
-
-void region_empty_index(struct allot_region *r)
-{
-    struct region_state *s = state_of(r);
-    for (uint32_t i = 0; i < s->bins; i++) {
-        s->heads[i] = NONE;
-    }
-    if (s->fit == ALLOT_GROUPS) {
-        memset(&s->heads[align_up(s->areas, 2)], 0, s->areas * 2 * sizeof(uint64_t));
-    }
-    memset(s->full, 0, sizeof s->full);
-    memset(s->fuller, 0, sizeof s->fuller);
-    memset(s->in_order, 0, sizeof s->in_order);
-    for (unsigned order = 0; order < 64; order++) {
-        s->first_of[order] = NONE;
-    }
-    s->orders = 0;
-    s->root = s->unused_blocks = NONE;
-    s->fresh_blocks = 0;
-    s->holes = 0;
-}
-
 /* -- cutting and merging -- */
 
 static uint32_t region_cut(struct allot_region *r, uint32_t hole, uint64_t at, uint64_t size)
@@ -328,6 +223,8 @@ EACH_RULE void merge_hole(struct allot_region *r, enum allot_fit fit, uint32_t i
     index_change(r, fit, before, at, end - at);
 }
 
+void region_merge_hole(struct allot_region *r, uint32_t id) { merge_hole(r, state_of(r)->fit, id); }
+
 /* -- calls -- */
 
 void region_lock_more(struct allot_region *r)
@@ -351,16 +248,6 @@ void region_unlock_more(struct allot_region *r)
     } else {
         pthread_mutex_unlock(&state_of(r)->mutex);
     }
-}
-
-static struct allot_range range_of(const struct allot_region *r, uint32_t id)
-{
-    const struct region_node *n = node_of(r, id);
-    struct allot_range range = {n->at, n->size, id};
-    for (; n->link[1] & PIECE_MORE; range.size += n->size) {
-        n = node_of(r, n->next);
-    }
-    return range;
 }
 
 /* How long the range is that touches a hole there; what ends a span is longer than any. */
@@ -524,7 +411,7 @@ uint32_t region_hole_at(struct allot_region *r, uint64_t at, uint64_t size)
 {
     struct region_state *s = state_of(r);
     uint32_t id;
-    if (has_tree(s)) {
+    if (region_has_tree(s)) {
         id = by_offset_before(r, at);
     } else {
         id = s->finger != NONE ? s->finger : s->first;
@@ -569,7 +456,7 @@ int region_claim(struct allot_region *r, uint64_t at, uint64_t size, struct allo
         }
     }
     s->count++;
-    *out = range_of(r, id);
+    *out = region_range(r, id);
     return 0;
 }
 
@@ -685,7 +572,7 @@ int allot_region_resize(struct allot_region *r, struct allot_range *range, uint6
         failed = s->fit == ALLOT_BUDDY ? buddy_resize(r, range->id, size) : resize(r, range->id, size);
     }
     if (!failed) {
-        *range = range_of(r, range->id);
+        *range = region_range(r, range->id);
     }
     s->refused += failed != 0;
     region_unlock(r);
@@ -713,303 +600,4 @@ int allot_region_reserve(struct allot_region *r, uint64_t ranges)
     bool enough = ranges < NONE && region_ensure(r, ranges * each, ranges);
     region_unlock(r);
     return enough ? 0 : -ENOMEM;
-}
-
-/* -- making one -- */
-
-/* How many heads of lists or trees the rule wants. */
-static uint32_t count_bins(const struct region_state *s)
-{
-    uint64_t most = OFFSETS_END >> s->shift;
-    switch ((enum allot_fit)s->fit) {
-    case ALLOT_FIRST:
-    case ALLOT_NEXT:
-    case ALLOT_BUDDY:
-        break;
-    case ALLOT_BEST:
-    case ALLOT_NEXT_BEST:
-    case ALLOT_WORST:
-        return by_size_bins(most);
-    case ALLOT_GROUPS:
-        return s->areas;
-    case ALLOT_BINS:
-        /* What a size is rounded up to may be in the next one. */
-        return bin_below(most, BINS_BITS) + 2;
-    }
-    return 0;
-}
-
-/* Fills a state with what the options say; its bytes, or 0 when they make no sense. */
-static size_t plan_state(struct region_state *s, uint64_t size, const struct allot_region_opts *opts)
-{
-    uint64_t unit = opts->unit ? opts->unit : 1;
-    if ((unsigned)opts->fit > ALLOT_BUDDY || (unit & (unit - 1)) || unit > OFFSETS_END / 2 ||
-        (unsigned)opts->lock > ALLOT_REGION_SHARED || opts->areas > AREAS_MOST ||
-        (opts->areas && opts->fit != ALLOT_GROUPS) || (opts->threshold && opts->fit != ALLOT_BUDDY) ||
-        (opts->lock == ALLOT_REGION_SHARED && !opts->memory)) {
-        return 0;
-    }
-    *s = (struct region_state){.magic = REGION_MAGIC,
-                               .fit = opts->fit,
-                               .lock = opts->lock,
-                               .unit = unit,
-                               .shift = lowest_bit(unit),
-                               .areas = opts->areas ? opts->areas : AREAS,
-                               .threshold = opts->threshold,
-                               .first = NONE,
-                               .last = NONE,
-                               .finger = NONE,
-                               .spans = NONE,
-                               .unused_nodes = NONE};
-    uint64_t units = size >> s->shift;
-    s->area = units / s->areas + (units % s->areas != 0);
-    s->area = s->area ? s->area : 1 << 10;
-    s->bins = count_bins(s);
-    size_t ends = s->fit == ALLOT_GROUPS ? s->areas * 2 * sizeof(uint64_t) : 0;
-    return align_up(sizeof *s + align_up(s->bins, 2) * sizeof s->heads[0] + ends, 64);
-}
-
-/* So many nodes, and blocks for the holes that they may be. */
-#define BLOCKS_OF_NODES(nodes) by_offset_blocks((nodes) / 2 + 2)
-
-size_t allot_region_memory(uint64_t ranges, uint64_t size, const struct allot_region_opts *opts)
-{
-    struct region_state s;
-    static const struct allot_region_opts defaults;
-    struct allot_region_opts o = opts ? *opts : defaults;
-    o.memory = &s;
-    size_t bytes = plan_state(&s, size, &o);
-    if (!bytes || ranges > NONE / 64) {
-        return 0;
-    }
-    uint64_t units = size >> s.shift;
-    uint64_t nodes = s.fit == ALLOT_BUDDY ? (ranges + 2) * (units ? log2_floor(units) + 2 : 64) : ranges * 2 + 4;
-    return bytes + nodes * sizeof(struct region_node) +
-           (has_tree(&s) ? (BLOCKS_OF_NODES(nodes) + 1) * sizeof(struct region_block) : 0);
-}
-
-/* Divides the caller's memory. */
-static bool divide(struct allot_region *r, struct region_state *s, size_t bytes, const struct allot_region_opts *opts)
-{
-    if (opts->memory_size < bytes || (uintptr_t)opts->memory % 64) {
-        return false;
-    }
-    size_t left = opts->memory_size - bytes;
-    uint64_t nodes = left / sizeof(struct region_node), blocks = 0;
-    if (has_tree(s)) {
-        /* A node's share of a block is a twelfth. */
-        size_t fixed = BLOCKS_OF_NODES(0) * sizeof(struct region_block);
-        nodes =
-            left < fixed ? 0 : (left - fixed) * 12 / (sizeof(struct region_node) * 12 + sizeof(struct region_block));
-        blocks = (left - nodes * sizeof(struct region_node)) / sizeof(struct region_block);
-    }
-    s->foreign = true;
-    s->most_nodes = (uint32_t)(nodes < NONE ? nodes : NONE);
-    s->most_blocks = (uint32_t)(blocks < NONE ? blocks : NONE);
-    s->nodes_at = bytes;
-    s->blocks_at = bytes + nodes * sizeof(struct region_node);
-    s->bytes = opts->memory_size;
-    r->state = opts->memory;
-    r->nodes = (char *)opts->memory + s->nodes_at;
-    r->blocks = (char *)opts->memory + s->blocks_at;
-    memset(opts->memory, 0, s->blocks_at);
-    return nodes >= 2;
-}
-
-static bool make_mutex(pthread_mutex_t *mutex)
-{
-    pthread_mutexattr_t attributes;
-    if (pthread_mutexattr_init(&attributes) != 0) {
-        return false;
-    }
-    bool made = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) == 0 &&
-                pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0 &&
-                pthread_mutex_init(mutex, &attributes) == 0;
-    pthread_mutexattr_destroy(&attributes);
-    return made;
-}
-
-int region_make(struct allot_region *r, uint64_t size, const struct allot_region_opts *opts)
-{
-    struct region_state s;
-    *r = (struct allot_region){0};
-    size_t bytes = plan_state(&s, size, opts);
-    if (!bytes) {
-        return -EINVAL;
-    }
-    os_memory_init();
-    if (opts->memory ? !divide(r, &s, bytes, opts) : !grow(&r->state, &r->mapped[0], align_up(bytes, os_page))) {
-        *r = (struct allot_region){0};
-        return -ENOMEM;
-    }
-    *state_of(r) = s;
-    region_empty_index(r);
-    if (s.lock == ALLOT_REGION_SHARED && !make_mutex(&state_of(r)->mutex)) {
-        *r = (struct allot_region){0};
-        return -ENOMEM;
-    }
-    return 0;
-}
-
-/* In whole units, inside; false when it is beyond what offsets can be. */
-static bool trim_to_units(uint64_t *base, uint64_t *size, uint64_t unit)
-{
-    if (*base > OFFSETS_END || *size > OFFSETS_END - *base) {
-        return false;
-    }
-    uint64_t end = align_down(*base + *size, unit);
-    *base = align_up(*base, unit);
-    *size = end > *base ? end - *base : 0;
-    return true;
-}
-
-static int add(struct allot_region *r, uint64_t base, uint64_t size)
-{
-    struct region_state *s = state_of(r);
-    if (!trim_to_units(&base, &size, s->unit) || size == 0) {
-        return -EINVAL;
-    }
-    /* The last node before it. */
-    uint32_t before = s->finger != NONE ? s->finger : s->last;
-    while (before != NONE && node_of(r, before)->at >= base) {
-        before = node_of(r, before)->prev;
-    }
-    uint32_t behind = before == NONE ? s->first : node_of(r, before)->next;
-    while (behind != NONE && node_of(r, behind)->at < base) {
-        before = behind;
-        behind = node_of(r, behind)->next;
-    }
-    if ((before != NONE && node_end(node_of(r, before)) > base) ||
-        (behind != NONE && node_of(r, behind)->at < base + size)) {
-        return -EINVAL;
-    }
-    uint64_t pieces = s->fit == ALLOT_BUDDY ? buddy_pieces(base, size, s->unit) : 1;
-    if (!region_ensure(r, pieces + 1, 1)) {
-        return -ENOMEM;
-    }
-    if (s->nspans++ == 0) {
-        s->base = base;
-        by_size_measure(s, size);
-    }
-    uint32_t span = region_new_node(r), id = region_new_node(r);
-    *node_of(r, id) = (struct region_node){.at = base, .size = size, .link = {NONE, NONE}};
-    *node_of(r, span) = (struct region_node){.at = base, .size = size, .next = s->spans, .link = {NODE_SPAN, NONE}};
-    s->spans = span;
-    s->held += size;
-    s->peak = s->held;
-    region_chain(r, id, before);
-    if (s->fit == ALLOT_BUDDY) {
-        buddy_insert(r, id);
-    } else {
-        merge_hole(r, s->fit, id);
-    }
-    return 0;
-}
-
-int allot_region_add(struct allot_region *r, uint64_t base, uint64_t size)
-{
-    region_lock(r);
-    int failed = add(r, base, size);
-    region_unlock(r);
-    return failed;
-}
-
-int allot_region_init(struct allot_region *r, uint64_t base, uint64_t size, const struct allot_region_opts *opts)
-{
-    static const struct allot_region_opts defaults;
-    opts = opts ? opts : &defaults;
-    int failed = region_make(r, size, opts);
-    if (!failed && size && (failed = add(r, base, size))) {
-        allot_region_done(r);
-    }
-    return failed;
-}
-
-int allot_region_attach(struct allot_region *r, void *memory, size_t memory_size)
-{
-    *r = (struct allot_region){0};
-    const struct region_state *s = memory;
-    if ((uintptr_t)memory % 64 || memory_size < sizeof *s || s->magic != REGION_MAGIC ||
-        s->lock != ALLOT_REGION_SHARED || s->bytes > memory_size) {
-        return -EINVAL;
-    }
-    r->state = memory;
-    r->nodes = (char *)memory + s->nodes_at;
-    r->blocks = (char *)memory + s->blocks_at;
-    return 0;
-}
-
-void allot_region_done(struct allot_region *r)
-{
-    void *arrays[] = {r->state, r->nodes, r->blocks};
-    for (int i = 0; i < 3; i++) {
-        if (r->mapped[i]) {
-            os_unmap(arrays[i], r->mapped[i]);
-        }
-    }
-    *r = (struct allot_region){0};
-}
-
-/* -- what it can tell -- */
-
-void allot_region_stats(struct allot_region *r, struct allot_region_stats *out)
-{
-    region_lock(r);
-    const struct region_state *s = state_of(r);
-    *out = (struct allot_region_stats){
-        .use = {.used = s->used, .count = s->count, .held = s->held, .peak = s->peak, .refused = s->refused},
-        .largest = region_largest(r),
-        .holes = s->holes,
-        .memory = s->foreign ? s->bytes : r->mapped[0] + r->mapped[1] + r->mapped[2]};
-    region_unlock(r);
-}
-
-int allot_region_walk(struct allot_region *r, int (*visit)(struct allot_range range, bool taken, void *arg), void *arg)
-{
-    region_lock(r);
-    int stop = 0;
-    for (uint32_t id = state_of(r)->first; id != NONE && !stop; id = node_of(r, id)->next) {
-        const struct region_node *n = node_of(r, id);
-        if (n->link[0] == NODE_TAKEN && n->link[1] & PIECE_PART) {
-            continue;
-        }
-        bool taken = n->link[0] == NODE_TAKEN;
-        stop = visit(taken ? range_of(r, id) : (struct allot_range){n->at, n->size, UINT32_MAX}, taken, arg);
-    }
-    region_unlock(r);
-    return stop;
-}
-
-bool allot_region_check(struct allot_region *r)
-{
-    region_lock(r);
-    const struct region_state *s = state_of(r);
-    uint64_t held = 0, used = 0, count = 0, holes = 0, chained = 0, spans = 0, unused = 0, of_spans = 0;
-    uint32_t last = NONE;
-    for (uint32_t id = s->first; id != NONE; last = id, id = node_of(r, id)->next) {
-        const struct region_node *n = node_of(r, id);
-        bool taken = n->link[0] == NODE_TAKEN;
-        CHECK(id < s->fresh_nodes && n->prev == last && n->size > 0, "region", n);
-        CHECK(((n->at | n->size) & (s->unit - 1)) == 0, "region", n);
-        CHECK(last == NONE || node_end(node_of(r, last)) <= n->at, "region", n);
-        CHECK(taken || is_hole(n), "region", n);
-        CHECK(taken || s->fit == ALLOT_BUDDY || hole_before(r->nodes, n) == NONE, "region", n);
-        chained++;
-        held += n->size;
-        used += taken ? n->size : 0;
-        count += taken && !(n->link[1] & PIECE_PART);
-        holes += !taken;
-    }
-    for (uint32_t id = s->spans; id != NONE; id = node_of(r, id)->next, spans++) {
-        of_spans += node_of(r, id)->size;
-    }
-    for (uint32_t id = s->unused_nodes; id != NONE; id = node_of(r, id)->next, unused++) {
-        CHECK(node_of(r, id)->link[0] == NODE_UNUSED, "region", node_of(r, id));
-    }
-    CHECK(s->last == last && held == s->held && held == of_spans && used == s->used, "region", s);
-    CHECK(count == s->count && holes == s->holes && spans == s->nspans && unused == s->nunused, "region", s);
-    CHECK(chained + spans + unused == s->fresh_nodes, "region", s);
-    check_index(r);
-    region_unlock(r);
-    return true;
 }

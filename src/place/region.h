@@ -20,6 +20,8 @@
 
 #include "base/bits.h"
 
+#define OFFSETS_END ((uint64_t)1 << 63)
+
 /* A node's number, or none. */
 #define NONE 0xfffffff0u
 
@@ -102,6 +104,11 @@ static inline struct region_node *node_of(const struct allot_region *r, uint32_t
 static inline struct region_block *block_of(const struct allot_region *r, uint32_t id)
 {
     return (struct region_block *)r->blocks + id;
+}
+
+static inline bool region_has_tree(const struct region_state *s)
+{
+    return s->fit == ALLOT_FIRST || s->fit == ALLOT_NEXT;
 }
 
 static inline bool is_hole(const struct region_node *n) { return n->link[0] <= NONE; }
@@ -263,6 +270,17 @@ void buddy_check(const struct allot_region *r);
 
 /* -- the chain and the nodes (place/region.c) -- */
 
+/* A taken node's range: of a claim of several pieces all of it. */
+static inline struct allot_range region_range(const struct allot_region *r, uint32_t id)
+{
+    const struct region_node *n = node_of(r, id);
+    struct allot_range range = {n->at, n->size, id};
+    for (; n->link[1] & PIECE_MORE; range.size += n->size) {
+        n = node_of(r, n->next);
+    }
+    return range;
+}
+
 /* Has room for so many more nodes, and for the holes that so many more taken ranges may leave. */
 bool region_ensure_more(struct allot_region *r, uint64_t nodes, uint64_t ranges);
 
@@ -322,13 +340,20 @@ static inline void region_unchain(struct allot_region *r, uint32_t id)
     }
 }
 
-/* Marks a node taken, once its range is right: one store. */
+/* Makes a node what it is to be, once all else in it is right: one store. */
+static inline void region_mark(struct region_node *n, uint32_t what)
+{
+    __atomic_store_n(&n->link[0], what, __ATOMIC_RELEASE);
+}
+
 static inline void region_mark_taken(struct region_node *n, uint32_t piece)
 {
     n->link[1] = piece;
-    __atomic_store_n(&n->link[0], NODE_TAKEN, __ATOMIC_RELEASE);
+    region_mark(n, NODE_TAKEN);
 }
+/* A hole that is in the chain and not in the index comes into it; and, as the second, merged with those beside it. */
 void region_insert_hole(struct allot_region *r, uint32_t id);
+void region_merge_hole(struct allot_region *r, uint32_t id);
 /* The hole that holds all of [at, at + size), or NONE. */
 uint32_t region_hole_at(struct allot_region *r, uint64_t at, uint64_t size);
 void region_give(struct allot_region *r, const struct allot_range *range);
