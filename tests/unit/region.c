@@ -144,8 +144,101 @@ static void every_rule(void **state)
     }
 }
 
+/* -- compaction -- */
+
+struct holder {
+    struct allot_range range[SLOTS];
+    size_t count;
+};
+
+/* A region with random ranges, of which `kept` in a hundred stay. */
+static void fragment(struct allot_region *region, struct holder *h, struct random *random, unsigned kept)
+{
+    h->count = 0;
+    while (h->count < SLOTS && allot_region_take(region, 1 + random_below(random, 200), 0, &h->range[h->count]) == 0) {
+        h->count++;
+    }
+    for (size_t i = 0; i < h->count;) {
+        if (random_below(random, 100) < kept) {
+            i++;
+        } else {
+            allot_region_give(region, &h->range[i]);
+            h->range[i] = h->range[--h->count];
+        }
+    }
+}
+
+static void follow(struct holder *h, const struct allot_move *move)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        if (h->range[i].id == move->from.id) {
+            assert_int_equal(h->range[i].at, move->from.at);
+            h->range[i] = move->to;
+            return;
+        }
+    }
+    fail();
+}
+
+static bool odd_ones_stay(void *arg, struct allot_range range, struct allot_bounds *bounds)
+{
+    (void)arg;
+    bounds->align = 2;
+    return range.size % 8 != 1;
+}
+
+static void plans_make_a_long_hole(void **state)
+{
+    (void)state;
+    static struct holder h;
+    for (int i = 0; i < FITS - 1; i++) {
+        for (int pinned = 0; pinned < 2; pinned++) {
+            struct allot_region region;
+            struct random random = {77 + (uint64_t)i};
+            assert_int_equal(allot_region_init(&region, 4096, 200000, &(struct allot_region_opts){.fit = fits[i]}), 0);
+            fragment(&region, &h, &random, 50);
+            struct allot_region_stats stats;
+            allot_region_stats(&region, &stats);
+            uint64_t used = stats.use.used, moved = 0, free = 200000 - used;
+            struct allot_move moves[8];
+            struct allot_plan_opts opts = {.most = 2000, .may_move = pinned ? odd_ones_stay : NULL};
+            int planned;
+            for (int calls = 0; (planned = allot_region_plan(&region, &opts, moves, 8)) != 0; calls++) {
+                assert_in_range(planned, 1, 8);
+                assert_in_range(calls, 0, 100000);
+                uint64_t together = 0;
+                for (int m = 0; m < planned; m++) {
+                    assert_true(moves[m].from.size % 8 != 1 || !pinned);
+                    assert_true(moves[m].to.at % 2 == 0 || !pinned);
+                    together += moves[m].to.size;
+                    if (random_below(&random, 10) == 0) {
+                        allot_region_abort(&region, &moves[m]);
+                    } else {
+                        follow(&h, &moves[m]);
+                        allot_region_commit(&region, &moves[m]);
+                        moved += moves[m].to.size;
+                    }
+                }
+                assert_true(together <= 2000 || planned == 1);
+                assert_true(allot_region_check(&region));
+            }
+            allot_region_stats(&region, &stats);
+            assert_int_equal(stats.use.used, used);
+            if (!pinned) {
+                assert_true(stats.largest >= free / 10 * 9);
+                assert_true(moved <= used);
+            }
+            for (size_t k = 0; k < h.count; k++) {
+                allot_region_give(&region, &h.range[k]);
+            }
+            assert_true(allot_region_check(&region));
+            allot_region_done(&region);
+        }
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_rule)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_rule), cmocka_unit_test(plans_make_a_long_hole)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
