@@ -48,7 +48,9 @@ struct allot_arena {
     struct allot_arena_block *used;   /* blocks that hold objects, the latest first; it knows which one `at` lies in */
     struct allot_arena_block *spare;  /* warm, for later; the next to be used first */
     struct allot_arena_defer *defers; /* cleanups that have not run, the latest first */
-    char *fence; /* `at` of the mark that was made, or gone back to, last: no object is extended from here */
+    /* `at` and `used` of the mark that was made, or gone back to, last: what ends there is not extended. */
+    char *fence;
+    struct allot_arena_block *fence_used;
     struct allot_allocator from; /* ops NULL: allot's heap */
     size_t first, max, limit;    /* as in the options, and never 0 */
     size_t next;                 /* bytes of the next new block */
@@ -72,7 +74,7 @@ ALLOT_API int allot_arena_init(struct allot_arena *arena, const struct allot_are
 ALLOT_API void *allot_arena_alloc_slow(struct allot_arena *arena, size_t size) __attribute__((cold, noinline));
 
 /* An object of `size` bytes at a multiple of 16, contents undefined; of size 0 one of its own. NULL with ENOMEM, the limit's
- * included. Cost: six instructions; a call for each block. */
+ * included. Cost: ten instructions; a call for each block. */
 static inline __attribute__((malloc, alloc_size(2))) void *allot_arena_alloc(struct allot_arena *arena, size_t size)
 {
     char *p = arena->at;
@@ -88,9 +90,9 @@ ALLOT_API void *allot_arena_aligned(struct allot_arena *arena, size_t size, size
     __attribute__((malloc, alloc_size(2), alloc_align(3)));
 
 /* Makes an object of `old` bytes `now` bytes long where it lies: true, or false and nothing has changed. It always becomes
- * shorter. It becomes longer when it is the last that was allocated, no mark was made since, and the block has room; an object
- * in a block of its own when it is the latest of these, and where the blocks come from can. What it loses at the end is free
- * again on the same conditions. */
+ * shorter. It becomes longer when it is the last that was allocated, no mark was made since, and the block has room; an object in a
+ * block of its own when it is the latest of these, no mark was made since, and the block has room or can be made longer where it
+ * comes from. What it loses at the end is free again on the same conditions. */
 ALLOT_API bool allot_arena_extend(struct allot_arena *arena, void *p, size_t old, size_t now);
 
 /* -- going back ------------------------------------------------------------------------------------------------- */
@@ -160,8 +162,8 @@ struct allot_arena_shared {
 /* As allot_arena_init. */
 ALLOT_API int allot_arena_shared_init(struct allot_arena_shared *shared, const struct allot_arena_opts *opts);
 
-/* As those of an arena; any thread at any time. A local object takes 16 instructions more than a private one and no lock; a
- * thread that uses more than 8 arenas in turn takes the lock more often. */
+/* As those of an arena; any thread at any time. A local object takes 28 instructions and no lock; a thread that
+ * uses more than 4 arenas in turn takes the lock more often. */
 ALLOT_API void *allot_arena_shared_alloc(struct allot_arena_shared *shared, size_t size)
     __attribute__((malloc, alloc_size(2)));
 ALLOT_API void *allot_arena_shared_aligned(struct allot_arena_shared *shared, size_t size, size_t align)

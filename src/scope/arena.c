@@ -15,7 +15,7 @@
  * The bound. What a block has left when it is abandoned is less than the object that did not fit, which lies in the next one, so
  * all that is lost is less than all that is used: held < 2 * used + the block in use + spare. A block of less than `max` is
  * followed by one of twice its length, so there are at most log2(max / first) such, and a search among the spare ones for what is
- * no own block ends after as many steps.
+ * no own block ends after as many steps, and one for each spare own block.
  *
  * Where somebody watches, `end` is kept equal to `at`, so each object comes by allot_arena_alloc_slow, and 16 bytes that nobody
  * may touch lie before the first object of a block and behind each: the inline path knows nothing of it.
@@ -134,11 +134,12 @@ static bool give_spare_back(struct allot_arena *a)
     return any;
 }
 
-static struct allot_arena_block *take_spare(struct allot_arena *a, size_t least)
+/* Own blocks for what is to have one, and only for that: rounds that are alike then find each the one it had. */
+static struct allot_arena_block *take_spare(struct allot_arena *a, size_t least, bool own)
 {
     for (struct allot_arena_block **link = &a->spare; *link; link = &(*link)->next) {
         struct allot_arena_block *b = *link;
-        if (b->size >= least) {
+        if (b->size >= least && is_own(b) == own) {
             *link = b->next;
             return b;
         }
@@ -173,7 +174,7 @@ static struct allot_arena_block *take_new(struct allot_arena *a, size_t least, b
 static struct allot_arena_block *push(struct allot_arena *a, size_t need, bool own)
 {
     size_t least = sizeof(struct allot_arena_block) + need + 2 * redzone(a);
-    struct allot_arena_block *b = take_spare(a, least), *was = current(a);
+    struct allot_arena_block *b = take_spare(a, least, own), *was = current(a);
     if (!b) {
         b = take_new(a, least, own);
         if (!b) {
@@ -213,6 +214,9 @@ static char *aligned_to(char *p, size_t align) { return p + (-(uintptr_t)p & (al
 /* `align` is a power of two of at least 16. */
 static void *allocate(struct allot_arena *a, size_t size, size_t align)
 {
+    if (unlikely(a->max == 0)) {
+        allot_fault("allocation after done", "arena", a);
+    }
     if (size > SIZE_TOP || align > SIZE_TOP) {
         a->refused++;
         errno = ENOMEM;
@@ -283,7 +287,7 @@ static bool make_room(struct allot_arena *a, char *p, size_t old, size_t now)
 {
     char *end = p + object_length(old) + redzone(a);
     struct allot_arena_block *top = a->used;
-    if (top && is_own(top) && end == top->at) {
+    if (top && top != a->fence_used && is_own(top) && end == top->at) {
         return now < old ? (top->at = p + object_length(now) + redzone(a), true) : extend_own(a, top, p, now);
     }
     if (end != a->at || a->at == a->fence) {
@@ -318,6 +322,7 @@ bool allot_arena_extend(struct allot_arena *a, void *object, size_t old, size_t 
 struct allot_arena_mark allot_arena_mark(struct allot_arena *a)
 {
     a->fence = a->at;
+    a->fence_used = a->used;
     return (struct allot_arena_mark){a->at, a->used, a->defers};
 }
 
@@ -389,6 +394,7 @@ void allot_arena_rewind(struct allot_arena *a, struct allot_arena_mark m)
 {
     look_at(a, m);
     run_defers(a, m.defers);
+    look_at(a, m); /* a cleanup may have gone back itself */
     struct allot_arena_block *b = current(a);
     if (b) {
         b->at = a->at;
@@ -408,6 +414,7 @@ void allot_arena_rewind(struct allot_arena *a, struct allot_arena_mark m)
     }
     set_at(a, m.at);
     a->fence = m.at;
+    a->fence_used = m.used;
 }
 
 void allot_arena_reset(struct allot_arena *a, size_t keep)
@@ -418,6 +425,7 @@ void allot_arena_reset(struct allot_arena *a, size_t keep)
     }
     set_at(a, NULL);
     a->fence = NULL;
+    a->fence_used = NULL;
     a->next = a->first;
     struct allot_arena_block **link = &a->spare;
     while (*link) {

@@ -19,7 +19,7 @@
 #include "os/fault.h"
 #include "os/lock.h"
 
-enum { LANES = 8, LINE = 64, CHUNK_FIRST = 1024, CHUNK_MAX = 65536 };
+enum { LANES = 4, LINE = 64, CHUNK_FIRST = 1024, CHUNK_MAX = 65536 };
 
 /* What a thread has to allocate from in one arena. Its thread's alone, but for `next` and `thread`, which are the lock's. */
 struct allot_arena_chunk {
@@ -62,7 +62,7 @@ int allot_arena_shared_init(struct allot_arena_shared *s, const struct allot_are
     return failed;
 }
 
-static void *allocate_locked(struct allot_arena_shared *s, size_t size, size_t align)
+static void *__attribute__((noinline)) allocate_locked(struct allot_arena_shared *s, size_t size, size_t align)
 {
     lock(s);
     void *p =
@@ -94,7 +94,7 @@ static struct allot_arena_chunk *find_chunk(struct allot_arena_shared *s)
 /* The record has a line of its own, and chunks are whole lines: no two threads write to one. */
 _Static_assert(sizeof(struct allot_arena_chunk) <= LINE, "a record is one line");
 
-static void *allocate_more(struct allot_arena_shared *s, size_t size)
+static void *__attribute__((noinline)) allocate_more(struct allot_arena_shared *s, size_t size)
 {
     lock(s);
     struct allot_arena_chunk *c = find_chunk(s);
