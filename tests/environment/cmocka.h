@@ -87,8 +87,9 @@ static inline void cmocka_compare(uintmax_t a, uintmax_t b, bool equal, const ch
 #define assert_in_range(x, from, to)                                                                               \
     CMOCKA_DEMAND((uintmax_t)(x) - (uintmax_t)(from) <= (uintmax_t)(to) - (uintmax_t)(from), #x " in " #from " to" \
                                                                                                 " " #to)
-#define assert_string_equal(a, b) CMOCKA_DEMAND(strcmp(a, b) == 0, #a " == " #b)
-#define fail_msg(...)             (fprintf(stderr, __VA_ARGS__), CMOCKA_DEMAND(false, "failed"))
-#define skip()                    longjmp(cmocka_skipped, 1)
+#define assert_string_equal(a, b)       CMOCKA_DEMAND(strcmp(a, b) == 0, #a " == " #b)
+#define assert_memory_equal(a, b, size) CMOCKA_DEMAND(memcmp(a, b, size) == 0, #a " == " #b)
+#define fail_msg(...)                   (fprintf(stderr, __VA_ARGS__), CMOCKA_DEMAND(false, "failed"))
+#define skip()                          longjmp(cmocka_skipped, 1)
 
 #endif
