@@ -15,34 +15,41 @@ static const struct {
 static _Alignas(64) char image[2][MOST];
 static _Alignas(64) char area[MOST];
 
-static unsigned turns(size_t size) { return (unsigned)((2048ull << 20) / size); }
+/* So many times as many turns; the best time counts, as whatever else runs here takes the cache and the memory's time. */
+enum { TIMES = 20 };
+static unsigned turns(size_t size) { return (unsigned)((64u << 20) / size); }
 
 static void bare(void)
 {
     memset(image, 1, sizeof image);
     for (size_t s = 0; s < COUNT(sizes); s++) {
         size_t size = sizes[s].size;
-        uint64_t start = now();
-        for (unsigned turn = 0; turn < turns(size); turn++) {
-            memcpy(image[!(turn & 1)], area, size);
-            memcpy(area, image[turn & 1], size);
-            area[turn % size]++;
-            used(area);
+        uint64_t best = UINT64_MAX;
+        for (int time = 0; time < TIMES; time++) {
+            uint64_t start = now();
+            for (unsigned turn = 0; turn < turns(size); turn++) {
+                memcpy(image[!(turn & 1)], area, size);
+                memcpy(area, image[turn & 1], size);
+                area[turn % size]++;
+                used(area);
+            }
+            uint64_t taken = now() - start;
+            best = taken < best ? taken : best;
         }
-        figure(sizes[s].name, (double)(now() - start) / turns(size), "ns");
+        figure(sizes[s].name, (double)best / turns(size), "ns");
     }
 }
 
 /* Enters and leaves are calls: as often as many, on the one that is there. */
 static void enter_again(struct allot_overlay *o)
 {
-    enum { TIMES = 10000000 };
+    enum { ENTRIES = 10000000 };
     uint64_t start = now();
-    for (int i = 0; i < TIMES; i++) {
+    for (int i = 0; i < ENTRIES; i++) {
         used(allot_overlay_enter(o, 0));
         allot_overlay_leave(o, 0);
     }
-    figure("entry", (double)(now() - start) / TIMES, "ns");
+    figure("entry", (double)(now() - start) / ENTRIES, "ns");
 }
 
 static void plan(void)
@@ -69,14 +76,19 @@ static void allot(void)
         struct allot_overlay o;
         if (allot_overlay_init(&o, area, size, segs, 2, NULL) != 0)
             fail("no overlay");
-        uint64_t start = now();
-        for (unsigned turn = 0; turn < turns(size); turn++) {
-            char *p = allot_overlay_enter(&o, turn & 1);
-            p[turn % size]++;
-            used(p);
-            allot_overlay_leave(&o, turn & 1);
+        uint64_t best = UINT64_MAX;
+        for (int time = 0; time < TIMES; time++) {
+            uint64_t start = now();
+            for (unsigned turn = 0; turn < turns(size); turn++) {
+                char *p = allot_overlay_enter(&o, turn & 1);
+                p[turn % size]++;
+                used(p);
+                allot_overlay_leave(&o, turn & 1);
+            }
+            uint64_t taken = now() - start;
+            best = taken < best ? taken : best;
         }
-        figure(sizes[s].name, (double)(now() - start) / turns(size), "ns");
+        figure(sizes[s].name, (double)best / turns(size), "ns");
         if (s == 0)
             enter_again(&o);
         allot_overlay_done(&o);
@@ -90,6 +102,7 @@ static const struct variant variants[] = {
 };
 
 static const char *const demands[] = {
+    "switch_16k allot <= 1.05 bare",
     "switch_64k allot <= 1.05 bare",
     "area_over_clique allot <= 1",
 };
