@@ -314,7 +314,7 @@ static int take_locked(struct allot_region *r, uint64_t size, const struct place
     } else if (size && (b->phase & (s->unit - 1)) == 0) {
         failed = take(r, align_up(size, s->unit), &bounds, out);
     }
-    s->refused += failed != 0;
+    s->refused += failed == -ENOSPC || failed == -ENOMEM;
     region_unlock(r);
     return failed;
 }
@@ -464,7 +464,7 @@ int allot_region_claim(struct allot_region *r, uint64_t at, uint64_t size, struc
 {
     region_lock(r);
     int failed = region_claim(r, at, size, out);
-    state_of(r)->refused += failed != 0;
+    state_of(r)->refused += failed == -ENOSPC || failed == -ENOMEM;
     region_unlock(r);
     return failed;
 }
@@ -486,7 +486,7 @@ EACH_RULE void give(struct allot_region *r, const struct allot_range *range)
 {
     struct region_state *s = state_of(r);
     uint32_t id = range->id;
-    struct region_node *n = expect_taken(r, range, "double give, or give of a range that was not taken:");
+    struct region_node *n = expect_taken(r, range, "double give, or give of a range that was not taken");
     s->count--;
     if (unlikely(s->fit == ALLOT_BUDDY)) {
         buddy_give(r, id);
@@ -563,7 +563,7 @@ int allot_region_resize(struct allot_region *r, struct allot_range *range, uint6
 {
     region_lock(r);
     struct region_state *s = state_of(r);
-    expect_taken(r, range, "resize of a range that was not taken:");
+    expect_taken(r, range, "resize of a range that was not taken");
     int failed = -EINVAL;
     if (size > OFFSETS_END - range->at) {
         failed = -ENOSPC;
@@ -574,7 +574,7 @@ int allot_region_resize(struct allot_region *r, struct allot_range *range, uint6
     if (!failed) {
         *range = region_range(r, range->id);
     }
-    s->refused += failed != 0;
+    s->refused += failed == -ENOSPC || failed == -ENOMEM;
     region_unlock(r);
     return failed;
 }

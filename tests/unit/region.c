@@ -2,6 +2,7 @@
 #include "common/unit.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <allot/malloc.h>
 #include <allot/region.h>
 
+#include "common/child.h"
 #include "common/random.h"
 
 static const enum allot_fit fits[] = {ALLOT_FIRST, ALLOT_NEXT,   ALLOT_BEST, ALLOT_NEXT_BEST,
@@ -237,8 +239,231 @@ static void plans_make_a_long_hole(void **state)
     }
 }
 
+/* -- memory that runs out -- */
+
+/* All that may want records. Stops at the first that gets none; whatever came before is as it should be. */
+static bool use_all(enum allot_fit fit)
+{
+    static struct allot_range range[SLOTS];
+    static char image[SLOTS * 64];
+    struct allot_region region, loaded;
+    struct random random = {5};
+    int failed = allot_region_init(&region, 0, 1 << 20, &(struct allot_region_opts){.fit = fit});
+    if (failed) {
+        assert_int_equal(failed, -ENOMEM);
+        assert_null(region.state);
+        return false;
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < SLOTS && !failed; i++) {
+        failed = i % 5 == 4 ? allot_region_claim(&region, (1 << 19) + i * 16, 3, &range[count])
+                            : allot_region_take(&region, 1 + random_below(&random, 100), 0, &range[count]);
+        count += failed == 0;
+        failed = failed == -ENOSPC ? 0 : failed;
+    }
+    struct allot_range *last = &range[count - (count > 0)];
+    failed = failed ? failed : allot_region_resize(&region, last, (last->size + 1) / 2);
+    failed = failed ? failed : allot_region_add(&region, 1 << 21, 1 << 20);
+    failed = failed ? failed : allot_region_reserve(&region, 3 * SLOTS);
+    for (size_t i = 0; i < count; i += 2) {
+        allot_region_give(&region, &range[i]);
+    }
+    assert_true(allot_region_check(&region));
+    struct allot_move moves[16];
+    int planned = failed || fit == ALLOT_BUDDY ? failed : allot_region_plan(&region, NULL, moves, 16);
+    for (int i = 0; i < planned; i++) {
+        allot_region_abort(&region, &moves[i]);
+    }
+    failed = planned < 0 ? planned : 0;
+    assert_true(allot_region_check(&region));
+    size_t length = allot_region_save(&region, image, sizeof image);
+    assert_true(length <= sizeof image);
+    if (!failed) {
+        failed = allot_region_load(&loaded, image, length, NULL);
+        if (!failed) {
+            assert_true(allot_region_check(&loaded));
+            allot_region_done(&loaded);
+        }
+    }
+    assert_true(failed == 0 || failed == -ENOMEM);
+    for (size_t i = 1; i < count; i += 2) {
+        allot_region_give(&region, &range[i]);
+    }
+    struct allot_region_stats stats;
+    allot_region_stats(&region, &stats);
+    assert_int_equal(stats.use.used, 0);
+    allot_region_done(&region);
+    return failed == 0;
+}
+
+static void out_of_memory(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FITS; i++) {
+        for (long n = 0;; n++) {
+            allot_fail_after(n);
+            bool all = use_all(fits[i]);
+            allot_fail_after(-1);
+            assert_in_range(n, 0, 100);
+            if (all) {
+                assert_true(n > 3);
+                break;
+            }
+        }
+    }
+}
+
+/* The caller's memory holds as many ranges as was said, and refuses one it has no record for. */
+static void out_of_records(void **state)
+{
+    (void)state;
+    static _Alignas(64) char memory[4 << 20];
+    static struct allot_range range[20000];
+    for (int i = 0; i < FITS; i++) {
+        for (uint64_t ranges = 1; ranges < 3000; ranges = ranges * 7 / 2 + 1) {
+            struct allot_region_opts opts = {.fit = fits[i], .memory = memory};
+            opts.memory_size = allot_region_memory(ranges, 1 << 20, &opts);
+            assert_in_range(opts.memory_size, 1, sizeof memory);
+            struct allot_region region;
+            assert_int_equal(allot_region_init(&region, 0, 1 << 20, &opts), 0);
+            /* Far apart, so that each leaves a hole. */
+            for (uint64_t k = 0; k < ranges; k++) {
+                assert_int_equal(allot_region_claim(&region, 3 + k * 128, 1, &range[k]), 0);
+            }
+            assert_true(allot_region_check(&region));
+            uint64_t count = ranges;
+            for (uint64_t at = 64; at < 1 << 20 && count < 20000; at += 128) {
+                int failed = allot_region_claim(&region, at, 3, &range[count]);
+                count += failed == 0;
+                if (failed == -ENOMEM) {
+                    break;
+                }
+            }
+            assert_true(allot_region_check(&region));
+            for (uint64_t k = 0; k < count; k++) {
+                allot_region_give(&region, &range[k]);
+            }
+            assert_true(allot_region_check(&region));
+            struct allot_region_stats stats;
+            allot_region_stats(&region, &stats);
+            assert_int_equal(stats.memory, opts.memory_size);
+            assert_int_equal(stats.largest, 1 << 20);
+            allot_region_done(&region);
+            opts.memory_size = 64;
+            assert_int_equal(allot_region_init(&region, 0, 1 << 20, &opts), -ENOMEM);
+        }
+    }
+}
+
+/* -- misuse -- */
+
+static struct allot_region misused;
+static struct allot_range given;
+
+static void give_twice(void *arg)
+{
+    (void)arg;
+    allot_region_give(&misused, &given);
+    allot_region_give(&misused, &given);
+}
+
+static void give_another_size(void *arg)
+{
+    (void)arg;
+    given.size++;
+    allot_region_give(&misused, &given);
+}
+
+static void give_no_id(void *arg)
+{
+    (void)arg;
+    given.id = UINT32_MAX;
+    allot_region_give(&misused, &given);
+}
+
+static void resize_given(void *arg)
+{
+    (void)arg;
+    allot_region_give(&misused, &given);
+    allot_region_resize(&misused, &given, 3);
+}
+
+static void use_after_done(void *arg)
+{
+    (void)arg;
+    allot_region_done(&misused);
+    allot_region_take(&misused, 1, 0, &given);
+}
+
+static void misuse_ends_with_a_line(void **state)
+{
+    (void)state;
+    static const struct {
+        void (*crime)(void *);
+        const char *line;
+    } crimes[] = {
+        {give_twice, "allot: double give, or give of a range that was not taken: range at 0x4d20\n"},
+        {give_another_size, "allot: double give, or give of a range that was not taken: range at 0x4d20\n"},
+        {give_no_id, "allot: double give, or give of a range that was not taken: range at 0x4d20\n"},
+        {resize_given, "allot: resize of a range that was not taken: range at 0x4d20\n"},
+        {use_after_done, "allot: use of a region that was not initialised, or is done: region at 0x"},
+    };
+    for (int i = 0; i < FITS; i++) {
+        for (size_t c = 0; c < sizeof crimes / sizeof *crimes; c++) {
+            assert_int_equal(allot_region_init(&misused, 0x4d20, 64, &(struct allot_region_opts){.fit = fits[i]}), 0);
+            assert_int_equal(allot_region_claim(&misused, 0x4d20, 4, &given), 0);
+            struct child_end end = child_run(crimes[c].crime, NULL);
+            assert_true(WIFSIGNALED(end.status) && WTERMSIG(end.status) == SIGABRT);
+            assert_memory_equal(end.text, crimes[c].line, strlen(crimes[c].line));
+            allot_region_done(&misused);
+        }
+    }
+}
+
+static void nonsense_is_refused(void **state)
+{
+    (void)state;
+    static const struct allot_region_opts bad[] = {
+        {.fit = (enum allot_fit)8},           {.unit = 3},  {.unit = (uint64_t)1 << 63},
+        {.areas = 5000, .fit = ALLOT_GROUPS}, {.areas = 5}, {.threshold = 1},
+        {.lock = ALLOT_REGION_SHARED}};
+    struct allot_region region;
+    struct allot_range range;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(allot_region_init(&region, 0, 100, &bad[i]), -EINVAL);
+        assert_null(region.state);
+    }
+    assert_int_equal(allot_region_init(&region, UINT64_MAX - 5, 5, NULL), -EINVAL);
+    assert_int_equal(allot_region_init(&region, 7, 0, NULL), 0);
+    assert_int_equal(allot_region_take(&region, 1, 0, &range), -ENOSPC);
+    assert_int_equal(allot_region_add(&region, 100, 50), 0);
+    assert_int_equal(allot_region_add(&region, 149, 5), -EINVAL);
+    assert_int_equal(allot_region_add(&region, 90, 11), -EINVAL);
+    assert_int_equal(allot_region_add(&region, 90, 0), -EINVAL);
+    assert_int_equal(allot_region_add(&region, 150, 50), 0);
+    assert_int_equal(allot_region_take(&region, 0, 0, &range), -EINVAL);
+    assert_int_equal(allot_region_take(&region, 1, 3, &range), -EINVAL);
+    assert_int_equal(allot_region_take(&region, UINT64_MAX, 0, &range), -ENOSPC);
+    assert_int_equal(allot_region_take_in(&region, 1, &(struct allot_bounds){.align = 4, .phase = 4}, &range), -EINVAL);
+    assert_int_equal(allot_region_take_in(&region, 1, &(struct allot_bounds){.nocross = 6}, &range), -EINVAL);
+    assert_int_equal(allot_region_take_in(&region, 9, &(struct allot_bounds){.nocross = 8}, &range), -ENOSPC);
+    assert_int_equal(allot_region_claim(&region, 120, 0, &range), -EINVAL);
+    assert_int_equal(allot_region_claim(&region, UINT64_MAX, 2, &range), -ENOSPC);
+    assert_int_equal(allot_region_take(&region, 100, 0, &range), 0);
+    assert_int_equal(range.at, 100);
+    struct allot_region_stats stats;
+    allot_region_stats(&region, &stats);
+    assert_int_equal(stats.use.refused, 4);
+    allot_region_done(&region);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_rule), cmocka_unit_test(plans_make_a_long_hole)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_rule),
+                                       cmocka_unit_test(plans_make_a_long_hole),
+                                       cmocka_unit_test(out_of_memory),
+                                       cmocka_unit_test(out_of_records),
+                                       cmocka_unit_test(misuse_ends_with_a_line),
+                                       cmocka_unit_test(nonsense_is_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
