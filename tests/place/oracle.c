@@ -266,6 +266,29 @@ static bool better(const struct oracle *o, struct choice a, struct choice b, uin
     return false;
 }
 
+/* Whether any place in a hole would do. */
+static bool no_bounds(const struct oracle *o, const struct allot_bounds *b)
+{
+    return b->align <= o->unit && !b->phase && !b->nocross && !b->min && (b->max == 0 || b->max >= OFFSETS_END);
+}
+
+/* Units of the range that a cell is in; of none, more than any. */
+static uint64_t range_around(const struct oracle *o, uint64_t unit)
+{
+    uint32_t cell = cell_at(o, unit);
+    if (cell == CELL_OUTSIDE) {
+        return UINT64_MAX;
+    }
+    uint64_t from = unit, to = unit;
+    while (cell_at(o, from - 1) == cell) {
+        from--;
+    }
+    while (cell_at(o, to + 1) == cell) {
+        to++;
+    }
+    return to + 1 - from;
+}
+
 static struct choice choose_from(const struct oracle *o, uint64_t units, uint64_t from, const struct allot_bounds *b)
 {
     struct choice chosen = {0};
@@ -432,6 +455,10 @@ int oracle_choose(struct oracle *o, uint64_t size, const struct allot_bounds *bo
     }
     if (!chosen.found) {
         chosen = choose_from(o, units, 0, b);
+    }
+    if (chosen.found && o->opts.fit == ALLOT_BEST && no_bounds(o, b)) {
+        uint64_t end = chosen.hole + chosen.longness;
+        chosen.unit = range_around(o, chosen.hole - 1) >= range_around(o, end) ? chosen.hole : end - units;
     }
     *any = o->opts.fit == ALLOT_BINS;
     *out = (struct allot_range){chosen.unit * o->unit, units * o->unit, 0};
