@@ -224,12 +224,13 @@ void buddy_insert(struct allot_region *r, uint32_t id)
         uint64_t size = block_at(n->at, end), at = n->at + size;
         uint32_t rest = NONE;
         n->size = size;
+        n->link[0] = NONE;
         if (at < end) {
             rest = region_new_node(r);
             n = node_of(r, rest);
             n->at = at;
             n->size = end - at;
-            n->link[0] = NONE;
+            n->link[0] = NODE_UNUSED; /* nobody merges with it yet */
             region_chain(r, rest, id);
         }
         put(r, id);
