@@ -288,7 +288,15 @@ static void add(void)
 {
     uint64_t base = some_offset(), size = (uint64_t)(1 + below(m.large ? 512 : 64)) * m.oracle.unit;
     uint32_t odd = byte();
-    if (odd < 100) {
+    if (odd % 4 == 0) {
+        /* Behind a span that there is, and in halves and doubles. */
+        uint32_t cell = below(m.oracle.cells);
+        while (cell + 1 < m.oracle.cells && m.oracle.cell[cell] != CELL_OUTSIDE) {
+            cell++;
+        }
+        base = window() + cell * m.oracle.unit;
+        size = odd & 4 ? m.oracle.unit << odd / 8 % 8 : size;
+    } else if (odd < 100) {
         base += odd % m.oracle.unit;
         size -= odd % m.oracle.unit;
     }
@@ -467,7 +475,7 @@ static void begin(void)
     /* All of the window, or part of it and the rest by and by. */
     uint64_t base = from, size = length;
     if (where & 64) {
-        size = length / 2;
+        size = length / 4;
         base = from + length / 4;
     }
     size = where >= 224 ? 0 : size;
@@ -492,7 +500,7 @@ static void step(void)
         give();
     } else if (what < 216) {
         claim();
-    } else if (what < 240) {
+    } else if (what < 236) {
         resize();
     } else if (what < 246) {
         add();
