@@ -2,6 +2,7 @@
 #include "oracle.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -380,7 +381,8 @@ bool oracle_may_be_bin(const struct oracle *o, uint64_t size, const struct allot
 
 void oracle_init(struct oracle *o, const struct allot_region_opts *opts, uint64_t from, uint32_t cells, uint64_t size)
 {
-    memset(o, 0, sizeof *o);
+    memset(o, 0, offsetof(struct oracle, list)); /* how long the lists are says the rest */
+    memset(o->listed, 0, sizeof o->listed);
     o->opts = *opts;
     o->unit = opts->unit ? opts->unit : 1;
     o->opts.areas = opts->areas ? opts->areas : 64;
