@@ -95,8 +95,10 @@ struct allot_stats {
     size_t blocks; /* how many */
     size_t peak; /* the most that `live` has been; too high by what threads have at hand, and by what was freed in slabs
                         that nobody has looked at since */
-    size_t mapped;     /* address space held: blocks, free memory and the heap's own records */
-    size_t held;       /* in use: whole slabs, runs and large blocks, as a limit counts them */
+    size_t mapped; /* address space held: blocks, free memory and the heap's own records */
+    size_t
+        held; /* in use: whole slabs, runs and large blocks, as a limit counts them; also those of pools and caches, whose
+                          objects are no blocks */
     size_t kept;       /* free, and kept for later: perhaps in memory */
     size_t given_back; /* what has gone back to the system so far, whether it was in memory or not */
     size_t runs;       /* of `live`, blocks of whole pages: above 32 KiB */

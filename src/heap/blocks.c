@@ -12,6 +12,7 @@
 #include "heap/heap.h"
 #include "heap/limit.h"
 #include "heap/nothing.h"
+#include "heap/part.h"
 #include "heap/seal.h"
 #include "heap/share.h"
 #include "heap/tag.h"
@@ -91,7 +92,7 @@ static void fill(char *p, size_t from, size_t to)
 #define WRITTEN (128 * KIB)
 
 /* What nobody has any more, or not yet, is zero. */
-static void wipe(char *p, size_t length)
+void big_zero(char *p, size_t length)
 {
     size_t asked;
     if (begins_large(p) && large_is_fenced(p, &asked)) {
@@ -158,7 +159,7 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         bool checked =
             !*zeroed && got < WRITTEN && !begins_large(p); /* it was wiped when it was freed, the last time */
         if (!*zeroed && !checked) {
-            wipe(p, got);
+            big_zero(p, got);
         }
         seal_begin_any(p, got, asked, checked, block_kind(p));
         *zeroed = !hardening.filled;
@@ -175,12 +176,21 @@ void big_wipe(void *p, size_t bytes)
         }
     }
     watch_allow(p, bytes);
-    wipe(p, bytes);
+    big_zero(p, bytes);
     watch_deny(p, bytes);
+}
+
+void block_is_none(const char *crime, const void *p)
+{
+    part_expect_none(crime, p);
+    allot_fault(crime, "address", p);
 }
 
 void big_free(void *p)
 {
+    if (unlikely(parts_exist())) {
+        part_expect_none(fault_free_of_none, p);
+    }
     if (unlikely(tags_exist()) && block_size(p) != 0) {
         tag_free(block_heap(p), p, block_size(p));
     }

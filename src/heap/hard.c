@@ -8,6 +8,7 @@
 #include "heap/checks.h"
 #include "heap/crime.h"
 #include "heap/nothing.h"
+#include "heap/part.h"
 #include "heap/share.h"
 #include "heap/tag.h"
 #include "heap/typed.h"
@@ -396,7 +397,10 @@ size_t hard_usable(const void *p, const char *crime)
     size_t room = block_size(p);
     if (is_big(p)) {
         if (room == 0) {
-            allot_fault(crime, "address", p);
+            block_is_none(crime, p);
+        }
+        if (unlikely(parts_exist())) {
+            part_expect_none(crime, p);
         }
     } else {
         const struct slab *s = slab_of(p);

@@ -16,6 +16,7 @@
 #include "heap/guard.h"
 #include "heap/hard.h"
 #include "heap/options.h"
+#include "heap/part.h"
 #include "heap/share.h"
 #include "heap/tag.h"
 #include "heap/typed.h"
@@ -45,6 +46,9 @@ static atomic_size_t alive;
 
 struct heap *heap_by_id(uint32_t id)
 {
+    if (unlikely(id >= OWNER_LIMIT)) {
+        return NULL;
+    }
     id &= ID_NUMBER;
     _Atomic(struct heap *) *leaf = atomic_load_explicit(&table[id / TABLE_LEAF % TABLE_ROOT], memory_order_acquire);
     return leaf ? atomic_load_explicit(&leaf[id % TABLE_LEAF], memory_order_acquire) : NULL;
@@ -266,6 +270,9 @@ static void leave(struct heap *h, struct heap *_Atomic *waiting)
 static void thread_ends(void)
 {
     struct heap *h = front.heap, *tagged = front.tagged;
+    if (!front.known) { /* it is watched for others' sake */
+        return;
+    }
     front.ended = true;
     front.tag = NULL;
     in_haste = false;
@@ -392,6 +399,7 @@ static void before_fork(void)
     commons_lock();
     typed_lock();
     os_lock(&heaps_lock);
+    parts_lock();
     guard_lock();
     runs_lock();
     large_lock();
@@ -406,6 +414,7 @@ static void after_fork_in_parent(void)
     large_unlock();
     runs_unlock();
     guard_unlock();
+    parts_unlock();
     os_unlock(&heaps_lock);
     typed_unlock();
     commons_unlock();
@@ -440,6 +449,7 @@ static void after_fork_in_child(void)
     large_lock_reset();
     runs_lock_reset();
     guard_lock_reset();
+    parts_lock_reset();
     os_lock_reset(&heaps_lock);
     typed_lock_reset();
     commons_lock_reset();
@@ -467,11 +477,12 @@ void heap_init(void)
             enlist(commons_heap(i), 0);
         }
         os_unlock(&heaps_lock);
-        os_on_thread_exit(thread_ends);
+        os_on_thread_exit(OS_FLOOR_HEAP, thread_ends);
         /* Registering may allocate; that finds the work above done. */
         atomic_store_explicit(&done, true, memory_order_release);
         os_unlock(&lock);
-        os_on_fork((struct os_fork_steps){before_fork, after_fork_in_parent, after_fork_in_child});
+        os_on_fork(OS_FLOOR_HEAP,
+                   (struct os_fork_steps){before_fork, after_fork_in_parent, after_fork_in_child});
         return;
     }
     os_unlock(&lock);

@@ -94,7 +94,8 @@ struct tuning {
     uint16_t votes, seen;
 };
 
-/* Ids of private heaps have the first of these bits, of threads' heaps for tagged blocks the second; the rest is a number. */
+/* Ids of private heaps have the first of these bits, of threads' heaps for tagged blocks the second; the rest is a number. Both
+ * have those of what is no heap (heap/part.h). */
 #define ID_PRIVATE 0x80000000u
 #define ID_TAGGED  0x40000000u
 #define ID_NUMBER  0x3fffffffu
@@ -147,6 +148,7 @@ struct heap {
  * have had so many bytes from the commons. NULL when it has none: not yet, or it has ended, or memory is out. */
 #define MODEST_BYTES 4096
 struct heap *heap_attach(void) __attribute__((cold));
+/* NULL for what is no heap's id. */
 struct heap *heap_by_id(uint32_t id);
 
 /* Its heap for tagged blocks, taken over or made when it has none: NULL when it has ended, or memory is out. */
@@ -312,6 +314,10 @@ void remote_free(void *p, struct slab *s);
 void remote_put(void *p, struct slab *s);
 /* A slab that was noticed is not any more; its owner hears of it again when there is anything. */
 void remote_denotice(struct slab *s);
+/* Puts a slab into an inbox, its owner's, unless it is in one. True when this call did. And for one that was noticed and has gone to
+ * another owner: he hears of it when there is anything. */
+bool remote_notice(_Atomic(struct slab *) *inbox, struct slab *s);
+void remote_pass_on(struct slab *s);
 /* Takes in what others have freed, in at most so many slabs: the owner, or who holds the heap's lock. */
 void remote_drain(struct heap *h, size_t most);
 /* How many those are within malloc or free. */
@@ -468,6 +474,9 @@ static inline bool is_big(const void *p) { return begins_large(p) || slab_owner(
 void big_free(void *p);
 void big_free_uncounted(void *p);
 
+/* Makes so many bytes zero, whole pages where they are many, but for a place of its own (span/fenced.h), which sees to it. */
+void big_zero(char *p, size_t length);
+
 /* A live block of so many bytes goes: in a process with seals it is zero then, and whoever watches accesses (os/watch.h) is told. */
 void big_wipe(void *p, size_t bytes);
 
@@ -497,6 +506,8 @@ size_t block_size(const void *p);
 /* The bytes that a live block was asked for with, in a process that knows them (heap/seal.h): as seal_size. */
 size_t block_asked(const void *p, size_t room, const char *crime, const char *kind);
 size_t block_usable(const void *p);
+/* Ends the process: p is no live block that such could be done to, as an object of a pool's is none. */
+void block_is_none(const char *crime, const void *p) __attribute__((noreturn, cold));
 /* What it is called. */
 const char *block_kind(const void *p);
 /* The id of the heap that a live block is marked with: 0 for a thread's run or large block. */

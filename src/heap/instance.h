@@ -9,12 +9,14 @@
 
 #include <stdatomic.h>
 
+#include <allot/cache.h>
 #include <allot/heap.h>
 #include <allot/malloc.h>
+#include <allot/pool.h>
 #include <allot/tag.h>
 
 /* Changes with the layout of segments, slabs and this table: copies of different numbers cannot share a process. */
-#define INSTANCE_ABI 4
+#define INSTANCE_ABI 5
 
 struct instance {
     unsigned abi;
@@ -50,11 +52,32 @@ struct instance {
     void (*tag_soft)(struct allot_tag *, size_t, allot_tag_callback *, void *);
     struct allot_tag *(*tag_enter)(struct allot_tag *);
     size_t (*stats_tags)(struct allot_tag_stats *, size_t);
+    int (*pool_init)(struct allot_pool *, size_t, const struct allot_pool_opts *);
+    void *(*pool_get)(struct allot_pool *);
+    void (*pool_put)(struct allot_pool *, void *);
+    void (*put)(void *);
+    size_t (*pool_get_many)(struct allot_pool *, void **, size_t);
+    int (*pool_reserve)(struct allot_pool *, size_t);
+    size_t (*pool_trim)(struct allot_pool *);
+    void (*pool_done)(struct allot_pool *);
+    void (*pool_stats)(struct allot_pool *, struct allot_pool_stats *);
+    int (*pool_walk)(struct allot_pool *, int (*)(void *, void *), void *);
+    bool (*pool_check)(struct allot_pool *);
+    int (*cache_init)(struct allot_cache *, size_t, const struct allot_cache_opts *);
+    void *(*cache_get)(struct allot_cache *);
+    void (*cache_put)(struct allot_cache *, void *);
+    int (*cache_reserve)(struct allot_cache *, size_t);
+    size_t (*cache_trim)(struct allot_cache *);
+    void (*cache_done)(struct allot_cache *);
+    void (*cache_stats)(struct allot_cache *, struct allot_cache_stats *);
+    int (*cache_walk)(struct allot_cache *, int (*)(void *, void *), void *);
+    bool (*cache_check)(struct allot_cache *);
+    int (*caches_walk)(int (*)(struct allot_cache *, const char *, void *), void *);
 };
 
 /* This copy's table; others find it under the exported name allot_instance. That name may not be used in here: where a
  * second copy is, the dynamic linker makes it mean the other's. */
-extern const struct instance own_instance;
+extern const struct instance own_instance __attribute__((visibility("hidden")));
 
 /* The copy in use, NULL until the first call asks: this one's own table when it is the heap. */
 extern const struct instance *_Atomic instance_chosen;

@@ -11,6 +11,7 @@
 #include "heap/hard.h"
 #include "heap/instance.h"
 #include "heap/nothing.h"
+#include "heap/part.h"
 #include "heap/share.h"
 #include "heap/tag.h"
 #include "heap/typed.h"
@@ -209,7 +210,10 @@ bool allot_try_expand(void *p, size_t size)
     static const char crime[] = "expansion of what is no live block";
     size_t usable = is_hard() ? hard_usable(p, crime) : block_usable(p);
     if (unlikely(usable == 0 && !is_hard())) {
-        allot_fault(crime, "address", p);
+        block_is_none(crime, p);
+    }
+    if (unlikely(parts_exist()) && is_big(p)) {
+        part_expect_none(crime, p);
     }
     return size <= usable || (is_hard() && !is_big(p) && hard_resize(p, size)) ||
            (is_big(p) && size <= PTRDIFF_MAX && big_resize(p, size));
@@ -262,9 +266,12 @@ void *allot_realloc(void *p, size_t size)
     static const char crime[] = "realloc of what is no live block";
     size_t old = is_hard() ? hard_usable(p, crime) : block_usable(p);
     if (unlikely(old == 0 && !is_hard())) {
-        allot_fault(crime, "address", p);
+        block_is_none(crime, p);
     }
     if (unlikely(is_big(p))) {
+        if (unlikely(parts_exist())) {
+            part_expect_none(crime, p);
+        }
         void *now = realloc_big(p, old, size);
         /* A block that was to shrink can stay as it is. */
         return now || size > old ? now : p;

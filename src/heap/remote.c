@@ -29,21 +29,21 @@
  * have been executed. Under these, and what is in docs/proof.md, all of this was tried in every order with a few blocks.
  */
 #include "heap/heap.h"
+#include "heap/part.h"
 #include "heap/share.h"
 #include "heap/tag.h"
 #include "os/fault.h"
 
-/* Puts the slab into its owner's inbox, unless it is in one. True when this call did. */
-static bool give_notice(struct heap *h, struct slab *s)
+bool remote_notice(_Atomic(struct slab *) *inbox, struct slab *s)
 {
     if (atomic_load_explicit(&s->pending, memory_order_seq_cst) ||
         atomic_exchange_explicit(&s->pending, 1, memory_order_seq_cst)) {
         return false;
     }
-    struct slab *first = atomic_load_explicit(&h->inbox, memory_order_relaxed);
+    struct slab *first = atomic_load_explicit(inbox, memory_order_relaxed);
     do {
         s->inbox_next = first;
-    } while (!atomic_compare_exchange_weak_explicit(&h->inbox, &first, s, memory_order_seq_cst, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(inbox, &first, s, memory_order_seq_cst, memory_order_relaxed));
     return true;
 }
 
@@ -63,7 +63,7 @@ static bool free_as_user(struct heap *h, struct slab *s, void *p)
 static bool put(struct heap *h, void *p, struct slab *s)
 {
     size_t bytes = slab_free_remote(s, slab_index(s, p));
-    bool first = give_notice(h, s);
+    bool first = remote_notice(&h->inbox, s);
     if (first) {
         heap_collect_ownerless(h);
     }
@@ -106,14 +106,17 @@ void remote_free(void *p, struct slab *s)
 }
 
 /* A notice for a slab that has gone to another heap: its present owner hears of it. Who has set a bit has made the owner known
- * to who sees it. What is read may be no bits, when the unit is one of page runs by now; then its owner is no heap. */
-static void pass_on(struct slab *s)
+ * to who sees it. What is read may be no bits, when the unit is one of page runs by now; then its owner is nobody who is told. */
+void remote_pass_on(struct slab *s)
 {
     for (unsigned w = 0; w < BITMAP_WORDS; w++) {
         if (atomic_load_explicit(unit_remote_word(&s->unit, w), memory_order_seq_cst)) {
-            struct heap *h = heap_by_id(slab_owner(s));
+            uint32_t owner = slab_owner(s);
+            struct heap *h = heap_by_id(owner);
             if (h) {
-                give_notice(h, s);
+                remote_notice(&h->inbox, s);
+            } else if (is_part(owner)) {
+                part_noticed(owner, s);
             }
             return;
         }
@@ -123,7 +126,7 @@ static void pass_on(struct slab *s)
 void remote_denotice(struct slab *s)
 {
     atomic_exchange_explicit(&s->pending, 0, memory_order_seq_cst);
-    pass_on(s);
+    remote_pass_on(s);
 }
 
 /* The next slab that was noticed, out of the inbox; which is emptied once for all of them. */
@@ -151,7 +154,7 @@ void remote_drain(struct heap *h, size_t most)
     bool emptied = false;
     for (struct slab *s; most > 0 && (s = next_noticed(h, &emptied)); most--) {
         if (slab_owner(s) != h->id) {
-            pass_on(s);
+            remote_pass_on(s);
             continue;
         }
         heap_count(h, s, -slab_collect(s));
@@ -167,7 +170,7 @@ void remote_forget(struct heap *h)
     bool emptied = false;
     for (struct slab *s; (s = next_noticed(h, &emptied));) {
         if (slab_owner(s) != h->id) {
-            pass_on(s);
+            remote_pass_on(s);
         }
     }
 }

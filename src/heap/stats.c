@@ -13,6 +13,7 @@
 #include "heap/instance.h"
 #include "heap/limit.h"
 #include "heap/nothing.h"
+#include "heap/part.h"
 #include "heap/typed.h"
 #include "os/memory.h"
 #include "span/large.h"
@@ -160,8 +161,14 @@ static struct allot_stats totals(const struct survey *survey)
     struct run_totals runs = runs_totals();
     struct large_totals large = large_totals();
     struct guard_totals guarded = guard_totals();
+    struct part_totals parts = part_totals(); /* are no blocks */
+    runs.bytes -= size_min(parts.runs_bytes, runs.bytes);
+    runs.runs -= size_min(parts.runs, runs.runs);
+    size_t data_large = large.bytes;
+    large.bytes -= size_min(parts.large_bytes, large.bytes);
+    large.blocks -= size_min(parts.large, large.blocks);
     size_t live = survey->bytes + runs.bytes + large.bytes + guarded.bytes;
-    size_t mapped = os_mapped(), data = segments_count() * (SEGMENT_SIZE - UNIT_SIZE) + large.bytes + large.kept;
+    size_t mapped = os_mapped(), data = segments_count() * (SEGMENT_SIZE - UNIT_SIZE) + data_large + large.kept;
     return (struct allot_stats){
         .live = live,
         .blocks = survey->blocks + runs.runs + large.blocks + guarded.blocks,

@@ -8,6 +8,7 @@
 #include "heap/heap.h"
 #include "heap/instance.h"
 #include "heap/nothing.h"
+#include "heap/part.h"
 #include "heap/seal.h"
 #include "heap/tag.h"
 #include "os/fault.h"
@@ -112,6 +113,9 @@ struct visitor {
 static int visit_big(void *p, size_t bytes, uint32_t heap, void *arg)
 {
     struct visitor *visitor = arg;
+    if (unlikely(is_part(heap))) { /* an object's, which is no block */
+        return 0;
+    }
     return visitor->visit(p, sealed() ? block_usable(p) : bytes - tag_word(heap), visitor->arg);
 }
 
@@ -206,6 +210,7 @@ bool allot_check(void)
     for (struct segment *segment = segments_newest(); segment; segment = segment->older) {
         for (unsigned i = 1; i < UNITS && segment->kind == SEGMENT_UNITS; i++) {
             struct unit *unit = segment_unit(segment, i);
+            CHECK(!is_part(unit_owner(unit)) || part_by_id(unit_owner(unit)), "slab", unit);
             if (unit_owner(unit) < OWNER_LIMIT) {
                 const struct heap *h = heap_by_id(slab_owner((struct slab *)unit));
                 CHECK(h, "slab", unit);

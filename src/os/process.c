@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -20,8 +21,8 @@ extern char __libc_single_threaded __attribute__((weak));
 extern void _IO_list_lock(void) __attribute__((weak));
 extern void _IO_list_unlock(void) __attribute__((weak));
 
-static struct os_fork_steps fork_steps;
-static bool steps_taken; /* by the thread that forks; written and read while the steps hold others back */
+static _Atomic(struct os_fork_steps *) fork_steps[OS_FLOORS];
+static bool steps_taken[OS_FLOORS]; /* by the thread that forks; written and read while the steps hold others back */
 
 /* The only thread there is needs no one held back; and it may have been in the middle of a step of its own, when a signal
  * came whose handler forks. */
@@ -48,17 +49,27 @@ static void before_fork(void)
     if (_IO_list_lock && _IO_list_unlock) {
         _IO_list_lock();
     }
-    fork_steps.before();
-    steps_taken = true;
+    for (unsigned i = OS_FLOORS; i-- > 0;) {
+        const struct os_fork_steps *steps = atomic_load(&fork_steps[i]);
+        if (steps) {
+            steps->before();
+        }
+        steps_taken[i] = steps;
+    }
 }
 
 static void after_fork_in_parent(void)
 {
-    if (!steps_taken) {
+    if (!steps_taken[OS_FLOOR_HEAP]) {
         return;
     }
-    steps_taken = false;
-    fork_steps.in_parent();
+    for (unsigned i = 0; i < OS_FLOORS; i++) {
+        bool taken = steps_taken[i];
+        steps_taken[i] = false;
+        if (taken) {
+            atomic_load(&fork_steps[i])->in_parent();
+        }
+    }
     if (_IO_list_lock && _IO_list_unlock) {
         _IO_list_unlock();
     }
@@ -67,19 +78,28 @@ static void after_fork_in_parent(void)
 /* glibc has reset the list's lock before. */
 static void after_fork_in_child(void)
 {
-    steps_taken = false;
-    fork_steps.in_child();
+    for (unsigned i = 0; i < OS_FLOORS; i++) {
+        const struct os_fork_steps *steps = atomic_load(&fork_steps[i]);
+        steps_taken[i] = false;
+        if (steps) {
+            steps->in_child();
+        }
+    }
 }
 
-void os_on_fork(struct os_fork_steps steps)
+void os_on_fork(enum os_floor floor, struct os_fork_steps steps)
 {
-    fork_steps = steps;
-    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    static struct os_fork_steps of[OS_FLOORS];
+    of[floor] = steps;
+    atomic_store(&fork_steps[floor], &of[floor]);
+    if (floor == OS_FLOOR_HEAP) {
+        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    }
 }
 
 static pthread_key_t key;
 static bool have_key;
-static void (*exit_step)(void);
+static void (*_Atomic exit_steps[OS_FLOORS])(void);
 
 /* libc calls the destructors of all keys in rounds, as long as some key was set again, PTHREAD_DESTRUCTOR_ITERATIONS (4)
  * rounds at most. Nobody can tell which round it is, so the step is not put off: a thread that was first watched in the
@@ -87,13 +107,20 @@ static void (*exit_step)(void);
 static void thread_ends(void *value)
 {
     (void)value;
-    exit_step();
+    for (unsigned i = OS_FLOORS; i-- > 0;) {
+        void (*step)(void) = atomic_load(&exit_steps[i]);
+        if (step) {
+            step();
+        }
+    }
 }
 
-bool os_on_thread_exit(void (*step)(void))
+bool os_on_thread_exit(enum os_floor floor, void (*step)(void))
 {
-    exit_step = step;
-    have_key = pthread_key_create(&key, thread_ends) == 0;
+    atomic_store(&exit_steps[floor], step);
+    if (floor == OS_FLOOR_HEAP) {
+        have_key = pthread_key_create(&key, thread_ends) == 0;
+    }
     return have_key;
 }
 

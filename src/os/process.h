@@ -5,7 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The steps of a fork, registered once; `before` runs in the forking thread ahead of the fork, one of the others after
+/* Who has steps in what follows: in a fork the first are the innermost, at a thread's end the last come first. */
+enum os_floor { OS_FLOOR_HEAP, OS_FLOOR_POOL, OS_FLOORS };
+
+/* The steps of a fork, registered once by each; `before` runs in the forking thread ahead of the fork, one of the others after
  * it. Registered at the first allocation, ahead of everybody else's handlers, these run innermost: other handlers may
  * allocate freely. A process of one thread, where libc knows that, takes `in_child` only, which may come in the middle of
  * what the thread was about: a signal's handler may fork. */
@@ -14,11 +17,11 @@ struct os_fork_steps {
     void (*in_parent)(void);
     void (*in_child)(void);
 };
-void os_on_fork(struct os_fork_steps steps);
+void os_on_fork(enum os_floor floor, struct os_fork_steps steps);
 
-/* Has `step` run when a thread that called os_watch_thread ends, among everybody's destructors. False when libc has no key
+/* By the heap, and then by others: has `step` run when a thread that called os_watch_thread ends, among everybody's destructors. False when libc has no key
  * left; then threads end unseen, as does one first watched in libc's last round of destructors. */
-bool os_on_thread_exit(void (*step)(void));
+bool os_on_thread_exit(enum os_floor floor, void (*step)(void));
 void os_watch_thread(void);
 
 /* Time that only goes forward, in milliseconds, a few of them late; costs next to nothing. */

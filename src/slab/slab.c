@@ -356,13 +356,18 @@ unsigned slab_free_pages(const struct slab *s)
     return pages;
 }
 
+uint64_t slab_set_remote(struct slab *s, size_t w, uint64_t bit)
+{
+    _Atomic uint64_t *word = remote_word(s, w);
+    return atomic_fetch_or_explicit(word, bit, memory_order_seq_cst);
+}
+
 size_t slab_free_remote(struct slab *s, unsigned index)
 {
     enum { NEIGHBOURS = 16, PAGE = 4096 };
     size_t stride = slab_stride(s);
     uint64_t bit = (uint64_t)1 << (index % 64);
-    _Atomic uint64_t *word = remote_word(s, index / 64);
-    uint64_t before = atomic_fetch_or_explicit(word, bit, memory_order_seq_cst);
+    uint64_t before = slab_set_remote(s, index / 64, bit);
     if (unlikely(before & bit)) {
         allot_fault("double free", "small block", slab_slot(s, index));
     }

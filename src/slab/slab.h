@@ -284,7 +284,10 @@ void slab_fold(struct slab *const *slabs, size_t count);
 unsigned slab_free_pages(const struct slab *s);
 static inline void slab_punch(struct slab *s, unsigned pages) { s->unit.holes |= (uint16_t)pages; }
 
-/* Another thread than the owner frees a slot. One freed twice, and not collected in between, faults. Returns 0, or now and then
+/* Another thread than the owner frees slots of one word, a bit each: what was set before. */
+uint64_t slab_set_remote(struct slab *s, size_t w, uint64_t bit);
+
+/* And one slot. One freed twice, and not collected in between, faults. Returns 0, or now and then
  * the bytes that about as many calls as brought it here have freed: every 16th among neighbours, or each of a page or more. */
 size_t slab_free_remote(struct slab *s, unsigned index);
 

@@ -37,12 +37,12 @@
 #define HEADER_SIZE   64
 #define BITMAP_WORDS  60 /* of each of a unit's two bitmaps: 3840 slots of 16 bytes */
 
-/* The owner word of a unit: the id of a heap, or what else it is. Ids begin at 1. */
+/* The owner word of a unit: the id of a heap, from 1, or of a part (heap/part.h), from OWNER_LIMIT; or what else it is. */
 #define OWNER_FREE  0xffffff00u /* nobody's; header 0 of a segment says so too */
 #define OWNER_RUN   0xffffff01u /* part of a segment of page runs */
 #define OWNER_GUARD 0xffffff02u /* part of an area of guarded places (heap/guard.h), which no pool knows of */
 #define OWNER_NONE  0xffffff03u /* a fence, in which blocks of no bytes lie (heap/nothing.h) */
-#define OWNER_LIMIT 0xffffff00u /* owners from here on are no ids */
+#define OWNER_LIMIT 0xc0000000u /* owners from here on are no heaps */
 
 /* How every unit header begins. */
 struct unit {

@@ -36,8 +36,8 @@ static CHECKERS struct {
     size_t records, segments;
 } used = {0, RECORDS}, used_first;
 
-static void (*exit_step)(void);
-static struct os_fork_steps fork_steps;
+static void (*exit_steps[OS_FLOORS])(void);
+static struct os_fork_steps fork_steps[OS_FLOORS];
 
 void system_setup_done(void) { used_first = used; }
 
@@ -45,13 +45,28 @@ void system_begin(void) { used = used_first; }
 
 bool system_fork(void)
 {
-    fork_steps.before();
+    for (unsigned i = OS_FLOORS; i-- > 0;) {
+        if (fork_steps[i].before) {
+            fork_steps[i].before();
+        }
+    }
     bool child = explore_fork();
-    (child ? fork_steps.in_child : fork_steps.in_parent)();
+    for (unsigned i = 0; i < OS_FLOORS; i++) {
+        if (fork_steps[i].before) {
+            (child ? fork_steps[i].in_child : fork_steps[i].in_parent)();
+        }
+    }
     return child;
 }
 
-void system_thread_ends(void) { exit_step(); }
+void system_thread_ends(void)
+{
+    for (unsigned i = OS_FLOORS; i-- > 0;) {
+        if (exit_steps[i]) {
+            exit_steps[i]();
+        }
+    }
+}
 
 /* -- memory -- */
 
@@ -142,11 +157,11 @@ bool os_fence(void *at, size_t length) { return at && length; }
 
 /* -- process -- */
 
-void os_on_fork(struct os_fork_steps steps) { fork_steps = steps; }
+void os_on_fork(enum os_floor floor, struct os_fork_steps steps) { fork_steps[floor] = steps; }
 
-bool os_on_thread_exit(void (*step)(void))
+bool os_on_thread_exit(enum os_floor floor, void (*step)(void))
 {
-    exit_step = step;
+    exit_steps[floor] = step;
     return true;
 }
 
@@ -163,10 +178,12 @@ int os_thread_id(void) { return 1 + (int)running_thread(); }
 bool os_is_privileged(void) { return false; }
 bool os_watched;
 void os_watch(void) {}
+bool os_parts_watched(void) { return false; }
 void os_watch_allow(const void *p, size_t length) { (void)p, (void)length; }
 void os_watch_deny(const void *p, size_t length) { (void)p, (void)length; }
 void os_watch_begin(const void *p, size_t size, size_t redzone) { (void)p, (void)size, (void)redzone; }
 void os_watch_defined(const void *p, size_t size) { (void)p, (void)size; }
+void os_watch_undefined(const void *p, size_t size) { (void)p, (void)size; }
 void os_watch_resize(const void *p, size_t was, size_t size, size_t rz) { (void)p, (void)was, (void)size, (void)rz; }
 void os_watch_end(const void *p, size_t size, size_t redzone) { (void)p, (void)size, (void)redzone; }
 void os_watch_roots(const void *p, size_t length, bool are) { (void)p, (void)length, (void)are; }

@@ -160,8 +160,8 @@ void all_is_free(void)
 
 /* -- the program -- */
 
-static const struct scenario *const groups[] = {free_scenarios,   fork_scenarios, tag_scenarios, own_scenarios,
-                                                adrift_scenarios, unit_scenarios, hard_scenarios};
+static const struct scenario *const groups[] = {free_scenarios,   fork_scenarios, tag_scenarios,  own_scenarios,
+                                                adrift_scenarios, unit_scenarios, hard_scenarios, pool_scenarios};
 
 int main(int argc, char **argv)
 {

@@ -14,7 +14,7 @@
 
 /* By what they are about, each group in a file of its own; one without a name is behind the last. */
 extern const struct scenario free_scenarios[], fork_scenarios[], tag_scenarios[], own_scenarios[], adrift_scenarios[],
-    unit_scenarios[], hard_scenarios[];
+    unit_scenarios[], hard_scenarios[], pool_scenarios[];
 
 enum { SIZE = 3000, OTHER = 3500, HALF = 30000, BLOCKS = 10 };
 

@@ -4,12 +4,16 @@
  *     one_heap apart      the toolkit alone
  *     one_heap together   under the drop-in
  */
+#include <allot/cache.h>
 #include <allot/heap.h>
 #include <allot/malloc.h>
+#include <allot/pool.h>
 #include <allot/tag.h>
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "../../common/check.h"
 #include "../../common/pattern.h"
@@ -19,6 +23,85 @@ enum { BLOCKS = 2000 };
 static void *blocks[BLOCKS];
 
 static size_t size_of(unsigned i) { return i % 100 == 0 ? (size_t)i * 3000 : i % 10 == 0 ? (size_t)i * 40 : i; }
+
+static struct allot_pool pool;
+static void *objects[BLOCKS];
+
+static void *put_all(void *arg)
+{
+    for (unsigned i = 0; i < BLOCKS; i++)
+        i % 2 ? allot_put(objects[i]) : allot_pool_put(&pool, objects[i]);
+    return arg;
+}
+
+static int construct(void *p, void *arg)
+{
+    memset(p, 9, 100);
+    return arg ? -1 : 0;
+}
+
+static int is_named(struct allot_cache *cache, const char *name, void *arg)
+{
+    struct allot_cache_stats stats;
+    allot_cache_stats(cache, &stats);
+    return strcmp(name, arg) == 0 && stats.use.count == 1;
+}
+
+/* The copy that frees a block knows whose object it is: `release` ends with a line. */
+static void free_of_object(void *p, void (*release)(void *))
+{
+    int ends[2];
+    char text[4096] = "";
+    size_t length = 0;
+    CHECK(pipe(ends) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        release(p);
+        _exit(0);
+    }
+    close(ends[1]);
+    for (ssize_t n; (n = read(ends[0], text + length, sizeof text - 1 - length)) > 0;)
+        length += (size_t)n;
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+    CHECK(strstr(text, "free of what is no live block: object of 100 bytes of pool \"shared\"") != NULL);
+    close(ends[0]);
+}
+
+static void pools(void (*release)(void *))
+{
+    for (int mode = ALLOT_POOL_PRIVATE; mode <= ALLOT_POOL_LOCAL; mode++) {
+        CHECK(allot_pool_init(&pool, 100, &(struct allot_pool_opts){.name = "shared", .mode = mode}) == 0);
+        CHECK(allot_pool_reserve(&pool, 100) == 0);
+        for (unsigned i = 0; i < BLOCKS; i++) {
+            objects[i] = allot_pool_get(&pool);
+            CHECK(objects[i]);
+            memset(objects[i], (int)i, 100);
+        }
+        free_of_object(objects[0], release);
+        struct allot_pool_stats stats;
+        allot_pool_stats(&pool, &stats);
+        CHECK(stats.use.count == BLOCKS && allot_pool_check(&pool) && allot_check());
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, put_all, NULL) == 0);
+        pthread_join(thread, NULL);
+        CHECK(allot_pool_get_many(&pool, objects, 100) == 100);
+        allot_put_many(objects, 100);
+        allot_pool_trim(&pool);
+        allot_pool_done(&pool);
+    }
+    struct allot_cache cache;
+    CHECK(allot_cache_init(&cache, 100, &(struct allot_cache_opts){.name = "one", .ctor = construct}) == 0);
+    CHECK(allot_cache_reserve(&cache, 10) == 0);
+    char *p = allot_cache_get(&cache);
+    CHECK(p[99] == 9 && allot_cache_check(&cache));
+    CHECK(allot_caches_walk(is_named, (void *)"one") == 1);
+    allot_put(p);
+    allot_cache_put(&cache, allot_cache_get(&cache));
+    CHECK(allot_cache_trim(&cache) > 0);
+    allot_cache_done(&cache);
+}
 
 static void apart(void)
 {
@@ -162,11 +245,14 @@ static void together(void)
 int main(int argc, char **argv)
 {
     CHECK(argc == 2);
-    if (strcmp(argv[1], "apart") == 0)
+    if (strcmp(argv[1], "apart") == 0) {
         apart();
-    else if (strcmp(argv[1], "together") == 0)
+        pools(allot_free);
+    } else if (strcmp(argv[1], "together") == 0) {
         together();
-    else
+        pools(free);
+    } else {
         return 2;
+    }
     return 0;
 }
