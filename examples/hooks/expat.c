@@ -126,7 +126,8 @@ static size_t document(char *out, size_t room)
 {
     size_t n = (size_t)snprintf(out, room, "<?xml version='1.0'?><shop>");
     for (int i = 0; i < 500; i++) {
-        n += (size_t)snprintf(out + n, room - n, "<item id='%d'><name>number %d &amp; more</name><price/></item>", i, i);
+        n +=
+            (size_t)snprintf(out + n, room - n, "<item id='%d'><name>number %d &amp; more</name><price/></item>", i, i);
     }
     return n + (size_t)snprintf(out + n, room - n, "</shop>");
 }

@@ -76,7 +76,10 @@ inline void *take(allot_heap *from, std::size_t size, std::size_t align) noexcep
     return align <= anyway ? allot_heap_alloc(from, size) : allot_heap_aligned(from, align, size);
 }
 
-inline void give(allot_heap *to, void *p, std::size_t size, std::size_t) noexcept { allot_heap_free_sized(to, p, size); }
+inline void give(allot_heap *to, void *p, std::size_t size, std::size_t) noexcept
+{
+    allot_heap_free_sized(to, p, size);
+}
 
 inline void *take(allot_allocator from, std::size_t size, std::size_t align) noexcept
 {

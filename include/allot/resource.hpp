@@ -39,7 +39,10 @@ class resource final : public std::pmr::memory_resource
     allot_allocator from() const noexcept { return from_; }
 
   private:
-    void *do_allocate(std::size_t size, std::size_t align) override { return detail::take_or_throw(from_, size, align); }
+    void *do_allocate(std::size_t size, std::size_t align) override
+    {
+        return detail::take_or_throw(from_, size, align);
+    }
 
     void do_deallocate(void *p, std::size_t size, std::size_t align) override { allot_give(from_, p, size, align); }
 

@@ -48,7 +48,8 @@ static_assert(std::is_nothrow_move_assignable_v<std::vector<int, allot::allocato
 static_assert(std::is_nothrow_swappable_v<std::vector<int, counted>>);
 static_assert(!std::is_default_constructible_v<allot::arena_allocator<int>>);
 static_assert(!std::is_default_constructible_v<counted>);
-static_assert(std::is_same_v<std::allocator_traits<counted>::rebind_alloc<char>, allot::allocator<char, allot_allocator>>);
+static_assert(
+    std::is_same_v<std::allocator_traits<counted>::rebind_alloc<char>, allot::allocator<char, allot_allocator>>);
 
 struct base {
     virtual ~base() = default;
@@ -210,7 +211,8 @@ void of_unequal_allocators()
 {
     using text = string<allot_allocator>;
     using map = std::map<int, int, std::less<int>, any_allocator<std::pair<const int, int>>>;
-    using hash = std::unordered_map<int, int, std::hash<int>, std::equal_to<int>, any_allocator<std::pair<const int, int>>>;
+    using hash =
+        std::unordered_map<int, int, std::hash<int>, std::equal_to<int>, any_allocator<std::pair<const int, int>>>;
     unequal([](counted from) { return std::vector<int, counted>({1, 2, 3, 4, 5}, from); });
     unequal([](counted from) { return std::deque<int, counted>({1, 2, 3, 4, 5}, from); });
     unequal([](counted from) { return std::list<int, counted>({1, 2, 3, 4, 5}, from); });
@@ -238,7 +240,8 @@ void outlives()
 void scoped()
 {
     using text = string<allot_allocator>;
-    using table = std::map<int, text, std::less<int>, std::scoped_allocator_adaptor<any_allocator<std::pair<const int, text>>>>;
+    using table =
+        std::map<int, text, std::less<int>, std::scoped_allocator_adaptor<any_allocator<std::pair<const int, text>>>>;
     rationed r;
     const char *words = "a string too long to lie in the object itself";
     {
@@ -252,7 +255,8 @@ void scoped()
     }
     CHECK(r.blocks == 0 && r.bytes == 0);
 
-    using rows = std::vector<std::vector<int, counted>, std::scoped_allocator_adaptor<any_allocator<std::vector<int, counted>>>>;
+    using rows =
+        std::vector<std::vector<int, counted>, std::scoped_allocator_adaptor<any_allocator<std::vector<int, counted>>>>;
     {
         rows m{any_allocator<std::vector<int, counted>>(r)};
         m.resize(5);
@@ -381,8 +385,8 @@ void runs_out()
     });
     CHECK(n >= 10);
     n = at_each_allocation([](allot_allocator from) {
-        using table =
-            std::map<int, text, std::less<int>, std::scoped_allocator_adaptor<any_allocator<std::pair<const int, text>>>>;
+        using table = std::map<int, text, std::less<int>,
+                               std::scoped_allocator_adaptor<any_allocator<std::pair<const int, text>>>>;
         table t{any_allocator<std::pair<const int, text>>(from)};
         for (int i = 0; i < 20; i++) {
             t[i] = "a string too long to lie in the object itself";

@@ -17,14 +17,14 @@
     } while (0)
 
 #ifdef __cpp_exceptions
-#define THROWS(what, ...)    \
-    [&] {                    \
-        try {                \
-            __VA_ARGS__;     \
-        } catch (what &) {   \
-            return true;     \
-        }                    \
-        return false;        \
+#define THROWS(what, ...)  \
+    [&] {                  \
+        try {              \
+            __VA_ARGS__;   \
+        } catch (what &) { \
+            return true;   \
+        }                  \
+        return false;      \
     }()
 #endif
 

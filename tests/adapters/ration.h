@@ -10,9 +10,9 @@
 
 struct ration {
     struct allot_allocator from;
-    long left;    /* requests that are still served; less than 0: all */
-    bool once;    /* the one that is not is the only one */
-    size_t taken; /* requests served, altogether */
+    long left;            /* requests that are still served; less than 0: all */
+    bool once;            /* the one that is not is the only one */
+    size_t taken;         /* requests served, altogether */
     size_t blocks, bytes; /* live */
     size_t failed;
 };

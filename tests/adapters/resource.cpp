@@ -190,9 +190,9 @@ void runs_out()
     heap h;
     allot::arena_resource of_arena(&b);
     allot::resource of_heap(allot_allocator_heap(&h)), of_malloc;
-    for (std::pmr::memory_resource *from : {static_cast<std::pmr::memory_resource *>(&of_arena),
-                                            static_cast<std::pmr::memory_resource *>(&of_heap),
-                                            static_cast<std::pmr::memory_resource *>(&of_malloc)}) {
+    for (std::pmr::memory_resource *from :
+         {static_cast<std::pmr::memory_resource *>(&of_arena), static_cast<std::pmr::memory_resource *>(&of_heap),
+          static_cast<std::pmr::memory_resource *>(&of_malloc)}) {
         CHECK(THROWS(std::bad_alloc, (void)from->allocate(most)));
         CHECK(THROWS(std::bad_alloc, (void)from->allocate(most, 1)));
         CHECK(THROWS(std::bad_alloc, (void)from->allocate(most - 4000, 4096)));

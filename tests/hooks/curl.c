@@ -30,7 +30,8 @@ static void runs_out(void *url)
     struct sink sink;
     long failures = 0;
     CHECK(curl_on_allot(SIZE_MAX) == CURLE_OK); /* once: what its libraries begin with stays theirs */
-    EACH_ALLOCATION_FAILS(each) {
+    EACH_ALLOCATION_FAILS(each)
+    {
         CURLcode status = fetch(url, &sink);
         CHECK(status == CURLE_OUT_OF_MEMORY || (status == CURLE_OK && sink.size == 3000));
         CHECK(status == CURLE_OK || ration.failed);

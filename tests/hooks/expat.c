@@ -56,8 +56,9 @@ static size_t rich(void)
                                 "<?xml version='1.0' encoding='iso-8859-1'?><!DOCTYPE a [<!ENTITY e 'an entity'>"
                                 "<!ENTITY f '&e;, &e;'><!ELEMENT a ANY><!ATTLIST a x CDATA 'by default'>]><a>");
     for (int i = 0; i < 30; i++) {
-        n += (size_t)snprintf(text + n, sizeof text - n, "<e%d a%d='%0*d' b='&lt;&f;'>&f; \xe9<![CDATA[<%d>]]><!-- %d --></e%d>",
-                              i, i, i * 40 + 1, i, i, i, i);
+        n += (size_t)snprintf(text + n, sizeof text - n,
+                              "<e%d a%d='%0*d' b='&lt;&f;'>&f; \xe9<![CDATA[<%d>]]><!-- %d --></e%d>", i, i, i * 40 + 1,
+                              i, i, i, i);
     }
     return n + (size_t)snprintf(text + n, sizeof text - n, "</a>");
 }
@@ -70,7 +71,8 @@ int main(void)
     for (int i = 0; i < 2; i++) {
         size_t size = i ? rich() : document(text, sizeof text);
         parsing = &arena;
-        struct said without = listen(XML_ParserCreate(NULL), size), with = listen(XML_ParserCreate_MM(NULL, &suite, NULL), size);
+        struct said without = listen(XML_ParserCreate(NULL), size),
+                    with = listen(XML_ParserCreate_MM(NULL, &suite, NULL), size);
         CHECK(without.events > 200 && with.events == without.events && with.sum == without.sum);
         allot_arena_reset(&arena, SIZE_MAX);
 
@@ -79,10 +81,12 @@ int main(void)
         struct tree wanted, tree;
         enum XML_Error status = parse(&arena, text, size, &wanted);
         int elements = wanted.elements;
-        EACH_ALLOCATION_FAILS(each) {
+        EACH_ALLOCATION_FAILS(each)
+        {
             enum XML_Error now = parse(&arena, text, size, &tree);
             if (ration.failed) {
-                CHECK(now == XML_ERROR_NO_MEMORY || now == XML_ERROR_ABORTED || (now == status && tree.elements == elements));
+                CHECK(now == XML_ERROR_NO_MEMORY || now == XML_ERROR_ABORTED ||
+                      (now == status && tree.elements == elements));
                 failures += now != status;
                 none += now == XML_ERROR_NO_MEMORY;
             } else {

@@ -22,10 +22,10 @@
 
 static struct ration ration = {.left = -1};
 
-#define allot_malloc(size)            (ration_allows(&ration) ? allot_malloc(size) : NULL)
-#define allot_calloc(n, size)         (ration_allows(&ration) ? allot_calloc(n, size) : NULL)
-#define allot_realloc(p, size)        (ration_allows(&ration) ? allot_realloc(p, size) : NULL)
-#define allot_heap_alloc(heap, size)  (ration_allows(&ration) ? allot_heap_alloc(heap, size) : NULL)
+#define allot_malloc(size)             (ration_allows(&ration) ? allot_malloc(size) : NULL)
+#define allot_calloc(n, size)          (ration_allows(&ration) ? allot_calloc(n, size) : NULL)
+#define allot_realloc(p, size)         (ration_allows(&ration) ? allot_realloc(p, size) : NULL)
+#define allot_heap_alloc(heap, size)   (ration_allows(&ration) ? allot_heap_alloc(heap, size) : NULL)
 #define allot_arena_alloc(arena, size) (ration_allows(&ration) ? allot_arena_alloc(arena, size) : NULL)
 
 /* For each allocation of some work: it fails, alone (once) or with all that follow. FAILING_EACH(n, once) { work } goes on until

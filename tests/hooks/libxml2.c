@@ -8,10 +8,11 @@
 
 static char text[30000];
 
-static const char rich[] = "<?xml version='1.0' encoding='iso-8859-1'?><!DOCTYPE a [<!ENTITY e 'an entity'><!ATTLIST a x CDATA 'd'>]>"
-                           "<a xmlns='urn:one' xmlns:t='urn:two'><!-- note --><t:b t:c='&lt;1&gt;'>&e; \xe9</t:b>"
-                           "<d><![CDATA[<raw>]]></d><?pi do?><long name='0123456789012345678901234567890123456789'>"
-                           "some text that is rather long, &#x20ac; and &amp;</long></a>";
+static const char rich[] =
+    "<?xml version='1.0' encoding='iso-8859-1'?><!DOCTYPE a [<!ENTITY e 'an entity'><!ATTLIST a x CDATA 'd'>]>"
+    "<a xmlns='urn:one' xmlns:t='urn:two'><!-- note --><t:b t:c='&lt;1&gt;'>&e; \xe9</t:b>"
+    "<d><![CDATA[<raw>]]></d><?pi do?><long name='0123456789012345678901234567890123456789'>"
+    "some text that is rather long, &#x20ac; and &amp;</long></a>";
 
 static void session(struct allot_heap *heap)
 {
@@ -83,7 +84,8 @@ static void runs_out(void *arg)
     xmlDoc *doc = read_document(&heap, rich, sizeof rich - 1);
     char *whole = strdup((char *)change_document(&heap, doc, &wanted));
     drop_document(&heap);
-    EACH_ALLOCATION_FAILS(each) {
+    EACH_ALLOCATION_FAILS(each)
+    {
         doc = read_document(&heap, rich, sizeof rich - 1);
         xmlChar *out = doc ? change_document(&heap, doc, &marked) : NULL;
         /* Of one failure alone libxml2 may make nothing, or a document that lacks something. */

@@ -72,16 +72,17 @@ static void in_an_arena(void *arg)
 }
 
 /* What makes a state allocate, of each kind. */
-static const char small[] = "local t, s = {}, ''\n"
-                            "for i = 1, 40 do t[i] = function() return i end s = s .. i t['k' .. i] = {i} end\n"
-                            "local co = coroutine.wrap(function(a, ...) local b = coroutine.yield(a, ...) return b end)\n"
-                            "co(1, table.unpack(t, 1, 30))\n"
-                            "local w = setmetatable({}, {__mode = 'k', __gc = function() end})\n"
-                            "w[t[1]] = string.rep('y', 300, ',')\n"
-                            "for i = 1, 40 do t['k' .. i] = nil end\n"
-                            "collectgarbage()\n"
-                            "table.sort(t, function(a, b) return a() > b() end)\n"
-                            "return #s + #s:gsub('%d', '%0%0') + t[1]() + load('return 5 * 5')()\n";
+static const char small[] =
+    "local t, s = {}, ''\n"
+    "for i = 1, 40 do t[i] = function() return i end s = s .. i t['k' .. i] = {i} end\n"
+    "local co = coroutine.wrap(function(a, ...) local b = coroutine.yield(a, ...) return b end)\n"
+    "co(1, table.unpack(t, 1, 30))\n"
+    "local w = setmetatable({}, {__mode = 'k', __gc = function() end})\n"
+    "w[t[1]] = string.rep('y', 300, ',')\n"
+    "for i = 1, 40 do t['k' .. i] = nil end\n"
+    "collectgarbage()\n"
+    "table.sort(t, function(a, b) return a() > b() end)\n"
+    "return #s + #s:gsub('%d', '%0%0') + t[1]() + load('return 5 * 5')()\n";
 
 static void runs_out(void)
 {

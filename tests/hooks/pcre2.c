@@ -6,8 +6,12 @@
 #undef main
 
 static const char *const patterns[] = {
-    "(a+)b", "\\b(a(b+)(c|(?1))?a?)\\b", "(?<word>\\w+)\\W+\\k<word>", "(?i)[^x-z]{2,40}?(?=,)",
-    "((((((((((a|b)|c)|d)|e)|f)|g)|h)|i)|j)|k)+", "(?:a(?=b)|b)+ ?,",
+    "(a+)b",
+    "\\b(a(b+)(c|(?1))?a?)\\b",
+    "(?<word>\\w+)\\W+\\k<word>",
+    "(?i)[^x-z]{2,40}?(?=,)",
+    "((((((((((a|b)|c)|d)|e)|f)|g)|h)|i)|j)|k)+",
+    "(?:a(?=b)|b)+ ?,",
 };
 
 static char text[3000];
@@ -32,7 +36,8 @@ int main(void)
         CHECK(wanted > 0);
         pcre2_code_free(plain);
 
-        EACH_ALLOCATION_FAILS(each) {
+        EACH_ALLOCATION_FAILS(each)
+        {
             int found = PCRE2_ERROR_NOMEMORY;
             pcre2_general_context *longer = pcre2_general_context_create(heap_malloc, heap_free, &heap);
             pcre2_general_context *request = pcre2_general_context_create(arena_malloc, arena_free, &arena);

@@ -89,12 +89,13 @@ static void hooked_threads(void *path)
     CHECK(left_over == 0);
 }
 
-static const char small[] = "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT);"
-                            "CREATE INDEX by_name ON t(name);"
-                            "INSERT INTO t VALUES(1, 'one'), (2, 'two'), (3, hex(zeroblob(3000)));"
-                            "BEGIN; UPDATE t SET name = upper(name) || id; SAVEPOINT s; DELETE FROM t WHERE id = 2; ROLLBACK TO s;"
-                            "COMMIT;"
-                            "SELECT sum(length(a.name) * b.id) FROM t a JOIN t b ON a.name <= b.name GROUP BY a.id < 10;";
+static const char small[] =
+    "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT);"
+    "CREATE INDEX by_name ON t(name);"
+    "INSERT INTO t VALUES(1, 'one'), (2, 'two'), (3, hex(zeroblob(3000)));"
+    "BEGIN; UPDATE t SET name = upper(name) || id; SAVEPOINT s; DELETE FROM t WHERE id = 2; ROLLBACK TO s;"
+    "COMMIT;"
+    "SELECT sum(length(a.name) * b.id) FROM t a JOIN t b ON a.name <= b.name GROUP BY a.id < 10;";
 
 static void runs_out(void *arg)
 {
@@ -104,7 +105,8 @@ static void runs_out(void *arg)
     CHECK(ask(small, &wanted) == SQLITE_OK && wanted > 6000);
     sqlite3_shutdown();
     long failures = 0;
-    EACH_ALLOCATION_FAILS(each) {
+    EACH_ALLOCATION_FAILS(each)
+    {
         int status = sqlite3_initialize();
         if (status == SQLITE_OK) {
             status = ask(small, &result);

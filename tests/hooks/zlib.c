@@ -35,7 +35,8 @@ int main(void)
 
     CHECK(zlib_alloc(&arena, UINT32_MAX, UINT32_MAX) == Z_NULL); /* 2^64 and what wraps around */
     long failures = 0;
-    EACH_ALLOCATION_FAILS(each) {
+    EACH_ALLOCATION_FAILS(each)
+    {
         size_t packed;
         int status = request(&arena, text, sizeof text, out, &packed);
         CHECK(status == (ration.failed ? Z_MEM_ERROR : Z_OK));
