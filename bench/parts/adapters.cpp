@@ -251,8 +251,8 @@ struct std_way {
     using alloc = std::allocator<int>;
     static constexpr bool gives = true;
     int begin() { return 0; }
-    void *take(int, size_t size) { return ::operator new(size); }
-    void give(int, void *p, size_t size) { ::operator delete(p, size); }
+    void *take(int, size_t size) { return std::allocator<char>().allocate(size); }
+    void give(int, void *p, size_t size) { std::allocator<char>().deallocate(static_cast<char *>(p), size); }
     alloc allocator(int) { return {}; }
     void end() {}
 };

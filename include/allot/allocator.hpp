@@ -9,14 +9,12 @@
  *
  * Where memory comes from is the second parameter: `from_malloc`, which takes no room in a container; `allot_arena *` and
  * `allot_heap *`, whose calls are direct, the arena's inline; `allot_allocator`, which is any of these and any other, by an
- * indirect call. Only the last two words, or the pointer, are kept: the arena or heap has to outlive the container, and may not be
- * moved meanwhile.
+ * indirect call. The arena or heap has to outlive the container, and may not be moved meanwhile.
  *
- * A container keeps where its memory comes from for life: assigned from one that has it from elsewhere, it takes its own and
- * copies or moves each element, so that no element comes to lie in an arena that ends before it. Swapped, containers change
- * both elements and whence they are. A copy of a container takes from where the original does, unless the copy's constructor is
- * told otherwise. What a container of containers has inside comes from new, unless its allocator is a
- * std::scoped_allocator_adaptor.
+ * A container keeps its source for life. Assigned from one of another source it copies or moves each element into its own memory,
+ * so that nothing comes to lie in an arena that ends first. Swapped, two containers exchange their sources with their elements. A
+ * copy of a container has the original's source, unless its constructor is told another. The elements' own memory is theirs: a
+ * std::scoped_allocator_adaptor hands a source down to the containers in a container.
  *
  * Out of memory: std::bad_alloc; an array longer than the address space: std::bad_array_new_length. Compiled without exceptions:
  * std::terminate. Threads: those of where the memory comes from. C++17 and later, nothing to link but liballot.
