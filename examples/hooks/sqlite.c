@@ -20,17 +20,13 @@
 
 static struct {
     pthread_mutex_t lock;
-    struct allot_heap heap;
-    pthread_t owner; /* who has the heap */
+    struct allot_heap heap; /* of the thread that has the lock */
 } of_sqlite = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void lock(void)
 {
     pthread_mutex_lock(&of_sqlite.lock);
-    if (!pthread_equal(of_sqlite.owner, pthread_self())) {
-        allot_heap_adopt(&of_sqlite.heap);
-        of_sqlite.owner = pthread_self();
-    }
+    allot_heap_adopt(&of_sqlite.heap);
 }
 
 static void unlock(void) { pthread_mutex_unlock(&of_sqlite.lock); }
@@ -75,7 +71,6 @@ static int memory_roundup(int size) { return (size + 15) & ~15; }
 static int memory_init(void *arg)
 {
     (void)arg;
-    of_sqlite.owner = pthread_self();
     return allot_heap_init(&of_sqlite.heap, NULL) == 0 ? SQLITE_OK : SQLITE_NOMEM;
 }
 
