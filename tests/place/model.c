@@ -25,6 +25,7 @@ struct model {
     struct allot_region region;
     struct oracle oracle;
     uint64_t limit; /* of ranges at a time; UINT64_MAX: none */
+    size_t memory_size;
     uint64_t added; /* spans after the first one: each wants as much as a range */
     int large;
 
@@ -326,14 +327,12 @@ static struct allot_region_opts options(uint64_t size)
     if (how & 1) {
         opts.lock = ALLOT_REGION_LOCKED;
     }
-    /* Spans that are added later want records of their own, and so do the areas that a region of nothing yet may have. */
     if (how & 2 && size) {
         opts.lock = how & 4 ? ALLOT_REGION_SHARED : opts.lock;
-        m.limit = m.large ? RANGES : 1 + below(64);
+        m.limit = m.large ? RANGES : 1 + below(20);
         opts.memory = memory[memory_used];
-        opts.memory_size = allot_region_memory(m.limit + 40, size, &opts);
-        m.limit = how & 8 ? m.limit : m.limit + 40;
         opts.memory_size = allot_region_memory(m.limit, size, &opts);
+        m.memory_size = opts.memory_size;
         WANT(opts.memory_size > 0 && opts.memory_size <= MEMORY);
     }
     return opts;
@@ -356,8 +355,14 @@ static void save_and_load(void)
     WANT(allot_region_load(&broken, image, word() % length, NULL) == -EINVAL);
 
     allot_region_done(&m.region);
-    m.limit = UINT64_MAX;
-    struct allot_region_opts opts = {.lock = byte() & 1 ? ALLOT_REGION_LOCKED : ALLOT_REGION_UNLOCKED};
+    struct allot_region_opts opts = {.lock = breaks & 8 ? ALLOT_REGION_LOCKED : ALLOT_REGION_UNLOCKED};
+    if (breaks & 16) {
+        m.limit = UINT64_MAX;
+    } else if (m.limit != UINT64_MAX) {
+        memory_used = 1 - memory_used;
+        opts.memory = memory[memory_used];
+        opts.memory_size = m.memory_size;
+    }
     WANT(allot_region_load(&m.region, image, length, &opts) == 0);
     oracle_loaded(&m.oracle);
     place_steps.saved++;
