@@ -75,8 +75,8 @@ struct allot_region {
     int lock;                     /* of LOCKED */
 };
 
-/* A piece that was taken: [at, at + size). The caller keeps all three; `id` is less than 2^32 and may serve as an index: no two live
- * ranges have the same. */
+/* A piece that was taken: [at, at + size). The caller keeps all three. `id` may serve as an index: no two live ranges have the same, and
+ * with R ranges and S spans at most it is less than 2 * (R + S) + 4; with BUDDY, times the orders there are. */
 struct allot_range {
     uint64_t at, size;
     uint32_t id;
@@ -87,8 +87,9 @@ struct allot_range {
 ALLOT_API int allot_region_init(struct allot_region *region, uint64_t base, uint64_t size,
                                 const struct allot_region_opts *opts);
 
-/* Bytes of opts.memory for `ranges` pieces at a time, given the other options: about 160 a range and
- * 32 KiB; with BUDDY 32 for each order and range, its worst case. */
+/* Bytes of opts.memory for `ranges` pieces at a time in a range of that size, given the other options: up to 160 a range; with BUDDY 32
+ * for each order and range, its worst case; and for itself 4 to 16 KiB, with BEST and its kin 36 to 100. Each span that is added later
+ * counts as a range. 0 when the options make no sense. */
 ALLOT_API size_t allot_region_memory(uint64_t ranges, uint64_t size, const struct allot_region_opts *opts);
 
 /* A region that another process, or this one, has made in `memory` with SHARED: the same one, through a struct of one's own. 0, or

@@ -1,7 +1,7 @@
 /* place/by_size.c - holes in order of size: best fit, next-best fit, worst fit.
  *
  *   units:   1                     2              ...  127 | 128   129  ... 256-257 ...
- *   bins:    64: a chunk each      64             ...      | one for each of so many sizes: 128 to a doubling
+ *   bins:    128: a chunk each     128            ...      | one for each of so many sizes: 128 to a doubling
  *             .    . .   .         .  .  .                 | .           .
  *                 /   \                                    |            / \
  *
@@ -20,8 +20,8 @@
 
 #define BITS        7
 #define SMALL       128 /* sizes in units, less than which each chunk has bins of its own */
-#define CHUNKS_LOG2 6
-#define CHUNKS      (1 << CHUNKS_LOG2)
+#define CHUNKS_MOST 7   /* log2 of the most chunks there are, */
+#define CHUNK_LEAST 15  /* and of the fewest units that are worth one */
 
 /* Who stands above whom. */
 static uint32_t rank_of(uint32_t id)
@@ -123,20 +123,21 @@ uint32_t size_tree_find(const struct allot_region *r, uint32_t root, uint64_t si
     return NONE;
 }
 
-/* Which chunk of the range an offset is in, in the order of keys. What lies before the first span is in its first chunk, and what is
+/* Which chunk of the range an offset is in, in the order of keys. What lies before the first span is in the first chunk, and what is
  * beyond in the last one. */
 static inline uint32_t chunk_of(const struct region_state *s, uint64_t at)
 {
     uint64_t chunk = at < s->base ? 0 : (at - s->base) >> s->chunk;
-    chunk = chunk < CHUNKS ? chunk : CHUNKS - 1;
-    return (uint32_t)chunk ^ (s->fit == ALLOT_BEST ? CHUNKS - 1 : 0);
+    uint32_t last = ((uint32_t)1 << s->chunks) - 1;
+    return (uint32_t)(chunk < last ? chunk : last) ^ (s->fit == ALLOT_BEST ? last : 0);
 }
 
 /* The bin of a size in a chunk. Which of the two it is is as good as random, too. */
 static inline uint32_t bin_in(const struct region_state *s, uint64_t size, uint32_t chunk)
 {
     uint64_t units = size >> s->shift;
-    uint32_t small = (uint32_t)units * CHUNKS + chunk, other = SMALL * CHUNKS + bin_below(units, BITS);
+    uint32_t small = ((uint32_t)units << s->chunks) + chunk,
+             other = ((uint32_t)SMALL << s->chunks) + bin_below(units, BITS);
     uint32_t is_small = -(uint32_t)(units < SMALL);
     return (small & is_small) | (other & ~is_small);
 }
@@ -146,12 +147,19 @@ static inline uint32_t bin_of(const struct region_state *s, uint64_t size, uint6
     return bin_in(s, size, chunk_of(s, at));
 }
 
-uint32_t by_size_bins(uint64_t units) { return SMALL * CHUNKS + bin_below(units, BITS) + 1; }
-
 void by_size_measure(struct region_state *s, uint64_t size)
 {
     unsigned width = size > 1 ? log2_floor(size - 1) + 1 : 0;
-    s->chunk = width > CHUNKS_LOG2 ? width - CHUNKS_LOG2 : 0;
+    s->chunk = width > s->chunks ? width - s->chunks : 0;
+}
+
+uint32_t by_size_bins(struct region_state *s, uint64_t size)
+{
+    uint64_t units = size >> s->shift;
+    unsigned worth = units >> CHUNK_LEAST ? log2_floor(units >> CHUNK_LEAST) : 0;
+    s->chunks = worth < CHUNKS_MOST ? worth : CHUNKS_MOST;
+    by_size_measure(s, size);
+    return ((uint32_t)SMALL << s->chunks) + bin_below(OFFSETS_END >> s->shift, BITS) + 1;
 }
 
 static inline void insert_in(struct allot_region *r, uint32_t bin, uint32_t id)
@@ -253,7 +261,7 @@ static uint32_t worst(struct allot_region *r, uint64_t size, const struct place_
     const struct region_state *s = state_of(r);
     for (uint64_t longest = by_size_largest(r); longest >= size; longest = shorter(r, longest)) {
         size_key key = size_key_of(longest, 0);
-        uint32_t bin = bin_in(s, longest, 0), last = bin_in(s, longest, CHUNKS - 1);
+        uint32_t bin = bin_in(s, longest, 0), last = bin_in(s, longest, ((uint32_t)1 << s->chunks) - 1);
         for (; (bin = bin_next(s, bin)) <= last; bin++) {
             for (uint32_t id;
                  (id = size_tree_from(r, s->heads[bin], key)) != NONE && node_of(r, id)->size == longest;) {

@@ -144,7 +144,6 @@ struct image_head {
     uint64_t unit, threshold, cursor, base, area, refused;
     uint32_t areas, nodes; /* numbers are below `nodes` */
     uint64_t spans, taken; /* how many follow */
-    uint64_t chunk;
 };
 
 struct image_range {
@@ -186,7 +185,6 @@ size_t allot_region_save(struct allot_region *r, void *image, size_t length)
                               .refused = s->refused,
                               .areas = s->areas,
                               .nodes = s->fresh_nodes,
-                              .chunk = s->chunk,
                               .spans = s->nspans};
     for (uint32_t id = s->first; id != NONE; id = node_of(r, id)->next) {
         head.taken += node_of(r, id)->link[0] == NODE_TAKEN;
@@ -249,7 +247,6 @@ static int load(struct allot_region *r, const struct image_head *head, const cha
     s->cursor = head->cursor;
     s->base = head->base;
     s->area = head->area;
-    s->chunk = head->chunk;
     s->refused = head->refused;
     s->nspans = (uint32_t)head->spans;
     /* As many blocks as the tree by offset may want. */
@@ -280,8 +277,7 @@ int allot_region_load(struct allot_region *r, const void *image, size_t length, 
     size_t summed = offsetof(struct image_head, version);
     if (head.magic != IMAGE_MAGIC || head.version != IMAGE_VERSION || head.nodes > NONE || head.spans > room ||
         head.taken > room - head.spans || head.spans + head.taken > head.nodes || head.fit > ALLOT_BUDDY ||
-        head.area == 0 || head.chunk > 63 || head.cursor > OFFSETS_END || head.unit == 0 ||
-        (head.base & (head.unit - 1))) {
+        head.area == 0 || head.cursor > OFFSETS_END || head.unit == 0 || (head.base & (head.unit - 1))) {
         return -EINVAL;
     }
     size_t bytes = sizeof head + (head.spans + head.taken) * sizeof(struct image_range);

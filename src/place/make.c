@@ -88,7 +88,7 @@ void region_empty_index(struct allot_region *r)
 /* -- making one -- */
 
 /* How many heads of lists or trees the rule wants. */
-static uint32_t count_bins(const struct region_state *s)
+static uint32_t count_bins(struct region_state *s, uint64_t size)
 {
     uint64_t most = OFFSETS_END >> s->shift;
     switch ((enum allot_fit)s->fit) {
@@ -99,7 +99,7 @@ static uint32_t count_bins(const struct region_state *s)
     case ALLOT_BEST:
     case ALLOT_NEXT_BEST:
     case ALLOT_WORST:
-        return by_size_bins(most);
+        return by_size_bins(s, size);
     case ALLOT_GROUPS:
         return s->areas;
     case ALLOT_BINS:
@@ -134,7 +134,7 @@ static size_t plan_state(struct region_state *s, uint64_t size, const struct all
     uint64_t units = size >> s->shift;
     s->area = units / s->areas + (units % s->areas != 0);
     s->area = s->area ? s->area : 1 << 10;
-    s->bins = count_bins(s);
+    s->bins = count_bins(s, size);
     size_t ends = s->fit == ALLOT_GROUPS ? s->areas * 2 * sizeof(uint64_t) : 0;
     return align_up(sizeof *s + align_up(s->bins, 2) * sizeof s->heads[0] + ends, 64);
 }

@@ -50,7 +50,7 @@ struct region_block {
     uint32_t id[FANOUT];           /* its node; its block */
 };
 
-#define MAX_BINS 16384
+#define MAX_BINS 32768
 
 #define REGION_MAGIC 0x6e6f69676572a110u
 
@@ -58,11 +58,11 @@ struct region_state {
     uint64_t magic;
     uint32_t fit, lock;
     uint64_t unit;
-    unsigned shift; /* log2 of it */
-    uint32_t areas; /* GROUPS */
-    uint64_t area;  /* units of one */
-    uint64_t base;  /* where the first one begins */
-    unsigned chunk; /* BEST and its kin: log2 of a chunk of the range, of which there are 64 */
+    unsigned shift;         /* log2 of it */
+    uint32_t areas;         /* GROUPS */
+    uint64_t area;          /* units of one */
+    uint64_t base;          /* where the first one begins */
+    unsigned chunks, chunk; /* BEST and its kin: log2 of how many the range has, and of how long one is */
     uint64_t threshold;
     bool foreign;          /* the records are in the caller's memory, and do not grow */
     pthread_mutex_t mutex; /* SHARED */
@@ -228,8 +228,8 @@ void by_size_insert(struct allot_region *r, uint32_t id);
 void by_size_remove(struct allot_region *r, uint32_t id);
 void by_size_change(struct allot_region *r, uint32_t id, uint64_t at, uint64_t size);
 uint64_t by_size_largest(const struct allot_region *r);
-/* How many bins for holes of so many units; and how long chunks are, of a first span. */
-uint32_t by_size_bins(uint64_t units);
+/* How many bins there are for a range of that size; and how long chunks are, of a first span. */
+uint32_t by_size_bins(struct region_state *s, uint64_t size);
 void by_size_measure(struct region_state *s, uint64_t size);
 void by_size_check(const struct allot_region *r);
 
