@@ -3,6 +3,8 @@
 #include <allot/heap.h>
 #include <allot/malloc.h>
 
+#include "heap/two_level.h"
+
 #define ALIGNED_ANYWAY 16
 
 static void *take(void *self, size_t size, size_t align)
@@ -41,6 +43,12 @@ static void *take_of_heap(void *self, size_t size, size_t align)
     return align <= ANYWAY ? allot_heap_alloc(self, size) : allot_heap_aligned(self, align, size);
 }
 
+static bool resize_of_heap(void *self, void *p, size_t old, size_t now, size_t align)
+{
+    /* Nobody knows what kind the heap is; of lists or not, a longer block is malloc's. */
+    return old > TWO_LEVEL_MAX && resize(self, p, old, now, align);
+}
+
 static void give_to_heap(void *self, void *p, size_t size, size_t align)
 {
     (void)align;
@@ -49,6 +57,6 @@ static void give_to_heap(void *self, void *p, size_t size, size_t align)
 
 struct allot_allocator allot_allocator_heap(struct allot_heap *heap)
 {
-    static const struct allot_allocator_ops ops = {.take = take_of_heap, .give = give_to_heap};
+    static const struct allot_allocator_ops ops = {take_of_heap, resize_of_heap, give_to_heap};
     return (struct allot_allocator){&ops, heap};
 }

@@ -30,6 +30,13 @@ static void takes_and_gives(struct allot_allocator from, size_t most_align)
         }
     }
     allot_give(from, NULL, 10, 1);
+    /* What its slot or its pages have room for it is given where it is. */
+    for (size_t size = 200; size < 100000; size *= 20) {
+        void *p = allot_take(from, size + 1, 1);
+        assert_true(allot_resize(from, p, size + 1, size + 2, 1));
+        assert_ptr_equal(allot_retake(from, p, size + 2, size + 3, 1), p);
+        allot_give(from, p, size + 3, 1);
+    }
 }
 
 static void of_malloc(void **state)
