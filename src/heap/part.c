@@ -8,6 +8,7 @@
 #include "heap/heap.h"
 #include "heap/limit.h"
 #include "os/fault.h"
+#include "os/watch.h"
 #include "span/large.h"
 #include "span/map.h"
 #include "span/run.h"
@@ -159,10 +160,13 @@ void *part_take_pages(const struct part *part, size_t bytes, size_t align)
 void part_give_pages(void *p)
 {
     bool is_large = begins_large(p);
+    size_t bytes = block_size(p);
     if (sealed()) {
-        big_zero(p, block_size(p));
+        watch_allow(p, bytes);
+        big_zero(p, bytes);
+        watch_deny(p, bytes);
     }
-    count_pages(p, -block_size(p), (size_t)-1);
+    count_pages(p, -bytes, (size_t)-1);
     limit_give(is_large ? large_free(p) : run_free(p));
 }
 

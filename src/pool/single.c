@@ -1,5 +1,6 @@
 /* pool/single.c - see pool/single.h. */
 #include "pool/single.h"
+#include "os/watch.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "os/fault.h"
 #include "os/memory.h"
+#include "os/watch.h"
 
 void singles_init(struct singles *all, size_t size, size_t align, size_t keep)
 {
@@ -43,6 +45,15 @@ static bool make_room(struct singles *all)
     return free;
 }
 
+/* Whoever has the pages next may use them all: what a cache remembers of its objects lies behind them, and is denied. */
+static void give_pages(const struct singles *all, const struct set *set, char *p)
+{
+    if (unlikely(set->watched)) {
+        os_watch_undefined(p, all->each);
+    }
+    part_give_pages(p);
+}
+
 /* Another one, constructed, which is not out; or what is wrong. */
 static int make(struct singles *all, struct set *set)
 {
@@ -53,9 +64,10 @@ static int make(struct singles *all, struct set *set)
     if (!p) {
         return ENOMEM;
     }
+    set_watch_out(set, p, false);
     int wrong = set->construct ? set->construct(set, p) : 0;
     if (wrong) {
-        part_give_pages(p);
+        give_pages(all, set, p);
         return wrong;
     }
     size_t i = find(all, p);
@@ -80,7 +92,7 @@ static void unmake(struct singles *all, struct set *set, char *p)
     size_t i = find(all, p);
     all->count--;
     memmove(&all->one[i], &all->one[i + 1], (all->count - i) * sizeof *all->one);
-    part_give_pages(p);
+    give_pages(all, set, p);
     set->moves.gone++;
 }
 
