@@ -24,12 +24,12 @@ enum { BUFFER = 8192 };
 
 /* As constructed: the lock free, nothing in the buffer, no socket. */
 struct connection {
-    pthread_mutex_t lock; /* of `served`, which `stats` reads from another thread */
+    pthread_mutex_t lock; /* of the two that others look at: `stats` at `served`, who ends the server at `socket` */
     uint64_t served;      /* lines, of this use */
+    int socket;
     uint32_t table[256];
     char *buffer;
     size_t used;
-    int socket;
 };
 
 static struct allot_cache connections;
@@ -180,10 +180,12 @@ static void *serve(void *arg)
     struct connection *c = arg;
     while (serve_some(c)) {
     }
+    pthread_mutex_lock(&c->lock);
     close(c->socket);
     c->socket = -1; /* as constructed */
-    c->used = 0;
     c->served = 0;
+    pthread_mutex_unlock(&c->lock);
+    c->used = 0;
     allot_cache_put(&connections, c);
     count_serving(-1);
     return NULL;
@@ -203,8 +205,13 @@ static int listen_on_loopback(void)
 
 static int hang_up(void *object, void *arg)
 {
+    struct connection *c = object;
     (void)arg;
-    shutdown(((struct connection *)object)->socket, SHUT_RDWR);
+    pthread_mutex_lock(&c->lock);
+    if (c->socket >= 0) {
+        shutdown(c->socket, SHUT_RDWR);
+    }
+    pthread_mutex_unlock(&c->lock);
     return 0;
 }
 
