@@ -185,6 +185,7 @@ static inline __attribute__((always_inline)) void *get(struct set *set)
     return likely(p != NULL) ? p : get_slow(set);
 }
 
+/* The calling thread's; of a pool that is not local, or has single objects, nobody has any. */
 static inline struct set *my_share(const struct pool *own)
 {
     if (unlikely(own->number >= shares.count)) {
@@ -236,8 +237,7 @@ void *allot_pool_get(struct allot_pool *pool)
     if (likely(set != NULL)) {
         return get(set);
     }
-    const struct pool *own = pool->state;
-    set = own->mode == ALLOT_POOL_LOCAL ? my_share(own) : NULL; /* of one with single objects nobody has any */
+    set = my_share(pool->state);
     return likely(set != NULL) ? get(set) : get_by_mode(pool);
 }
 
@@ -354,15 +354,24 @@ static void __attribute__((noinline)) put_in(struct allot_pool *pool, void *p)
 void allot_pool_put(struct allot_pool *pool, void *p)
 {
     struct set *set = pool->slabs;
-    if (unlikely(!set || !p || !is_here(pool))) {
+    if (unlikely(!p || !is_here(pool))) {
         put_in(pool, p);
         return;
     }
     struct slab *s = slab_of(p);
-    if (unlikely(slab_owner(s) != set->id)) {
-        refuse(pool->state, p);
+    if (likely(set != NULL)) {
+        if (unlikely(slab_owner(s) != set->id)) {
+            refuse(pool->state, p);
+        }
+        put(set, s, p, false);
+        return;
     }
-    put(set, s, p, false);
+    set = my_share(pool->state);
+    if (likely(set && slab_owner(s) == set->id)) {
+        put(set, s, p, true);
+    } else {
+        put_in(pool, p);
+    }
 }
 
 /* p is no slot of a slab of a pool's here. */

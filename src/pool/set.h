@@ -101,16 +101,23 @@ void set_init(struct set *set, const char *kind, const char *name, size_t size, 
 
 /* -- getting -- */
 
+/* Where p is in a slab, in 2^32 parts of a slot. */
+static inline __attribute__((always_inline)) uint64_t set_position_of(const struct slab *s, const void *p,
+                                                                      bool coloured)
+{
+    uint32_t offset = ((uint32_t)(uintptr_t)p & (UNIT_SIZE - 1)) - (coloured ? s->klass * 64u : 0);
+    return (uint64_t)offset * s->recip;
+}
+
 /* The slot, and whether it is one: p is where it begins, and it has been handed out since the slab began. */
 static inline __attribute__((always_inline)) unsigned set_slot_of(const struct slab *s, const void *p, bool coloured,
                                                                   bool *is_slot)
 {
-    uint32_t offset = ((uint32_t)(uintptr_t)p & (UNIT_SIZE - 1)) - (coloured ? s->klass * 64u : 0);
-    uint64_t product = (uint64_t)offset * s->recip;
-    unsigned slot = (unsigned)(product >> 32);
+    uint64_t position = set_position_of(s, p, coloured);
+    unsigned slot = (unsigned)(position >> 32);
     /* The remainder is less than one stride's worth only where there is none (Lemire, Kaser, Kurz, "Faster remainder by direct
      * computation", 2019). */
-    *is_slot = (uint32_t)product < s->recip && slot < __atomic_load_n(&s->fresh, __ATOMIC_RELAXED);
+    *is_slot = (uint32_t)position < s->recip && slot < __atomic_load_n(&s->fresh, __ATOMIC_RELAXED);
     return slot;
 }
 
@@ -127,8 +134,7 @@ static inline __attribute__((always_inline)) void *set_take(struct set *set, boo
         set->hint_at = (set->hint_at - 1u) % HINTS;
         void *p = set->hint[set->hint_at];
         struct slab *s = slab_of(p);
-        bool is_slot;
-        unsigned slot = set_slot_of(s, p, coloured, &is_slot);
+        unsigned slot = (unsigned)(set_position_of(s, p, coloured) >> 32);
         uint64_t *word = unit_words_of_slot(&s->unit, slot).free;
         slab_set_free_word(word, *word & ~((uint64_t)1 << (slot % 64)));
         s->trip++;
