@@ -115,14 +115,12 @@ EACH_RULE void index_change(struct allot_region *r, enum allot_fit fit, uint32_t
     }
 }
 
-static void insert_hole(struct allot_region *r, uint32_t id) { index_insert(r, state_of(r)->fit, id); }
+void region_insert_hole(struct allot_region *r, uint32_t id) { index_insert(r, state_of(r)->fit, id); }
 static void remove_hole(struct allot_region *r, uint32_t id) { index_remove(r, state_of(r)->fit, id); }
 static void change_hole(struct allot_region *r, uint32_t id, uint64_t at, uint64_t size)
 {
     index_change(r, state_of(r)->fit, id, at, size);
 }
-
-void region_insert_hole(struct allot_region *r, uint32_t id) { insert_hole(r, id); }
 
 uint64_t region_largest(const struct allot_region *r)
 {
@@ -174,7 +172,7 @@ static uint32_t region_cut(struct allot_region *r, uint32_t hole, uint64_t at, u
             b->size = behind;
             b->link[0] = NONE;
             region_chain(r, rest, id);
-            insert_hole(r, rest);
+            region_insert_hole(r, rest);
         }
     }
     region_mark_taken(node_of(r, id), 0);
@@ -552,7 +550,7 @@ static int resize(struct allot_region *r, uint32_t id, uint64_t size)
             b->size = was - end;
             b->link[0] = NONE;
             region_chain(r, behind, id);
-            insert_hole(r, behind);
+            region_insert_hole(r, behind);
         }
     }
     node_of(r, id)->size = size;
