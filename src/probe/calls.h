@@ -1,0 +1,43 @@
+/* probe/calls.h - the stack of the calling thread as a number: the same for the same calls, in this process, for ever.
+ *
+ *   tree of stacks:  0 <- main <- load <- parse       a node is (parent, return address); a stack is its innermost node's number
+ *                              <- save
+ *
+ * For every allocation of a recorded program, so fast before all: by rules (probe/rule.h), and by what the thread's last stack was.
+ * Of that the frames that are still there are not walked again: where a frame has the same place, return address and frame pointer
+ * as one of last time, all that lie beyond it are looked at in their places only, and when they are as they were, so is the rest.
+ *
+ * Allocates from the system only, and takes no lock. Any thread, at any time but in a signal's handler that interrupted this.
+ */
+#ifndef PROBE_CALLS_H
+#define PROBE_CALLS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "probe/object.h"
+
+/* Who is told of each new node, and of each object in which a stack lies, before a number that needs it is given to anybody else than
+ * the calling thread. Chosen once. */
+struct calls_told {
+    void (*node)(uint32_t id, uint32_t parent, uintptr_t pc);
+    void (*object)(const struct object *object);
+};
+
+/* A thread's memory of its last stack. All zero at first. */
+struct calls;
+struct calls *calls_begin(void); /* NULL when memory is out */
+void calls_end(struct calls *calls);
+
+void calls_tell(const struct calls_told *told);
+
+/* The number of the calling thread's stack, its frames in the library itself left out; 0 when nothing is known of it, or memory
+ * for the tree is out. */
+uint32_t calls_here(struct calls *calls);
+
+/* How many nodes there are: a forked child has them all, under the same numbers, and goes on from there. */
+uint32_t calls_nodes(void);
+/* The frames of a stack, innermost first: how many were written, `most` at most. */
+size_t calls_frames(uint32_t id, uintptr_t *pcs, size_t most);
+
+#endif
