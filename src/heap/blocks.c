@@ -131,7 +131,7 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         errno = ENOMEM;
         return NULL;
     }
-    struct fence_stock *own = typed_places(heap);
+    struct fence_stock *own = fenced() ? typed_places(heap) : NULL;
     void *p = fenced() && (asked >= FENCED_LEAST || own) ? large_alloc_fenced(asked, align, heap, own) : NULL;
     bool sealing = sealed() && !p;
     if (p) {

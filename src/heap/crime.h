@@ -16,7 +16,7 @@ struct crime_stack {
 void crime_take_stack(struct crime_stack *out);
 
 /* From now on a fault of any part is followed by the stack of the thread that committed it. */
-void crime_init(void);
+void crime_init(void) __attribute__((cold));
 
 /* And a bad access (SIGSEGV) is explained where it can be, before it goes its way: to the handler that was there, or the end of
  * the process by that signal. False when the system refuses. A handler that the program sets later takes this one's place. */

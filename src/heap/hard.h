@@ -31,7 +31,7 @@ struct hard {
 };
 
 /* The options are known: from here on the process is hardened, or never will be. */
-void hard_begin(void);
+void hard_begin(void) __attribute__((cold));
 
 /* What a heap needs besides, or NULL with ENOMEM. */
 struct hard *hard_make(uint32_t heap);
