@@ -13,6 +13,7 @@
 # OPTIONS: of the process, as ALLOT_OPTIONS has them.
 # HARDEN: linked and preempted also run in a process that is hardened so, as name.mode.harden1 and so on; under AddressSanitizer as
 # one that is watched (os/watch.h), but at level 1, which is without seals.
+# SAMPLED: linked also runs with each of these options (heap/choice.h), as name.linked.sample-64.
 # SOAK: each test also runs under `make soak`, that many times longer.
 
 find_package(Threads REQUIRED)
@@ -49,7 +50,7 @@ function(family_program name mode)
 endfunction()
 
 function(family_test path)
-    cmake_parse_arguments(PARSE_ARGV 1 arg CMOCKA "PROGRAM;SOAK;OPTIONS" "SOURCES;MODES;ARGS;HARDEN")
+    cmake_parse_arguments(PARSE_ARGV 1 arg CMOCKA "PROGRAM;SOAK;OPTIONS" "SOURCES;MODES;ARGS;HARDEN;SAMPLED")
     string(REPLACE "/" "." name ${path})
     string(REGEX REPLACE "/.*" "" label ${path})
     set(program ${name})
@@ -90,6 +91,14 @@ function(family_test path)
                     ENVIRONMENT "ALLOT_OPTIONS=${options};${environment}")
             endif()
         endforeach()
+        if(mode STREQUAL linked) # and where many blocks are chosen, and where every one is seen
+            foreach(how ${arg_SAMPLED})
+                string(REGEX REPLACE "[=,]" "-" suffix ${how})
+                add_test(NAME ${name}.${mode}.${suffix} COMMAND test-${program}-${build} ${arg_ARGS})
+                set_tests_properties(${name}.${mode}.${suffix} PROPERTIES LABELS ${label} TIMEOUT 300
+                    ENVIRONMENT "ALLOT_OPTIONS=${how};${environment}")
+            endforeach()
+        endif()
         if(arg_SOAK)
             add_test(NAME ${name}.${mode}.soak COMMAND test-${program}-${build} ${arg_ARGS})
             set_tests_properties(${name}.${mode}.soak PROPERTIES LABELS soak TIMEOUT 7200

@@ -8,7 +8,16 @@
 
 #define EXIT_USAGE 2
 
+int command_dump(int argc, char **argv);
+int command_record(int argc, char **argv);
+int command_core(int argc, char **argv);
+int command_snap(int argc, char **argv);
+int command_report(int argc, char **argv);
+int command_check(int argc, char **argv);
+int command_diff(int argc, char **argv);
+int command_leaks(int argc, char **argv);
 int command_run(int argc, char **argv);
+int command_scrub(int argc, char **argv);
 int command_stats(int argc, char **argv);
 
 /* One line on standard error, `allot: what, where, what to do`. Names may come from hostile files: what is no printable

@@ -1,4 +1,4 @@
-/* Finding liballot-malloc.so: beside this command, in the tree it was built or installed in (which may have been
+/* Finding a library of allot's: beside this command, in the tree it was built or installed in (which may have been
  * moved), and at last where the build said it would be installed.
  */
 #include <limits.h>
@@ -9,8 +9,6 @@
 
 #include "command.h"
 #include "library.h"
-
-#define LIBRARY "liballot-malloc.so"
 
 /* The directory this command lies in; false where /proc does not say. */
 static bool own_directory(char out[PATH_MAX])
@@ -24,31 +22,32 @@ static bool own_directory(char out[PATH_MAX])
     return slash;
 }
 
-static bool library_find(char out[PATH_MAX])
+static bool library_find(const char *library, char out[PATH_MAX])
 {
     static const char *const from_bindir[] = {"../lib", ALLOT_LIBDIR_FROM_BINDIR};
     char own[PATH_MAX], tried[2 * PATH_MAX];
     bool known = own_directory(own);
 
     for (size_t i = 0; known && i < sizeof from_bindir / sizeof from_bindir[0]; i++) {
-        snprintf(tried, sizeof tried, "%s/%s/" LIBRARY, own, from_bindir[i]);
+        snprintf(tried, sizeof tried, "%s/%s/%s", own, from_bindir[i], library);
         if (realpath(tried, out) && access(out, R_OK) == 0) {
             return true;
         }
     }
-    if (realpath(ALLOT_LIBDIR "/" LIBRARY, out) && access(out, R_OK) == 0) {
+    snprintf(tried, sizeof tried, ALLOT_LIBDIR "/%s", library);
+    if (realpath(tried, out) && access(out, R_OK) == 0) {
         return true;
     }
-    complain("no " LIBRARY ", neither in %s/../lib nor in " ALLOT_LIBDIR ", build it with make or install it",
+    complain("no %s, neither in %s/../lib nor in " ALLOT_LIBDIR ", build it with make or install it", library,
              known ? own : "/proc/self/exe");
     return false;
 }
 
-bool library_preload(void)
+bool library_preload(const char *name)
 {
     char library[PATH_MAX];
 
-    if (!library_find(library)) {
+    if (!library_find(name, library)) {
         return false;
     }
     if (strpbrk(library, ": ")) {
@@ -62,6 +61,15 @@ bool library_preload(void)
 
     char *list;
     return asprintf(&list, "%s:%s", library, others) >= 0 && setenv("LD_PRELOAD", list, 1) == 0;
+}
+
+void library_preload_too(const char *soname)
+{
+    const char *others = getenv("LD_PRELOAD");
+    char *list;
+    if (asprintf(&list, "%s%s%s", others ? others : "", others && others[0] ? ":" : "", soname) >= 0) {
+        setenv("LD_PRELOAD", list, 1);
+    }
 }
 
 void library_option(const char *options)

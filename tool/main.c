@@ -12,6 +12,15 @@ struct command {
 
 static const struct command commands[] = {
     {"run", "run a program on allot's malloc", command_run},
+    {"record", "record every allocation of a program", command_record},
+    {"report", "say what a recorded program did with its memory", command_report},
+    {"leaks", "say what leaks, and where it was allocated", command_leaks},
+    {"diff", "compare two recorded runs, place by place", command_diff},
+    {"check", "hold a recorded run to budgets", command_check},
+    {"dump", "show a trace as text", command_dump},
+    {"scrub", "make a trace fit to be sent to others", command_scrub},
+    {"snap", "take a picture of a running process's heap, and look into it", command_snap},
+    {"core", "what a dead process's heap was like, and what was lost", command_core},
     {"stats", "show what a running program's heap is like", command_stats},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
@@ -31,6 +40,7 @@ static void print_help(FILE *to)
                 "  allot run -- python3 job.py            the program on allot's malloc, all else as it was\n"
                 "  allot run --stats -- sqlite3 my.db     and what its heap was like, when it ends\n"
                 "  allot stats 4711                       the same of one that runs and shares it\n"
+                "  allot record -- python3 job.py         every allocation of it, into a file\n"
                 "  allot help run                         everything about one command\n");
 }
 

@@ -4,7 +4,6 @@
  * stays as a stand-in (supervise.h); the library writes its figures, at the program's exit, into a memory file that
  * only this process holds open, reached as /proc/PID/fd/N, so that the program has no descriptor more than it would.
  */
-#include <elf.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
@@ -17,14 +16,11 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "launch.h"
 #include "library.h"
 #include "outfile.h"
 #include "supervise.h"
-#include "target.h"
 #include "which.h"
-
-/* As env, nice and timeout have it. */
-enum { EXIT_OWN_FAILURE = 125, EXIT_CANNOT_EXECUTE = 126, EXIT_NOT_FOUND = 127, EXIT_SIGNAL = 128 };
 
 static const char help[] = "usage: allot run [--stats] [--json] [-o FILE] [--share] [--guard] [--harden LEVEL]\n"
                            "                 [--] PROGRAM [ARGUMENT...]\n"
@@ -123,70 +119,6 @@ static bool parse(int argc, char **argv, struct request *out)
     return true;
 }
 
-static int cannot_execute(const char *name, int error)
-{
-    if (error == ENOENT && !strchr(name, '/')) {
-        complain("command not found, %s, check the name and PATH", name);
-    } else if (error == ENOENT && access(name, F_OK) == 0) {
-        complain("the interpreter or loader it asks for is missing, %s, check its first line or ldd", name);
-    } else if (error == ENOENT) {
-        complain("no such file, %s, check the name", name);
-    } else if (error == EACCES) {
-        complain("permission denied, %s, check its mode (chmod +x)", name);
-    } else {
-        complain("%s, %s, check what file it is", strerror(error), name);
-    }
-    return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE;
-}
-
-static const char *machine_name(unsigned machine)
-{
-    switch (machine) {
-    case EM_386:
-    case EM_X86_64:
-        return "x86";
-    case EM_ARM:
-    case EM_AARCH64:
-        return "arm";
-    default:
-        return "other";
-    }
-}
-
-/* Says why no library can be preloaded into that program; true when one can. */
-static bool preloadable(const struct request *request)
-{
-    struct target target;
-    enum target_verdict verdict = target_judge(request->path, &target);
-    char name[2 * PATH_MAX + 32];
-
-    snprintf(name, sizeof name, strcmp(request->path, target.path) == 0 ? "%s" : "%s (it runs %s)", target.path,
-             request->path);
-    switch (verdict) {
-    case TARGET_FINE:
-        return true;
-    case TARGET_SET_ID:
-        complain("cannot preload a set-user-ID or set-group-ID program, %s, run it as its owner or run a copy of it",
-                 name);
-        return false;
-    case TARGET_CAPABILITIES:
-        complain("cannot preload a program with file capabilities, %s, run it as root or run a copy of it", name);
-        return false;
-    case TARGET_STATIC:
-        complain("cannot preload a statically linked program, %s, link it with -lallot-malloc or dynamically", name);
-        return false;
-    case TARGET_FOREIGN:
-        complain("cannot preload a program for another machine (%u-bit %s), %s, use one built for this one",
-                 target.program.bits, machine_name(target.program.machine), name);
-        return false;
-    case TARGET_LOADER:
-        complain("cannot preload a program of another C library (its loader is %s), %s, use one whose loader is %s",
-                 target.program.interpreter, name, target.own_loader);
-        return false;
-    }
-    return false;
-}
-
 /* Becomes the program; returns an errno when it could not. */
 static int become(void *arg)
 {
@@ -210,30 +142,7 @@ static int become(void *arg)
         }
         library_option(options);
     }
-    execv(request->path, request->argv);
-    if (errno != ENOEXEC) {
-        return errno;
-    }
-
-    /* A text without #! is for /bin/sh, as execvp and every shell have it. */
-    struct program program;
-    program_read(request->path, &program);
-    if (program.kind != PROGRAM_TEXT) {
-        return ENOEXEC;
-    }
-    size_t count = 0;
-    while (request->argv[count]) {
-        count++;
-    }
-    char **argv = calloc(count + 2, sizeof *argv);
-    if (!argv) {
-        return ENOMEM;
-    }
-    argv[0] = (char *)"/bin/sh";
-    argv[1] = request->path;
-    memcpy(argv + 2, request->argv + 1, count * sizeof *argv);
-    execv(argv[0], argv);
-    return errno;
+    return launch_exec(request->path, request->argv);
 }
 
 /* Why the program left no figures. */
@@ -273,10 +182,10 @@ static int run_with_stats(struct request *request)
         return EXIT_OWN_FAILURE;
     }
     if (child.error) {
-        return cannot_execute(request->argv[0], child.error);
+        return launch_failed(request->argv[0], child.error);
     }
 
-    int status = WIFSIGNALED(child.status) ? EXIT_SIGNAL + WTERMSIG(child.status) : WEXITSTATUS(child.status);
+    int status = launch_status(child.status);
     if (fstat(fd, &figures) != 0 || figures.st_size == 0) {
         explain_none(request->argv[0], child.status);
         return status;
@@ -303,10 +212,10 @@ int command_run(int argc, char **argv)
 
     int error = which(request.argv[0], request.path);
     if (error) {
-        return cannot_execute(request.argv[0], error);
+        return launch_failed(request.argv[0], error);
     }
-    if (!preloadable(&request) || !library_preload()) {
+    if (!launch_can_preload(request.path) || !library_preload(LIBRARY_MALLOC)) {
         return EXIT_OWN_FAILURE;
     }
-    return request.stats ? run_with_stats(&request) : cannot_execute(request.argv[0], become(&request));
+    return request.stats ? run_with_stats(&request) : launch_failed(request.argv[0], become(&request));
 }

@@ -13,9 +13,16 @@
  *            signed number, is not negative). Whichever thread next needs memory that it has not at hand, or gives some back,
  *            answers. A process that is silent does not; then the tables are as of `tables_at`, or were never filled (0).
  *
+ *   snapshot: write a path to `snapshot_path`, ended by 0, then add 1 to `snapshots_asked`, and wait until `snapshots_answered` is as
+ *            much. A child of the process's, which nobody hears of, then writes a snapshot of its memory there (allot/snapshot.h).
+ *
  * To read the tables whole: load `sequence` (acquire); when it is odd they are being written, try again; copy the tables by words
  * of 8 bytes (acquire); load `sequence` again; when it is another number, begin anew. Everything may be read at any time
- * with 8-byte atomic loads, relaxed where nothing else is said. Only `asked` may be written. Sizes are bytes.
+ * with 8-byte atomic loads, relaxed where nothing else is said. Only what is the readers' may be written. Sizes are bytes.
+ *
+ * To have the process recorded (`allot record -p` does it, from whoever may look into it): write the path of a collector's area, as
+ * the process finds it, to `record_path`; "" for an end; then add 1 to `record_asked`. The next thread on a slow path answers:
+ * `record_answered` is as much, and `record_error` 0 or -errno.
  */
 #ifndef ALLOT_CONTROL_H
 #define ALLOT_CONTROL_H
@@ -23,11 +30,12 @@
 #include <stdint.h>
 
 #define ALLOT_CONTROL_MAGIC   "allotctl" /* 8 bytes, without the 0 */
-#define ALLOT_CONTROL_VERSION 1
+#define ALLOT_CONTROL_VERSION 2
 #define ALLOT_CONTROL_CLASSES 128
 #define ALLOT_CONTROL_HEAPS   128
 #define ALLOT_CONTROL_TAGS    64
 #define ALLOT_CONTROL_NAME    128
+#define ALLOT_CONTROL_PATH    48
 #define ALLOT_CONTROL_SIZE    sizeof(struct allot_control)
 
 /* The words mean what the members of these names of struct allot_stats mean (allot/malloc.h); no limit is UINT64_MAX. */
@@ -71,11 +79,18 @@ struct allot_control {
     uint64_t started_at; /* when this was first shared, in milliseconds of CLOCK_MONOTONIC, as all times here */
     uint64_t unused[4];
 
-    uint64_t asked; /* the readers' */
-    uint64_t unused_too[7];
+    uint64_t asked; /* the readers', as all up to `answered` is */
+    uint64_t record_asked;
+    char record_path[ALLOT_CONTROL_PATH];
+    uint64_t snapshots_asked, unused_there;
+    char snapshot_path[ALLOT_CONTROL_PATH];
 
     uint64_t answered, sequence, tables_at;
-    uint64_t unused_also[5];
+    uint64_t record_answered;
+    int64_t record_error;
+    uint64_t snapshots_answered;
+    int64_t snapshot_error; /* what came of the last one: 0, or -errno */
+    uint64_t unused_also;
 
     struct allot_control_now now;
     uint64_t unused_as_well[4];

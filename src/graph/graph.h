@@ -30,9 +30,9 @@ enum graph_verdict {
 /* One live block, or object of a part. */
 struct graph_block {
     uintptr_t address;
-    uint64_t size;    /* usable bytes; as asked for where that is known */
-    uint32_t site;    /* a stack's number where the allocation was recorded, sampled or kept; 0: unknown */
-    uint32_t owner;   /* index into the block list's owners: the general heap, an arena, a pool, a tag ... */
+    uint64_t size;  /* usable bytes; as asked for where that is known */
+    uint32_t site;  /* a stack's number where the allocation was recorded, sampled or kept; 0: unknown */
+    uint32_t owner; /* index into the block list's owners: the general heap, an arena, a pool, a tag ... */
 };
 
 /* Whose blocks they are. An arena's or a region's piece is one block of its upstream and holds objects besides. */
@@ -48,7 +48,96 @@ struct graph_blocks {
     struct graph_block *block;
     size_t count, room;
     struct graph_owner *owner;
-    size_t owners;
+    size_t owners, owner_room;
 };
+
+/* -- the graph: made of blocks and an image, or read from a snapshot; then asked -- */
+
+#define GRAPH_NONE SIZE_MAX
+
+/* Which block an address lies in, by two tables: number of the leaf of each 4 MiB, and in it, of each 256 bytes, the first block
+ * that lies there. */
+struct graph_index {
+    uintptr_t from; /* a multiple of 4 MiB */
+    size_t length;
+    uint32_t *leaf_of; /* number + 1; 0: no block */
+    size_t spans;
+    uint32_t *first; /* in leaves: index + 1; 0: none */
+    size_t room;
+};
+
+/* A word of a root that refers to a block. */
+struct graph_root {
+    uint64_t address; /* where the word is; 0: in a register */
+    uint32_t block;
+    uint32_t range : 31; /* of the image, or the snapshot: whose it is */
+    uint32_t middle : 1; /* it is no address of a beginning, nor what counts as one */
+};
+
+/* From each block to others, or, turned round, to each from others: of block i those in to[first[i]] to to[first[i + 1]]. */
+#define GRAPH_MIDDLE 1u /* of `to`: index * 2 + GRAPH_MIDDLE, into its middle */
+struct graph_edges {
+    uint64_t *first;
+    uint32_t *to;
+    size_t blocks, count, room; /* room: of `to` */
+};
+
+struct graph {
+    const struct graph_blocks *blocks;
+    const struct image_range *range; /* the image's, or the snapshot's */
+    size_t ranges;
+    const struct image *image; /* NULL: `edges` and `root` are all there is */
+    struct graph_index index;  /* with an image */
+    struct graph_edges edges;  /* where they were wanted, or given */
+    struct graph_root *root;   /* likewise, by range */
+    size_t roots, root_room;
+
+    /* What graph_mark finds: */
+    uint8_t *verdict; /* enum graph_verdict of each block */
+    uint32_t *leader; /* of an indirect one the definite one that it goes with */
+    size_t unread;    /* bytes of blocks that the image does not have */
+};
+
+struct graph_sum {
+    uint64_t blocks, bytes;
+};
+
+/* All of these: false, or NULL, when memory is out; then what was there is still there. */
+
+/* A graph over memory. `blocks` and `image` stay the caller's and have to last. */
+bool graph_begin(struct graph *g, const struct graph_blocks *blocks, const struct image *image);
+void graph_end(struct graph *g);
+
+/* The block that an address lies in, or GRAPH_NONE. Of a graph over memory; and of any block list, by search. */
+size_t graph_find(const struct graph *g, uintptr_t address);
+size_t graph_block_at(const struct graph_blocks *blocks, uintptr_t address);
+
+/* A verdict of every block. By words where there are no edges: some GB a second; else by edges. */
+bool graph_mark(struct graph *g);
+void graph_sums(const struct graph *g, struct graph_sum sum[GRAPH_DEFINITE + 1]);
+
+/* Edges and roots of a graph over memory, from its words. */
+bool graph_make_edges(struct graph *g);
+/* The same turned round: freed by graph_free_edges. */
+bool graph_turn_edges(const struct graph_edges *edges, struct graph_edges *out);
+void graph_free_edges(struct graph_edges *edges);
+
+/* Bytes that would go with each block, its own included: those of all that only it leads to. (Semi-NCA: L. Georgiadis, "Linear-Time
+ * Algorithms for Dominators and Related Problems", 2005.) Of leaks as if each definite one were held by somebody. Freed by
+ * graph_free_retained. After graph_mark, with edges. */
+uint64_t *graph_retained(const struct graph *g);
+void graph_free_retained(uint64_t *retained, const struct graph *g);
+
+/* A shortest way from a root to a block: blocks from the one that the root refers to, up to this; how many, `most` at most, 0: there
+ * is none. *root: index of the root. With edges. SIZE_MAX: memory is out. */
+size_t graph_path(const struct graph *g, size_t block, size_t *path, size_t most, size_t *root);
+
+/* -- what counts as a beginning (graph/heuristic.c) -- */
+
+/* Pointers into the middle that are no accident, as memcheck has them: a string behind its header, an array behind its count, a
+ * second base class. */
+bool graph_is_beginning(const struct graph *g, size_t block, uintptr_t address);
+/* The vtable that the word at an address of the image points to, of a whole object or of a base at so many bytes: 0: it does not. */
+uintptr_t graph_vtable(const struct image *image, uintptr_t word, size_t offset);
 
 #endif

@@ -8,13 +8,16 @@
 #include <string.h>
 
 #include "heap/checks.h"
+#include "heap/choice.h"
 #include "heap/guard.h"
 #include "heap/heap.h"
 #include "heap/limit.h"
 #include "heap/nothing.h"
 #include "heap/part.h"
+#include "heap/sample.h"
 #include "heap/seal.h"
 #include "heap/share.h"
+#include "heap/site.h"
 #include "heap/tag.h"
 #include "heap/typed.h"
 #include "os/fault.h"
@@ -41,6 +44,35 @@ static void note_zeroed(struct at_hand at, bool zeroed)
     *at.zeroed = zeroed ? *at.zeroed | at.bit : *at.zeroed & ~at.bit;
 }
 
+/* The chosen block, when it is this one; NULL when it is not, or cannot be had. */
+static void *__attribute__((cold, noinline)) alloc_chosen(struct heap *h, unsigned c, size_t size, bool *zeroed)
+{
+    double chance;
+    switch (choice_take(h, c, &chance)) {
+    case CHOSEN_SAMPLE:
+        return sample_alloc(h->id & ID_TAGGED, size, chance, zeroed);
+    case CHOSEN_GUARD:
+        *zeroed = false;
+        return guard_take(size);
+    case CHOSEN_NOT:
+        break;
+    }
+    return NULL;
+}
+
+/* A block of the commons. Where some are chosen, that is done one by one. */
+void *heap_alloc_little(size_t size, struct block **list, bool *zeroed)
+{
+    double chance;
+    void *p = NULL;
+    if (choice_is_on()) {
+        list = NULL;
+        bool chosen = choice_one(0, class_size(class_of_size(size_max(size, 1))), &chance);
+        p = chosen ? sample_alloc(0, size, chance, zeroed) : NULL;
+    }
+    return p ? p : commons_alloc(size, list, zeroed);
+}
+
 void *heap_alloc_more_small(struct heap *h, struct front *f, size_t size)
 {
     struct at_hand at = at_hand_small(f, size);
@@ -48,13 +80,13 @@ void *heap_alloc_more_small(struct heap *h, struct front *f, size_t size)
     bool zeroed = false;
     struct block *b = NULL;
     share_poll();
-    if (unlikely(h && h->unsampled <= 0) && (b = guard_sample(h, size))) {
-        note_zeroed(at, false);
-        return b;
+    if (!h || wants_little(h, c)) {
+        b = heap_alloc_little(size, at.list, &zeroed);
+    } else if (!choice_is_due(h, c) || !(b = alloc_chosen(h, c, size, &zeroed))) {
+        b = heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
     }
-    b = !h || wants_little(h, c) ? commons_alloc(size, at.list, &zeroed)
-                                 : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
     note_zeroed(at, zeroed);
+    site_note(b);
     return b;
 }
 
@@ -64,13 +96,14 @@ void *heap_alloc_more_mid(struct heap *h, size_t size, unsigned c)
     bool zeroed = false;
     struct block *b = NULL;
     share_poll();
-    if (unlikely(h->unsampled <= 0) && (b = guard_sample(h, size))) {
-        note_zeroed(at, false);
-        return b;
-    }
     heap_tune(h, c, size);
-    b = wants_little(h, c) ? commons_alloc(size, NULL, &zeroed) : heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
+    if (wants_little(h, c)) {
+        b = heap_alloc_little(size, NULL, &zeroed);
+    } else if (!choice_is_due(h, c) || !(b = alloc_chosen(h, c, size, &zeroed))) {
+        b = heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
+    }
     note_zeroed(at, zeroed);
+    site_note(b);
     return b;
 }
 
@@ -164,6 +197,10 @@ void *big_alloc(size_t size, size_t align, uint32_t heap, bool *zeroed)
         seal_begin_any(p, got, asked, checked, block_kind(p));
         *zeroed = !hardening.filled;
     }
+    if (choice_is_on() && p) {
+        sample_big(p, asked, heap);
+        site_note(p);
+    }
     return p;
 }
 
@@ -204,6 +241,7 @@ void big_free_uncounted(void *p)
         return;
     }
     size_t bytes = sealed() ? block_size(p) : 0;
+    sample_big_gone(p);
     if (bytes != 0) {
         block_asked(p, bytes, "double free", block_kind(p));
         big_wipe(p, bytes);
@@ -228,6 +266,7 @@ void big_free_uncounted(void *p)
 struct resizing {
     struct allot_tag *tag;
     size_t old, more;
+    struct sample *sample;
 };
 
 /* False when a limit forbids it; then nothing is counted. */
@@ -244,16 +283,21 @@ static bool resize_begins(struct resizing *r, const void *p, size_t size)
         limit_give(r->more);
         return false;
     }
+    r->sample = sample_lift(p);
     return true;
 }
 
-static void resize_ends(const struct resizing *r, void *p)
+/* `done`: it has now another length, of which so many bytes are wanted. */
+static void resize_ends(const struct resizing *r, void *p, bool done, size_t size)
 {
     size_t now = block_size(p);
     limit_adjust(r->old + r->more, now);
     bytes_count((ptrdiff_t)now - (ptrdiff_t)r->old);
     if (unlikely(r->tag != NULL)) {
         tag_resized(r->tag, p, r->old, r->more, now);
+    }
+    if (r->sample || choice_is_on()) {
+        sample_resized(r->sample, p, done, size, block_heap(p));
     }
 }
 
@@ -283,7 +327,7 @@ static bool resize_fenced(char *p, size_t asked, size_t size)
     } else if (done) {
         fill(p, asked, size);
     }
-    resize_ends(&r, p);
+    resize_ends(&r, p, done, size);
     return done;
 }
 
@@ -303,7 +347,7 @@ bool big_resize(void *p, size_t size)
         return false;
     }
     bool done = begins_large(p) ? large_resize(p, size) : run_resize(p, size);
-    resize_ends(&r, p);
+    resize_ends(&r, p, done, size);
     return done;
 }
 
@@ -319,8 +363,12 @@ void *big_move(void *p, size_t size)
         errno = ENOMEM;
         return NULL;
     }
+    uint32_t site = sites_kept ? site_of(p) : 0;
     void *moved = large_move(p, size);
-    resize_ends(&r, moved ? moved : p);
+    resize_ends(&r, moved ? moved : p, moved, size);
+    if (moved) {
+        site_set(moved, site);
+    }
     return moved;
 }
 

@@ -8,32 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/choice.h"
 #include "heap/crime.h"
 #include "os/fault.h"
 #include "os/memory.h"
 #include "os/process.h"
 #include "span/map.h"
 
-enum { AREAS = 8, PLACES_MOST = AREAS * (UNITS / 2), SLACK = 0xab };
-
-/* What is known of a place's block, the last one when it is free. */
-struct place {
-    char *base;  /* of the place */
-    char *block; /* NULL: never used */
-    size_t size;
-    bool live;
-    struct crime_stack allocated, freed;
-    struct place *next; /* of those that are free, which have waited less */
-};
+enum { AREAS = 8, SLACK = 0xab };
 
 /* An area: a segment that no pool knows of. Its first page says OWNER_GUARD for all of it, the rest is places. */
 static struct os_lock lock;
 static char *area[AREAS];
-static struct place *place[PLACES_MOST]; /* in the order of their making: a fixed number to each area */
-static size_t areas, places;
-static struct place *first_free, *last_free;
+struct guard_place *guard_places[GUARD_PLACES_MOST]; /* in the order of their making: a fixed number to each area */
+static size_t areas;
+size_t guard_places_count;
+static struct guard_place *first_free, *last_free;
 static struct guard_totals totals;
-static atomic_size_t rate;
+static bool at_end; /* of its place, the one that was made last */
 static _Atomic uint64_t last_time;
 
 /* Two units, or as many as hold three pages. */
@@ -61,23 +53,23 @@ static bool add_area(void)
     return true;
 }
 
-static struct place *new_place(void)
+static struct guard_place *new_place(void)
 {
-    if (places == areas * places_of_area() && !add_area()) {
+    if (guard_places_count == areas * places_of_area() && !add_area()) {
         return NULL;
     }
-    struct place *one = record_alloc(sizeof *one);
+    struct guard_place *one = record_alloc(sizeof *one);
     if (one) {
-        size_t n = places % places_of_area();
+        size_t n = guard_places_count % places_of_area();
         one->base = area[areas - 1] + SEGMENT_SIZE - (n + 1) * place_bytes();
-        place[places++] = one;
+        guard_places[guard_places_count++] = one;
     }
     return one;
 }
 
-static struct place *take_place(void)
+static struct guard_place *take_place(void)
 {
-    struct place *one = places < AREAS * places_of_area() ? new_place() : NULL;
+    struct guard_place *one = guard_places_count < AREAS * places_of_area() ? new_place() : NULL;
     if (!one && first_free) {
         one = first_free;
         first_free = one->next;
@@ -85,7 +77,7 @@ static struct place *take_place(void)
     return one;
 }
 
-static void put_place(struct place *one)
+static void put_place(struct guard_place *one)
 {
     one->next = NULL;
     *(first_free ? &last_free->next : &first_free) = one;
@@ -103,22 +95,23 @@ static struct pages pages_of(const char *block, size_t size)
 }
 
 /* Where a block begins that ends with the last page, or begins with the second. A size that an alignment has made keeps it. */
-static char *lay(char *base, size_t size, bool at_end)
+static char *lay(char *base, size_t size, bool last)
 {
     size_t align = size_min(size_max(size & -size, 16), GUARD_MOST);
     char *from = base + os_page, *to = base + place_bytes() - os_page;
-    return (char *)(at_end ? align_down((uintptr_t)to - size, align) : align_up((uintptr_t)from, align));
+    return (char *)(last ? align_down((uintptr_t)to - size, align) : align_up((uintptr_t)from, align));
 }
 
-static void *alloc(size_t size, bool at_end)
+static void *alloc(size_t size)
 {
     size = size_max(size, 1);
     os_lock(&lock);
-    struct place *one = take_place();
+    struct guard_place *one = take_place();
     if (!one) {
         os_unlock(&lock);
         return NULL;
     }
+    at_end = !at_end;
     char *block = lay(one->base, size, at_end);
     struct pages pages = pages_of(block, size);
     if (!os_protect(pages.from, (size_t)(pages.to - pages.from), true)) {
@@ -140,24 +133,12 @@ static void *alloc(size_t size, bool at_end)
 
 /* -- choosing -- */
 
-/* Steps to the next chosen one: as if each were chosen with a chance of one in `mean`. */
-static int32_t steps(uint64_t *state, size_t mean)
-{
-    uint64_t x = *state += 0x9e3779b97f4a7c15;
-    x = (x ^ x >> 32) * 0xd1342543de82ef95;
-    x = (x ^ x >> 29) | 1;
-    /* -ln(x / 2^64): the exponent, and the mantissa as if the logarithm were straight between powers of two */
-    double log2 = log2_floor(x) + (double)(x << (63 - log2_floor(x)) << 1) / 18446744073709551616.0;
-    double wanted = (64 - log2) * 0.6931471805599453 * (double)mean;
-    return wanted < 1 ? 1 : wanted > INT32_MAX ? INT32_MAX : (int32_t)wanted;
-}
-
 bool guard_set(size_t wanted)
 {
     if (wanted && !crime_watch()) {
         return false;
     }
-    atomic_store_explicit(&rate, wanted, memory_order_relaxed);
+    choice_set_guard(wanted);
     return true;
 }
 
@@ -170,34 +151,17 @@ static bool is_affordable(void)
            atomic_compare_exchange_strong_explicit(&last_time, &last, now, memory_order_relaxed, memory_order_relaxed);
 }
 
-void *guard_sample(struct heap *h, size_t size)
-{
-    enum { LOOK_AGAIN = 1 << 20 };
-    size_t mean = atomic_load_explicit(&rate, memory_order_relaxed);
-    bool began = h->sampling != 0;
-    h->unsampled = LOOK_AGAIN;
-    if (mean == 0 || slab_unlinked) {
-        h->sampling = 0;
-        return NULL;
-    }
-    if (!began) {
-        os_secret(&h->sampling, sizeof h->sampling);
-        h->sampling |= 1;
-    }
-    h->unsampled = steps(&h->sampling, mean);
-    bool may_be = began && (h->id & ~ID_NUMBER) == 0 && size <= GUARD_MOST && !in_haste;
-    return may_be && is_affordable() ? alloc(size, h->sampling >> 40 & 1) : NULL;
-}
+void *guard_take(size_t size) { return size <= GUARD_MOST && !in_haste && is_affordable() ? alloc(size) : NULL; }
 
 /* -- what lies where -- */
 
-static struct place *find(const void *p)
+static struct guard_place *find(const void *p)
 {
     for (size_t i = 0; i < areas; i++) {
         size_t from_end = (size_t)(area[i] + SEGMENT_SIZE - (const char *)p);
         if (from_end - 1 < places_of_area() * place_bytes()) {
             size_t n = i * places_of_area() + (from_end - 1) / place_bytes();
-            return n < places ? place[n] : NULL;
+            return n < guard_places_count ? guard_places[n] : NULL;
         }
     }
     return NULL;
@@ -211,7 +175,7 @@ static bool is_slack(const char *from, const char *to)
     return from == to;
 }
 
-static void tell_of(const struct place *one)
+static void tell_of(const struct guard_place *one)
 {
     crime_tell_stack("allocated", &one->allocated);
     if (!one->live) {
@@ -219,7 +183,7 @@ static void tell_of(const struct place *one)
     }
 }
 
-static void __attribute__((noreturn)) accuse(const char *crime, const struct place *one, const void *p)
+static void __attribute__((noreturn)) accuse(const char *crime, const struct guard_place *one, const void *p)
 {
     char line[160];
     os_unlock(&lock);
@@ -232,7 +196,7 @@ static void __attribute__((noreturn)) accuse(const char *crime, const struct pla
 void guard_free(void *p)
 {
     os_lock(&lock);
-    struct place *one = find(p);
+    struct guard_place *one = find(p);
     if (!one || one->block != p) {
         os_unlock(&lock);
         allot_fault(fault_free_of_none, "address", p);
@@ -261,7 +225,7 @@ void guard_free(void *p)
 size_t guard_size(const void *p)
 {
     os_lock(&lock);
-    const struct place *one = find(p);
+    const struct guard_place *one = find(p);
     size_t size = one && one->block == p && one->live ? one->size : 0;
     os_unlock(&lock);
     return size;
@@ -270,8 +234,8 @@ size_t guard_size(const void *p)
 int guard_walk(int (*visit)(void *block, size_t bytes, void *arg), void *arg)
 {
     int stop = 0;
-    for (size_t i = 0; i < places && !stop; i++) {
-        stop = place[i]->live ? visit(place[i]->block, place[i]->size, arg) : 0;
+    for (size_t i = 0; i < guard_places_count && !stop; i++) {
+        stop = guard_places[i]->live ? visit(guard_places[i]->block, guard_places[i]->size, arg) : 0;
     }
     return stop;
 }
@@ -287,7 +251,7 @@ struct guard_totals guard_totals(void)
 /* In a handler of SIGSEGV, where nothing may be waited for: what lies at an address is looked up as it is. */
 bool guard_explain(const void *address, const void *context)
 {
-    const struct place *one = find(address);
+    const struct guard_place *one = find(address);
     if (!one || !one->block) {
         return false;
     }

@@ -3,9 +3,8 @@
  *
  *   place:  | no access | slack | block | no access ... |        or the block at the front, and the slack behind it
  *
- * A block of up to GUARD_MOST bytes is chosen where a thread's list is refilled, so malloc and free know nothing of it: a list is
- * cut where the chosen one is due, and the call that finds it empty is the one. Its stack is kept, and that of its free, after
- * which its pages cannot be accessed; of all places the one that was freed first is used again. What is written into the slack
+ * A block of up to GUARD_MOST bytes is chosen where a thread's list is refilled, so malloc and free know nothing of it
+ * (heap/choice.h). Its stack is kept, and that of its free, after which its pages cannot be accessed; of all places the one that was freed first is used again. What is written into the slack
  * shows when the block is freed, any access beyond at once.
  *
  * Not for first-class heaps and tagged blocks, and not in a hardened process.
@@ -17,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "heap/crime.h"
 #include "heap/heap.h"
 
 #define GUARD_RATE ((size_t)8192) /* guard=on: one block in about so many, */
@@ -25,8 +25,8 @@
 /* From now on; 0 for none. False when it cannot be. */
 bool guard_set(size_t rate);
 
-/* A heap's next refill would hand out the chosen block: it, or NULL when it is not to be. Sets h->unsampled anew. */
-void *guard_sample(struct heap *h, size_t size) __attribute__((cold));
+/* The chosen block (heap/choice.h); or NULL when it is not to be. */
+void *guard_take(size_t size) __attribute__((cold));
 
 static inline bool is_guarded(const void *p) { return !begins_large(p) && slab_owner(slab_of(p)) == OWNER_GUARD; }
 
@@ -45,6 +45,19 @@ struct guard_totals guard_totals(void);
 
 /* A bad access happened at an address in a guarded place: says so. */
 bool guard_explain(const void *address, const void *context);
+
+/* A place, for who reads it from an image of the process (snap/walk.h); changed in guard.c alone. */
+#define GUARD_PLACES_MOST (8 * (UNITS / 2))
+struct guard_place {
+    char *base;  /* of the place */
+    char *block; /* NULL: never used */
+    size_t size;
+    bool live;
+    struct crime_stack allocated, freed;
+    struct guard_place *next; /* of those that are free, which have waited less */
+};
+extern struct guard_place *guard_places[GUARD_PLACES_MOST];
+extern size_t guard_places_count;
 
 void guard_lock(void);
 void guard_unlock(void);

@@ -13,11 +13,15 @@
 #include "base/list.h"
 #include "heap/checks.h"
 #include "heap/crime.h"
+#include "heap/describe.h"
 #include "heap/guard.h"
 #include "heap/hard.h"
 #include "heap/options.h"
 #include "heap/part.h"
+#include "heap/recording.h"
+#include "heap/sample.h"
 #include "heap/share.h"
+#include "heap/site.h"
 #include "heap/tag.h"
 #include "heap/typed.h"
 #include "os/fault.h"
@@ -35,13 +39,14 @@ __thread struct front front = {.heap_id = ID_NOBODY};
 static _Atomic(struct heap *) *_Atomic table[TABLE_ROOT];
 
 static struct os_lock heaps_lock; /* the table, the chain, the idle ones */
-static _Atomic(struct heap *) newest;
+_Atomic(struct heap *) heaps_list;
 static struct heap *_Atomic idle, *_Atomic idle_tagged, *unused_private;
 static uint32_t ids;
-static uint32_t epoch;
+uint32_t heaps_epoch;
 
 _Atomic uint64_t threads_so_far;
-static struct front *fronts; /* the stats lock's */
+struct front *fronts_list;          /* the stats lock's */
+static struct front *unused_asides; /* the heaps lock's */
 static atomic_size_t alive;
 
 struct heap *heap_by_id(uint32_t id)
@@ -54,11 +59,11 @@ struct heap *heap_by_id(uint32_t id)
     return leaf ? atomic_load_explicit(&leaf[id % TABLE_LEAF], memory_order_acquire) : NULL;
 }
 
-struct heap *heaps_newest(void) { return atomic_load_explicit(&newest, memory_order_acquire); }
+struct heap *heaps_newest(void) { return atomic_load_explicit(&heaps_list, memory_order_acquire); }
 
 bool heap_is_lost(const struct heap *h)
 {
-    return atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_ACTIVE && h->epoch != epoch;
+    return atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_ACTIVE && h->epoch != heaps_epoch;
 }
 
 /* With the heaps lock held: gives the heap an id and a place in the table and the chain. */
@@ -78,9 +83,9 @@ static bool enlist(struct heap *h, uint32_t flags)
     }
     ids = id;
     h->id = id | flags;
-    h->older = newest;
+    h->older = heaps_list;
     atomic_store_explicit(&leaf[id % TABLE_LEAF], h, memory_order_release);
-    atomic_store_explicit(&newest, h, memory_order_release);
+    atomic_store_explicit(&heaps_list, h, memory_order_release);
     return true;
 }
 
@@ -107,21 +112,20 @@ static uint64_t number_of_thread(void)
     return front.number;
 }
 
-/* The calling thread wants memory for the first time. */
-static void make_known(void)
+void heap_know_thread(void)
 {
     heap_init();
     number_of_thread();
     front.known = true;
     stats_lock();
-    list_push(&fronts, &front);
+    list_push(&fronts_list, &front);
     stats_unlock();
     atomic_fetch_add_explicit(&alive, 1, memory_order_relaxed);
     share_note();
     os_watch_thread();
 }
 
-const struct front *fronts_first(void) { return fronts; }
+const struct front *fronts_first(void) { return fronts_list; }
 
 size_t threads_alive(void) { return atomic_load_explicit(&alive, memory_order_relaxed); }
 
@@ -136,7 +140,7 @@ static struct heap *take_over(struct heap *_Atomic *waiting, size_t bytes, uint3
         h = make(bytes, flags);
     }
     if (h) {
-        h->epoch = epoch;
+        h->epoch = heaps_epoch;
         h->tid = os_thread_id();
         atomic_store_explicit(&h->may_drift, true, memory_order_relaxed);
         set_state(h, HEAP_ACTIVE);
@@ -151,7 +155,7 @@ struct heap *heap_attach(void)
         return front.heap;
     }
     if (!front.known) {
-        make_known();
+        heap_know_thread();
     }
     if (front.number != 1 && front.common < MODEST_BYTES && !is_hard()) {
         return NULL;
@@ -161,16 +165,15 @@ struct heap *heap_attach(void)
         h->front = &front;
         memset(h->common, 0, sizeof h->common);
         front.heap = h;
-        front.heap_id = is_hard() ? ID_NOBODY : h->id;
-        front.hard = front.tag ? NULL : h->hard;
+        recording_settle();
     }
     return h;
 }
 
-/* A heap for tagged blocks, with what is at hand of it, and what its thread has set aside. */
+/* A heap for tagged blocks, with what is at hand of it. */
 struct tagged_heap {
     struct heap heap;
-    struct front at_hand, aside;
+    struct front at_hand;
 };
 
 struct heap *heap_attach_tagged(void)
@@ -179,16 +182,52 @@ struct heap *heap_attach_tagged(void)
         return front.tagged;
     }
     if (!front.known) {
-        make_known();
+        heap_know_thread();
     }
     struct heap *h = take_over(&idle_tagged, sizeof(struct tagged_heap), ID_TAGGED);
     if (h) {
         struct tagged_heap *whole = (struct tagged_heap *)h;
         h->front = &whole->at_hand;
         front.tagged = h;
-        front.aside = &whole->aside;
     }
     return h;
+}
+
+bool front_make_aside(void)
+{
+    if (!front.aside && !front.ended) {
+        os_lock(&heaps_lock);
+        struct front *aside = unused_asides;
+        if (aside) {
+            unused_asides = aside->next;
+            aside->next = NULL;
+        } else {
+            aside = record_alloc(sizeof *aside);
+        }
+        os_unlock(&heaps_lock);
+        front.aside = aside;
+    }
+    return front.aside;
+}
+
+void front_set_aside(void)
+{
+    if (!front_make_aside()) {
+        heap_flush_front();
+        return;
+    }
+    memcpy(front.aside->list, front.list, sizeof front.list);
+    memcpy(front.aside->zeroed, front.zeroed, sizeof front.zeroed);
+    memset(front.list, 0, sizeof front.list);
+}
+
+void front_bring_back(void)
+{
+    if (front.aside) {
+        memcpy(front.list, front.aside->list, sizeof front.list);
+        memcpy(front.zeroed, front.aside->zeroed, sizeof front.zeroed);
+        memset(front.aside->list, 0, sizeof front.list);
+    }
 }
 
 static void flush(struct heap *h, struct block **list)
@@ -237,8 +276,10 @@ void heap_flush_front(void)
     if (front.heap) {
         flush_mid(front.heap);
     }
-    if (front.tagged) {
+    if (front.aside) {
         flush_small(front.heap, front.aside);
+    }
+    if (front.tagged) {
         flush_small(front.tagged, front.tagged->front);
         flush_mid(front.tagged);
     }
@@ -266,6 +307,18 @@ static void leave(struct heap *h, struct heap *_Atomic *waiting)
     os_unlock(&heaps_lock);
 }
 
+static void give_aside_back(void)
+{
+    struct front *aside = front.aside;
+    if (aside) {
+        front.aside = NULL;
+        os_lock(&heaps_lock);
+        aside->next = unused_asides;
+        unused_asides = aside;
+        os_unlock(&heaps_lock);
+    }
+}
+
 /* The calling thread is past its end: its heaps go to whoever comes next. */
 static void thread_ends(void)
 {
@@ -278,14 +331,15 @@ static void thread_ends(void)
     in_haste = false;
     heap_flush_front();
     stats_lock(); /* a survey may be looking at what this thread has at hand */
-    list_remove(&fronts, &front);
+    list_remove(&fronts_list, &front);
     stats_unlock();
     atomic_fetch_sub_explicit(&alive, 1, memory_order_relaxed);
     share_note();
+    give_aside_back();
     front.heap = front.tagged = NULL;
-    front.aside = NULL;
-    front.heap_id = ID_NOBODY;
-    front.hard = NULL;
+    recording_settle();
+    recording_thread_ends();
+    site_thread_ends();
     if (h) {
         leave(h, &idle);
     }
@@ -392,11 +446,13 @@ size_t heaps_trim(void)
 
 static void before_fork(void)
 {
+    recording_lock();
     share_lock();
     tags_lock();
     adrift_lock();
     stats_lock();
     commons_lock();
+    sample_lock();
     typed_lock();
     os_lock(&heaps_lock);
     parts_lock();
@@ -417,17 +473,19 @@ static void after_fork_in_parent(void)
     parts_unlock();
     os_unlock(&heaps_lock);
     typed_unlock();
+    sample_unlock();
     commons_unlock();
     stats_unlock();
     adrift_unlock();
     tags_unlock();
     share_unlock();
+    recording_unlock();
 }
 
 static void come_along(struct heap *h)
 {
     if (h) {
-        h->epoch = epoch;
+        h->epoch = heaps_epoch;
         h->tid = os_thread_id();
     }
 }
@@ -436,13 +494,13 @@ static void come_along(struct heap *h)
  * alone, since they may have been caught in the middle of a change. */
 static void after_fork_in_child(void)
 {
-    epoch++;
+    heaps_epoch++;
     come_along(front.heap);
     come_along(front.tagged);
-    fronts = NULL;
+    fronts_list = NULL;
     atomic_store_explicit(&alive, front.known, memory_order_relaxed);
     if (front.known) {
-        list_push(&fronts, &front);
+        list_push(&fronts_list, &front);
     }
     record_lock_reset();
     segments_lock_reset();
@@ -453,10 +511,12 @@ static void after_fork_in_child(void)
     os_lock_reset(&heaps_lock);
     typed_lock_reset();
     commons_lock_reset();
+    sample_lock_reset();
     stats_lock_reset();
     adrift_lock_reset();
     tags_lock_reset();
     share_lock_reset();
+    recording_lock_reset();
 }
 
 void heap_init(void)
@@ -470,19 +530,24 @@ void heap_init(void)
     if (!atomic_load_explicit(&done, memory_order_relaxed)) {
         os_memory_init();
         crime_init();
+        recording_use();
         options_init();
         os_lock(&heaps_lock);
         for (unsigned i = 0; i < COMMONS; i++) {
             set_state(commons_heap(i), HEAP_SHARED);
             enlist(commons_heap(i), 0);
         }
+        for (unsigned i = 0; i < SAMPLE_HEAPS; i++) {
+            set_state(sample_heap(i), HEAP_SHARED);
+            enlist(sample_heap(i), i ? ID_TAGGED : 0);
+        }
         os_unlock(&heaps_lock);
+        core_desc_begin();
         os_on_thread_exit(OS_FLOOR_HEAP, thread_ends);
         /* Registering may allocate; that finds the work above done. */
         atomic_store_explicit(&done, true, memory_order_release);
         os_unlock(&lock);
-        os_on_fork(OS_FLOOR_HEAP,
-                   (struct os_fork_steps){before_fork, after_fork_in_parent, after_fork_in_child});
+        os_on_fork(OS_FLOOR_HEAP, (struct os_fork_steps){before_fork, after_fork_in_parent, after_fork_in_child});
         return;
     }
     os_unlock(&lock);

@@ -46,7 +46,12 @@ struct front {
     uint64_t number;           /* the thread's own for ever, from 1; 0 until it is asked for */
     struct allot_tag *tag;     /* what it allocates is counted to; then `list` is empty (heap/tagged.c) */
     struct heap *tagged;       /* its heap for such blocks; NULL until it needs one */
-    struct front *aside;       /* beside that: what was in `list` and `zeroed`, while it is in a tag */
+    struct front *aside;       /* what was in `list` and `zeroed`, while it is in a tag or recorded; NULL before that */
+    struct recorder *recorder; /* is told what it allocates and frees; then `list` is empty (heap/recording.h), */
+    struct front *served;      /* its blocks at hand are there, */
+    uint32_t own_id;           /* and heap_id is here */
+    uint32_t heard;            /* the last request to record that it has heard of */
+    struct calls *calls;       /* of its stacks, once one was wanted (heap/site.h) */
     struct front *next, *prev; /* the chain of all threads' fronts: the stats lock's */
 };
 
@@ -74,6 +79,7 @@ struct heap_class {
     uint32_t slabs;
     uint32_t stride;    /* of its slabs; 0 before the first */
     uint32_t out, most; /* slots that are; and the most that have been, since pages last went back too early */
+    int32_t unsampled;  /* blocks to be handed out before the next chosen one (heap/choice.h) */
     struct slab *list[LEVELS + 1];
     struct sweep_record swept;
 };
@@ -122,8 +128,8 @@ struct heap {
     uint64_t mid_zeroed[2];   /* as front.zeroed, for mid */
     size_t slabs, slabs_most; /* of all classes; and the most since there were few (sweep_least) */
     size_t noted_count;       /* in `noted` */
-    int32_t unsampled;        /* blocks to be handed out before the next chosen one (heap/guard.h) */
-    uint64_t sampling;        /* what its choice comes from; 0: none has been made */
+    unsigned heard;           /* of changes in what is chosen (heap/choice.h) */
+    uint64_t random;          /* what its choices come from; 0: none has been made */
     struct pace pace;         /* of pages made again in them, of all classes */
     uint32_t turns;           /* of slabs; and when, in milliseconds, it was last looked at what need not be kept */
     uint64_t looked_around;
@@ -148,6 +154,15 @@ struct heap {
  * have had so many bytes from the commons. NULL when it has none: not yet, or it has ended, or memory is out. */
 #define MODEST_BYTES 4096
 struct heap *heap_attach(void) __attribute__((cold));
+
+/* The calling thread wants memory, or frees some, for the first time. */
+void heap_know_thread(void) __attribute__((cold));
+
+/* What is in the thread's lists is put aside, so that malloc finds them empty; where memory is out, back into the slabs. And brought
+ * back. False: there is no place for it. */
+bool front_make_aside(void);
+void front_set_aside(void);
+void front_bring_back(void);
 /* NULL for what is no heap's id. */
 struct heap *heap_by_id(uint32_t id);
 
@@ -178,6 +193,11 @@ size_t threads_alive(void);
 
 /* The chain of their fronts, with the stats lock held. */
 const struct front *fronts_first(void);
+
+/* For who reads them from an image of the process (snap/walk.h): nobody else. */
+extern _Atomic(struct heap *) heaps_list;
+extern struct front *fronts_list;
+extern uint32_t heaps_epoch;
 
 /* Prepares the process on the first allocation of any kind: options, handlers. */
 void heap_init(void);
@@ -363,6 +383,11 @@ void adrift_lock_reset(void);
 struct heap *commons_heap(unsigned index);
 static inline bool is_common(const struct slab *s) { return slab_owner(s) <= COMMONS; }
 
+/* Behind them come those whose blocks are sampled (heap/sample.h): one, and one for what has a tag. */
+#define SAMPLE_HEAPS 2
+static inline bool is_shared_heap(uint32_t id) { return (id & ID_NUMBER) <= COMMONS + SAMPLE_HEAPS; }
+static inline bool is_sample_heap(uint32_t id) { return is_shared_heap(id) && (id & ID_NUMBER) > COMMONS; }
+
 /* A block of at most SLAB_MAX bytes, and a few more of its size for *list, which was empty, unless that is NULL. NULL with
  * ENOMEM. */
 struct block *commons_alloc(size_t size, struct block **list, bool *zeroed);
@@ -405,6 +430,9 @@ static inline unsigned heap_class_of_mid(const struct heap *h, size_t size, bool
 void *heap_alloc_more_small(struct heap *h, struct front *f, size_t size) __attribute__((noinline));
 void *heap_alloc_more_mid(struct heap *h, size_t size, unsigned c) __attribute__((noinline));
 
+/* As commons_alloc, of which some are chosen. */
+void *heap_alloc_little(size_t size, struct block **list, bool *zeroed);
+
 static inline void *heap_alloc_small(struct heap *h, struct front *f, size_t size, bool *zeroed)
 {
     struct at_hand at = at_hand_small(f, size);
@@ -422,10 +450,11 @@ static inline void *heap_alloc_mid(struct heap *h, size_t size, bool aligned, bo
 {
     unsigned c = heap_class_of_mid(h, size, aligned);
     /* Rather what was freed last: it is in the cache yet, and a refill brings but a slot or two. */
-    struct slab *s = h->classes[c].current;
-    struct block *b = s && likely(h->unsampled > 0) ? slab_take_back(s) : NULL;
+    struct heap_class *class = &h->classes[c];
+    struct slab *s = class->current;
+    struct block *b = s && likely(class->unsampled > 0) ? slab_take_back(s) : NULL;
     if (b) {
-        h->unsampled--;
+        class->unsampled--;
         *zeroed = false;
         return b;
     }

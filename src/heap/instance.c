@@ -56,6 +56,15 @@ const struct instance own_instance = {
     .cache_walk = allot_cache_walk,
     .cache_check = allot_cache_check,
     .caches_walk = allot_caches_walk,
+    .mark = allot_mark,
+    .recording = allot_recording,
+    .sample_rate = allot_sample_rate,
+    .sample_write = allot_sample_write,
+    .sample_walk = allot_sample_walk,
+    .since = allot_since,
+    .since_done = allot_since_done,
+    .leaks = allot_leaks,
+    .snapshot = allot_snapshot,
 };
 
 extern ALLOT_API const struct instance allot_instance __attribute__((alias("own_instance")));

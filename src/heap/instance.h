@@ -13,10 +13,13 @@
 #include <allot/heap.h>
 #include <allot/malloc.h>
 #include <allot/pool.h>
+#include <allot/record.h>
+#include <allot/sample.h>
+#include <allot/snapshot.h>
 #include <allot/tag.h>
 
 /* Changes with the layout of segments, slabs and this table: copies of different numbers cannot share a process. */
-#define INSTANCE_ABI 5
+#define INSTANCE_ABI 6
 
 struct instance {
     unsigned abi;
@@ -73,6 +76,15 @@ struct instance {
     int (*cache_walk)(struct allot_cache *, int (*)(void *, void *), void *);
     bool (*cache_check)(struct allot_cache *);
     int (*caches_walk)(int (*)(struct allot_cache *, const char *, void *), void *);
+    void (*mark)(const char *);
+    bool (*recording)(void);
+    int (*sample_rate)(size_t);
+    int (*sample_write)(int, enum allot_sample_format);
+    int (*sample_walk)(int (*)(const struct allot_sample_stack *, void *), void *);
+    struct allot_since *(*since)(void);
+    void (*since_done)(struct allot_since *);
+    int (*leaks)(const struct allot_leaks_opts *, struct allot_leaks *);
+    int (*snapshot)(const char *);
 };
 
 /* This copy's table; others find it under the exported name allot_instance. That name may not be used in here: where a

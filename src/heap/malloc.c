@@ -12,7 +12,10 @@
 #include "heap/instance.h"
 #include "heap/nothing.h"
 #include "heap/part.h"
+#include "heap/recording.h"
+#include "heap/sample.h"
 #include "heap/share.h"
+#include "heap/site.h"
 #include "heap/tag.h"
 #include "heap/typed.h"
 #include "os/fault.h"
@@ -22,19 +25,23 @@
 #include "span/run.h"
 
 /* Past its end a thread has nobody to give back what it has at hand. */
-static void *alloc_without_heap(size_t size, bool *zeroed)
+static void *alloc_without_heap(struct front *lists, size_t size, bool *zeroed)
 {
-    return size > SMALL_MAX || front.ended ? commons_alloc(size, NULL, zeroed)
-                                           : heap_alloc_small(NULL, &front, size, zeroed);
+    if (size <= SMALL_MAX && !front.ended) {
+        return heap_alloc_small(NULL, lists, size, zeroed);
+    }
+    void *p = heap_alloc_little(size, NULL, zeroed);
+    site_note(p);
+    return p;
 }
 
-/* A block of any size for the calling thread; `align` is a power of two. */
-static inline void *take(size_t size, size_t align, bool *zeroed)
+void *untold_take(size_t size, size_t align, bool *zeroed)
 {
     if (unlikely(front.tag != NULL)) {
         return tag_alloc(size, align, zeroed);
     }
     struct heap *h = likely(front.heap != NULL) ? front.heap : heap_attach();
+    struct front *lists = front.recorder ? front.aside : &front;
     if (is_hard()) {
         return hard_alloc(h, 0, size, align, zeroed);
     }
@@ -42,7 +49,7 @@ static inline void *take(size_t size, size_t align, bool *zeroed)
         return big_alloc(size, align, 0, zeroed);
     }
     size = align > 16 ? size_when_aligned(size, align) : size;
-    return likely(h != NULL) ? heap_alloc(h, &front, size, align > 16, zeroed) : alloc_without_heap(size, zeroed);
+    return likely(h != NULL) ? heap_alloc(h, lists, size, align > 16, zeroed) : alloc_without_heap(lists, size, zeroed);
 }
 
 void *slow_malloc(size_t size)
@@ -51,15 +58,36 @@ void *slow_malloc(size_t size)
     if (likely(is_open(front.heap_id) && size <= SLAB_MAX && !front.tag)) { /* a copy that forwards never has a heap */
         return heap_alloc(front.heap, &front, size, false, &zeroed);
     }
+    if (front.recorder) {
+        return recorded_malloc(size);
+    }
     if (front.hard) {
         return hard_malloc(size);
     }
     const struct instance *first = front.tag ? NULL : instance_in_use(); /* nor a tag */
-    return unlikely(first != NULL) ? first->malloc(size) : take(size, 1, &zeroed);
+    if (unlikely(first != NULL)) {
+        return first->malloc(size);
+    }
+    return is_recorded() ? recorded_malloc(size) : untold_take(size, 1, &zeroed);
+}
+
+void untold_free(void *p)
+{
+    if (is_hard()) {
+        hard_free(p);
+    } else if (is_big(p)) {
+        big_free(p);
+    } else {
+        remote_free(p, slab_of(p));
+    }
 }
 
 void slow_free(void *p)
 {
+    if (front.recorder) {
+        recorded_free(p);
+        return;
+    }
     if (front.hard) {
         hard_free(p);
         return;
@@ -70,12 +98,12 @@ void slow_free(void *p)
     const struct instance *first = instance_in_use();
     if (unlikely(first)) {
         first->free(p);
-    } else if (is_hard()) {
-        hard_free(p);
-    } else if (is_big(p)) {
-        big_free(p);
+    } else if (is_recorded()) {
+        recorded_free(p);
+    } else if (slab_owner(slab_of(p)) == front.heap_id && !begins_large(p)) {
+        fast_free(p);
     } else {
-        remote_free(p, slab_of(p));
+        untold_free(p);
     }
 }
 
@@ -83,22 +111,8 @@ void *allot_malloc(size_t size) { return fast_malloc(size); }
 
 void allot_free(void *p) { fast_free(p); }
 
-void *allot_calloc(size_t n, size_t size)
+void *untold_zero(void *p, size_t total, bool zeroed)
 {
-    size_t total;
-    if (__builtin_mul_overflow(n, size, &total)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    const struct instance *first = instance_in_use();
-    if (unlikely(first)) {
-        return first->calloc(n, size);
-    }
-    bool zeroed;
-    void *p = take(total, 1, &zeroed);
-    if (unlikely(!p)) {
-        return NULL;
-    }
     if (!zeroed) {
         return memset(p, 0, total);
     }
@@ -107,6 +121,27 @@ void *allot_calloc(size_t n, size_t size)
         ((struct block *)p)->next = NULL; /* the link is all that was written there */
     }
     return p;
+}
+
+void *allot_calloc(size_t n, size_t size)
+{
+    size_t total;
+    if (__builtin_mul_overflow(n, size, &total)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (unlikely(!is_open(front.heap_id))) {
+        const struct instance *first = instance_in_use();
+        if (unlikely(first)) {
+            return first->calloc(n, size);
+        }
+        if (is_recorded()) {
+            return recorded_calloc(total);
+        }
+    }
+    bool zeroed;
+    void *p = untold_take(total, 1, &zeroed);
+    return likely(p != NULL) ? untold_zero(p, total, zeroed) : NULL;
 }
 
 void allot_free_sized(void *p, size_t size) { allot_free_aligned_sized(p, 1, size); }
@@ -137,7 +172,7 @@ static void *take_aligned(size_t align, size_t size)
     if (unlikely(first)) {
         return first->memalign(align, size);
     }
-    return take(size, align, &zeroed);
+    return is_recorded() ? recorded_aligned(align, size) : untold_take(size, align, &zeroed);
 }
 
 void *allot_aligned_alloc(size_t align, size_t size)
@@ -201,12 +236,8 @@ size_t allot_malloc_usable_size(const void *p)
     return !p ? 0 : is_hard() ? hard_usable(p, "size of what is no live block") : block_usable(p);
 }
 
-bool allot_try_expand(void *p, size_t size)
+bool untold_expand(void *p, size_t size)
 {
-    const struct instance *first = instance_in_use();
-    if (unlikely(first)) {
-        return first->try_expand(p, size);
-    }
     static const char crime[] = "expansion of what is no live block";
     size_t usable = is_hard() ? hard_usable(p, crime) : block_usable(p);
     if (unlikely(usable == 0 && !is_hard())) {
@@ -219,14 +250,33 @@ bool allot_try_expand(void *p, size_t size)
            (is_big(p) && size <= PTRDIFF_MAX && big_resize(p, size));
 }
 
+bool allot_try_expand(void *p, size_t size)
+{
+    const struct instance *first = instance_in_use();
+    if (unlikely(first)) {
+        return first->try_expand(p, size);
+    }
+    return is_recorded() ? recorded_expand(p, size) : untold_expand(p, size);
+}
+
+void *untold_malloc(size_t size)
+{
+    bool zeroed;
+    return unlikely(front.recorder != NULL) ? untold_take(size, 1, &zeroed) : fast_malloc(size);
+}
+
 static void *move(void *p, size_t old, size_t size)
 {
-    void *moved = unlikely(tags_exist()) && !is_nothing(p) ? tag_alloc_like(p, size) : fast_malloc(size);
+    void *moved = unlikely(tags_exist()) && !is_nothing(p) ? tag_alloc_like(p, size) : untold_malloc(size);
     if (!moved) {
         return NULL;
     }
     memcpy(moved, p, size_min(old, size));
-    fast_free(p);
+    if (unlikely(front.recorder != NULL)) {
+        untold_free(p);
+    } else {
+        fast_free(p);
+    }
     return moved;
 }
 
@@ -246,19 +296,8 @@ static void *realloc_big(void *p, size_t old, size_t size)
     return move(p, old, size);
 }
 
-void *allot_realloc(void *p, size_t size)
+void *untold_realloc(void *p, size_t size)
 {
-    if (!p) {
-        return fast_malloc(size);
-    }
-    if (size == 0) {
-        fast_free(p);
-        return NULL;
-    }
-    const struct instance *first = instance_in_use();
-    if (unlikely(first)) {
-        return first->realloc(p, size);
-    }
     if (unlikely(size > PTRDIFF_MAX)) {
         errno = ENOMEM;
         return NULL;
@@ -281,6 +320,27 @@ void *allot_realloc(void *p, size_t size)
     }
     void *now = move(p, old, size);
     return now || size > old ? now : p;
+}
+
+void *allot_realloc(void *p, size_t size)
+{
+    if (!p) {
+        return fast_malloc(size);
+    }
+    if (size == 0) {
+        fast_free(p);
+        return NULL;
+    }
+    if (unlikely(!is_open(front.heap_id))) {
+        const struct instance *first = instance_in_use();
+        if (unlikely(first)) {
+            return first->realloc(p, size);
+        }
+        if (is_recorded()) {
+            return recorded_realloc(p, size);
+        }
+    }
+    return untold_realloc(p, size);
 }
 
 void *allot_reallocarray(void *p, size_t n, size_t size)
@@ -312,7 +372,7 @@ size_t allot_trim(void)
     heap_init();
     heap_flush_front();
     size_t bytes = trim_own(front.heap) + trim_own(front.tagged);
-    bytes += commons_trim() + heaps_trim() + typed_trim() + big_give_up();
+    bytes += commons_trim() + sample_trim() + heaps_trim() + typed_trim() + big_give_up();
     bytes += segments_trim();
     share_note();
     share_poll();

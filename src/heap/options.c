@@ -10,11 +10,16 @@
 
 #include <allot/malloc.h>
 
+#include "heap/choice.h"
+#include "heap/describe.h"
 #include "heap/guard.h"
 #include "heap/hard.h"
 #include "heap/instance.h"
 #include "heap/limit.h"
+#include "heap/recording.h"
+#include "heap/sample.h"
 #include "heap/share.h"
+#include "heap/site.h"
 #include "os/fault.h"
 #include "os/memory.h"
 #include "os/process.h"
@@ -208,6 +213,77 @@ static bool set_guard(const char *value)
     return guard_set(rate);
 }
 
+/* The area of a collector, which `allot record` names; "off": nobody records any more. */
+static bool set_record(const char *value)
+{
+    bool asked = *value && recording_ask(strcmp(value, "off") == 0 ? "" : value, starting);
+    if (asked && !starting) {
+        is_recorded();
+    }
+    return asked;
+}
+
+/* One byte of so many. At the start it is not yet known whether the process is hardened. */
+static bool set_sample(const char *value)
+{
+    size_t mean = 0;
+    if (strcmp(value, "on") == 0) {
+        mean = SAMPLE_MEAN;
+    } else if (strcmp(value, "off") != 0 && (!read_size(value, &mean) || mean > CHOICE_MEAN_MOST)) {
+        return false;
+    }
+    options.sample = mean;
+    return starting || sample_set(mean);
+}
+
+static bool set_sample_write(const char *value)
+{
+    if (*value == 0 || strlen(value) >= sizeof options.sample_write) {
+        return false;
+    }
+    strcpy(options.sample_write, value);
+    options.sample_pid = os_process_id();
+    return true;
+}
+
+static bool set_sites(const char *value)
+{
+    size_t on;
+    bool done = set_number(value, 1, &on);
+    options.sites = done ? on : options.sites;
+    return done;
+}
+
+static bool set_leaks(const char *value)
+{
+    snap_exit.leaks = strcmp(value, "exit") == 0;
+    return snap_exit.leaks || strcmp(value, "off") == 0;
+}
+
+static bool set_leaks_status(const char *value)
+{
+    char *end;
+    unsigned long number = strtoul(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end != 0 || number > 255) {
+        return false;
+    }
+    snap_exit.status = (int)number;
+    return true;
+}
+
+static bool set_path(const char *value, char out[256])
+{
+    if (*value == 0 || strlen(value) >= 256) {
+        return false;
+    }
+    strcpy(out, value);
+    return true;
+}
+
+static bool set_leaks_suppressions(const char *value) { return set_path(value, snap_exit.suppress); }
+
+static bool set_leaks_file(const char *value) { return set_path(value, snap_exit.file); }
+
 static const struct {
     const char *name;
     bool (*set)(const char *value);
@@ -220,12 +296,20 @@ static const struct {
     {"soft_limit", set_soft_limit, "bytes, as 900M or 2G, or none"},
     {"hugetlb", set_hugetlb, "off, 2M or 1G"},
     {"share", set_share, "on or off"},
+    {"leaks", set_leaks, "exit or off"},
+    {"leaks_status", set_leaks_status, "an exit status, 0 to 255"},
+    {"leaks_suppressions", set_leaks_suppressions, "a file's path of at most 255 bytes"},
+    {"leaks_file", set_leaks_file, "a file's path of at most 255 bytes"},
     {"guard", set_guard, "on, off, or a number: one block of so many"},
+    {"sample", set_sample, "on, off, or bytes, as 64K, 1G at most: one of so many; off in a hardened process"},
+    {"sample_write", set_sample_write, "a file's path of at most 255 bytes, in which %p is the process's id"},
+    {"sites", set_sites, "0 or 1, at the start only"},
     {"harden", set_harden, "0 to 3, at the start only"},
     {"fill", set_fill, "a byte, 0 to 255, at the start only"},
     {"redzone", set_redzone, "bytes, 8 to 4096, at the start only"},
     {"quarantine", set_quarantine, "bytes, as 64K, at the start only"},
     {"watch", set_watch, "on or off, at the start only"},
+    {"record", set_record, "the path of a collector's area of at most 255 bytes, or off"},
 };
 
 static int set_option(const char *name, const char *value, const char *where)
@@ -243,7 +327,7 @@ static int set_option(const char *name, const char *value, const char *where)
             return done ? 0 : -EINVAL;
         }
     }
-    char names[256] = "";
+    char names[512] = "";
     for (unsigned i = 0; i < sizeof known / sizeof known[0]; i++) {
         strcat(strcat(names, i ? ", " : ""), known[i].name);
     }
@@ -294,4 +378,7 @@ void options_init(void)
     }
     starting = false;
     hard_begin();
+    if ((options.sample && !sample_set(options.sample)) || (options.sites && !sites_keep())) {
+        os_say("ALLOT_OPTIONS: sample and sites: not in a hardened process; it has neither");
+    }
 }

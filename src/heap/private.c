@@ -11,6 +11,7 @@
 #include "heap/hard.h"
 #include "heap/heap.h"
 #include "heap/instance.h"
+#include "heap/recording.h"
 #include "heap/tag.h"
 #include "heap/two_level.h"
 #include "heap/typed.h"
@@ -36,8 +37,7 @@ static struct private *of(const struct allot_heap *heap)
     return heap->state;
 }
 
-/* A block of any size of the heap itself. */
-static void *alloc(struct heap *h, size_t align, size_t size)
+static void *alloc_untold(struct heap *h, size_t align, size_t size)
 {
     bool zeroed;
     if (unlikely(h->tag != NULL)) {
@@ -53,6 +53,14 @@ static void *alloc(struct heap *h, size_t align, size_t size)
     }
     bool aligned = align > 16;
     return heap_alloc(h, h->front, aligned ? size_when_aligned(size, align) : size, aligned, &zeroed);
+}
+
+/* A block of any size of the heap itself. What the lists cut out of one is not recorded: the block is. */
+static void *alloc(struct heap *h, size_t align, size_t size)
+{
+    void *p = alloc_untold(h, align, size);
+    recording_tell_made(p, align, size);
+    return p;
 }
 
 /* The STL's first level: malloc, and again as long as the handler says that it has freed something. */
@@ -257,8 +265,34 @@ static void unwatch_slab(const struct slab *s, void *arg)
     }
 }
 
+static void tell_slab(const struct slab *s, void *arg)
+{
+    (void)arg;
+    uint64_t live[BITMAP_WORDS];
+    heap_mark_live(s, live);
+    for (unsigned w = 0; w < slab_words(s); w++) {
+        for (uint64_t bits = live[w]; bits; bits &= bits - 1) {
+            recording_tell_free(slab_slot(s, w * 64 + lowest_bit(bits)));
+        }
+    }
+}
+
+static int tell_big(void *p, size_t bytes, uint32_t heap, void *arg)
+{
+    (void)bytes;
+    const struct heap *h = arg;
+    if (heap == h->id) {
+        recording_tell_free(p);
+    }
+    return 0;
+}
+
 static void release_everything(struct heap *h)
 {
+    if (front.recorder) {
+        walk_slabs(h, tell_slab, NULL);
+        walk_big(h, tell_big, h);
+    }
     if (watched()) {
         walk_slabs(h, unwatch_slab, NULL);
     }

@@ -278,11 +278,12 @@ bool heap_should_replace(struct heap *h, const struct heap_class *class)
 /* The chosen block comes before the end of the batch: it ends there, and the rest of it goes back. */
 static void __attribute__((cold)) cut(struct heap *h, struct slab *s, struct batch *batch)
 {
-    if (is_common(s)) { /* whose blocks are not chosen from */
-        h->unsampled = INT32_MAX;
+    int32_t *unsampled = &h->classes[s->klass].unsampled;
+    if (is_shared_heap(h->id)) { /* whose blocks are not chosen from here */
+        *unsampled = INT32_MAX;
         return;
     }
-    int64_t left = h->unsampled + (int64_t)batch->count, count = left > 1 ? left : 1;
+    int64_t left = *unsampled + (int64_t)batch->count, count = left > 1 ? left : 1;
     struct block *last = batch->first;
     for (int64_t i = 1; i < count; i++) {
         last = last->next;
@@ -293,7 +294,20 @@ static void __attribute__((cold)) cut(struct heap *h, struct slab *s, struct bat
     s->nlocal += (uint16_t)rest;
     s->used -= (uint16_t)rest;
     batch->count = (unsigned)count;
-    h->unsampled = 0;
+    *unsampled = 0;
+}
+
+/* Slots that another heap's owner does not look at, as far as the chosen block: whatever they are, the class counts them. */
+static struct block *take_adrift(struct heap *h, unsigned c)
+{
+    enum { MOST = 64 }; /* of a word */
+    struct heap_class *class = &h->classes[c];
+    bool may = class->slabs >= FEW_SLABS && class->unsampled > MOST && !is_sample_heap(h->id);
+    struct block *first = may ? adrift_take(h, c) : NULL;
+    for (const struct block *b = first; b; b = b->next) {
+        class->unsampled--;
+    }
+    return first;
 }
 
 struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct block **list, bool *zeroed)
@@ -311,7 +325,7 @@ struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct blo
                 struct batch batch = slab_take_batch(s, group);
                 slab_arm(s, TRIP_NEVER);
                 if (likely(batch.count)) {
-                    if (unlikely((h->unsampled -= (int32_t)batch.count) < 0)) {
+                    if (unlikely((class->unsampled -= (int32_t)batch.count) < 0)) {
                         cut(h, s, &batch);
                     }
                     heap_count(h, s, (int)batch.count);
@@ -325,7 +339,7 @@ struct block *heap_refill(struct heap *h, unsigned c, unsigned group, struct blo
         if (heap_replace_current(h, c)) {
             continue;
         }
-        struct block *b = class->slabs >= FEW_SLABS ? adrift_take(h, c) : NULL;
+        struct block *b = take_adrift(h, c);
         if (b) {
             *list = b->next;
             *zeroed = false;

@@ -30,6 +30,7 @@
  */
 #include "heap/heap.h"
 #include "heap/part.h"
+#include "heap/sample.h"
 #include "heap/share.h"
 #include "heap/tag.h"
 #include "os/fault.h"
@@ -89,8 +90,12 @@ void remote_free(void *p, struct slab *s)
     if (unlikely(!h || !slab_is_slot(s, p))) {
         allot_fault(fault_free_of_none, "address", p);
     }
-    if (is_common(s)) {
-        commons_free(p, s);
+    if (is_shared_heap(owner)) {
+        if (is_common(s)) {
+            commons_free(p, s);
+        } else {
+            sample_free(p, s);
+        }
         share_poll();
         return;
     }

@@ -10,6 +10,7 @@
 
 #include <allot/malloc.h>
 
+#include "heap/describe.h"
 #include "heap/heap.h"
 #include "heap/instance.h"
 #include "heap/options.h"
@@ -228,9 +229,9 @@ static int open_output(void)
     return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
-__attribute__((destructor)) static void print_at_exit(void)
+static void print_statistics(void)
 {
-    if (instance_in_use() || options.stats[0] == 0 || (options.stats_pid != 0 && options.stats_pid != getpid())) {
+    if (options.stats[0] == 0 || (options.stats_pid != 0 && options.stats_pid != getpid())) {
         return;
     }
     int fd = open_output();
@@ -242,5 +243,13 @@ __attribute__((destructor)) static void print_at_exit(void)
     }
     if (fd >= 0) {
         close(fd);
+    }
+}
+
+__attribute__((destructor)) static void at_exit(void)
+{
+    if (!instance_in_use()) {
+        print_statistics();
+        snap_at_exit();
     }
 }

@@ -55,18 +55,27 @@ static inline uint64_t *seal_at(const void *p, size_t room) { return (uint64_t *
  * mixing of a product with its upper half.) */
 #define SEAL_SHIFT 8
 #define SEAL_FREED ((uint64_t)1 << 55) /* no size is as large */
+static inline uint64_t seal_mask(uintptr_t p, const uint64_t secret[2])
+{
+    uint64_t x = (p ^ secret[0]) * secret[1];
+    return (x ^ x >> 32) * 0xd1342543de82ef95;
+}
+
 static inline uint64_t seal_of(const void *p, uint64_t size)
 {
-    uint64_t x = ((uintptr_t)p ^ seal_secret[0]) * seal_secret[1];
-    x = (x ^ x >> 32) * 0xd1342543de82ef95;
-    return (size << SEAL_SHIFT ^ x) & ~(uint64_t)0xff;
+    return (size << SEAL_SHIFT ^ seal_mask((uintptr_t)p, seal_secret)) & ~(uint64_t)0xff;
 }
 
 /* The size, or SEAL_FREED; anything when somebody wrote there, but no size then, but with the chance of a guess. */
+static inline uint64_t seal_read(uint64_t seal, uint64_t mask)
+{
+    uint64_t said = seal ^ (mask & ~(uint64_t)0xff);
+    return said >> SEAL_SHIFT | said << (64 - SEAL_SHIFT);
+}
+
 static inline uint64_t seal_says(const void *p, uint64_t seal)
 {
-    uint64_t said = seal ^ seal_of(p, 0);
-    return said >> SEAL_SHIFT | said << (64 - SEAL_SHIFT);
+    return seal_read(seal, seal_mask((uintptr_t)p, seal_secret));
 }
 
 typedef uint64_t seal_pair __attribute__((vector_size(16), may_alias));

@@ -119,14 +119,34 @@ static void share_anew(void)
     errno = saved;
 }
 
+/* With the lock held. The path is the asker's, who may change it meanwhile: what is used is a copy. */
+static void answer_snapshot(struct allot_control *page, uint64_t asked)
+{
+    char path[sizeof page->snapshot_path];
+    for (size_t i = 0; i < sizeof path; i++) {
+        path[i] = __atomic_load_n(&page->snapshot_path[i], __ATOMIC_RELAXED);
+    }
+    path[sizeof path - 1] = 0;
+    __atomic_store_n(&page->snapshot_error, snap_take(path), __ATOMIC_RELAXED);
+    __atomic_store_n(&page->snapshots_answered, asked, __ATOMIC_RELEASE);
+}
+
 void share_visit(void)
 {
     struct control_cell *cell = atomic_load_explicit(&control_cell, memory_order_acquire);
     struct allot_control *page = control_page();
     bool look = cell && atomic_load_explicit(&cell->look, memory_order_relaxed);
-    uint64_t asked;
-    if (!cell || (page && !look && !control_is_asked(page, &asked)) || in_haste || !os_try_lock(&lock)) {
+    uint64_t asked, snapshots;
+    bool record = page && control_is_record_due(page);
+    bool wanted =
+        !page || look || record || control_is_asked(page, &asked) || control_snapshot_is_asked(page, &snapshots);
+    if (!cell || !wanted || in_haste || !os_try_lock(&lock)) {
         return;
+    }
+    char path[ALLOT_CONTROL_PATH];
+    if (record && control_is_record_asked(page, path)) {
+        recording_ask(path, false);
+        recording_notice();
     }
     atomic_store_explicit(&cell->look, false, memory_order_relaxed);
     if (!page || (look && !os_share_is_open())) {
@@ -134,6 +154,9 @@ void share_visit(void)
     } else if (control_is_asked(page, &asked) && fill_tables()) {
         share_figures();
         control_answer(page, &tables, asked);
+    }
+    if (page && control_snapshot_is_asked(page, &snapshots)) {
+        answer_snapshot(page, snapshots);
     }
     os_unlock(&lock);
 }

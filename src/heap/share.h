@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+#include "heap/describe.h"
+#include "heap/recording.h"
 #include "probe/control.h"
 
 /* Turns sharing on or off; a privileged process never shares. 0 or -errno. */
@@ -22,12 +24,17 @@ static inline void share_note(void)
     }
 }
 
-/* Answers who has asked, sees that the page can be found, shares one in the child of a fork. Without a lock. */
+/* On slow paths, without a lock: answers who has asked, hears of recording, sees that the page can be found, shares one
+ * in the child of a fork. */
 void share_visit(void) __attribute__((cold));
 static inline void share_poll(void)
 {
+    recording_notice();
     if (control_on()) {
         share_visit();
+    }
+    if (unlikely(snap_is_asked())) {
+        snap_answer();
     }
 }
 

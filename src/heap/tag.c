@@ -18,9 +18,7 @@
 #include "os/lock.h"
 #include "span/map.h"
 
-#define TABLE_LEAF 1024
-#define TABLE_ROOT 4096
-static struct allot_tag **_Atomic table[TABLE_ROOT];
+struct allot_tag **_Atomic tags_table[TAGS_ROOT];
 
 static struct os_lock lock; /* the tree, the table, what is to be told to whom */
 static struct allot_tag *root;
@@ -30,7 +28,7 @@ _Atomic bool tag_made;
 /* Of 1 to `made`, read before. */
 static struct allot_tag *entry(uint32_t index)
 {
-    return atomic_load_explicit(&table[index / TABLE_LEAF], memory_order_relaxed)[index % TABLE_LEAF];
+    return atomic_load_explicit(&tags_table[index / TAGS_LEAF], memory_order_relaxed)[index % TAGS_LEAF];
 }
 
 struct allot_tag *tag_by_index(uint32_t index)
@@ -64,23 +62,23 @@ static struct allot_tag **place(const char *name)
 static struct allot_tag *make(const char *name, size_t length)
 {
     uint32_t index = atomic_load_explicit(&made, memory_order_relaxed) + 1;
-    if (index / TABLE_LEAF >= TABLE_ROOT) {
+    if (index / TAGS_LEAF >= TAGS_ROOT) {
         return NULL;
     }
-    struct allot_tag **leaf = atomic_load_explicit(&table[index / TABLE_LEAF], memory_order_relaxed);
+    struct allot_tag **leaf = atomic_load_explicit(&tags_table[index / TAGS_LEAF], memory_order_relaxed);
     if (!leaf) {
-        leaf = record_alloc(TABLE_LEAF * sizeof(struct allot_tag *));
+        leaf = record_alloc(TAGS_LEAF * sizeof(struct allot_tag *));
         if (!leaf) {
             return NULL;
         }
-        atomic_store_explicit(&table[index / TABLE_LEAF], leaf, memory_order_relaxed);
+        atomic_store_explicit(&tags_table[index / TAGS_LEAF], leaf, memory_order_relaxed);
     }
     struct allot_tag *tag = record_alloc(offsetof(struct allot_tag, name) + length + 1);
     if (tag) {
         atomic_store_explicit(&tag->notice, SIZE_MAX, memory_order_relaxed);
         tag->index = index;
         memcpy(tag->name, name, length + 1);
-        leaf[index % TABLE_LEAF] = tag;
+        leaf[index % TAGS_LEAF] = tag;
         atomic_store_explicit(&made, index, memory_order_release);
         atomic_store_explicit(&tag_made, true, memory_order_relaxed);
     }

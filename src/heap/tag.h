@@ -60,6 +60,11 @@ static inline void tag_tell(struct allot_tag *tag)
     }
 }
 
+/* All, by index in two levels: also for who reads them from an image of the process (snap/walk.h). */
+#define TAGS_LEAF 1024
+#define TAGS_ROOT 4096
+extern struct allot_tag **_Atomic tags_table[TAGS_ROOT];
+
 /* NULL when there is none. */
 struct allot_tag *tag_by_index(uint32_t index);
 struct allot_tag_stats tag_stats(const struct allot_tag *tag);

@@ -21,6 +21,8 @@
 #include "heap/hard.h"
 #include "heap/instance.h"
 #include "heap/nothing.h"
+#include "heap/recording.h"
+#include "heap/sample.h"
 #include "heap/tag.h"
 #include "heap/typed.h"
 #include "os/fault.h"
@@ -94,6 +96,9 @@ static inline __attribute__((always_inline)) void *alloc(struct allot_tag *tag, 
     void *p = is_hard() ? hard_alloc(h, id, size, align, zeroed) : heap_alloc(h, h->front, slot, aligned, zeroed);
     if (unlikely(!p)) {
         tag_give(tag, *bytes);
+    } else if (unlikely(slot > SMALL_MAX && sample_may_have(p))) { /* which is not of a tuned class */
+        tag_adjust(tag, *bytes, block_size(p));
+        *bytes = block_size(p);
     }
     return p;
 }
@@ -148,7 +153,7 @@ void *tag_alloc(size_t size, size_t align, bool *zeroed)
 void *tag_alloc_like(const void *p, size_t size)
 {
     struct allot_tag *before = allot_tag_enter(tag_of(p));
-    void *made = fast_malloc(size);
+    void *made = untold_malloc(size);
     allot_tag_enter(before);
     return made;
 }
@@ -199,28 +204,6 @@ void tag_resized(struct allot_tag *tag, void *p, size_t old, size_t more, size_t
 
 /* -- the thread's tag -- */
 
-/* Before the thread enters its first tag, so that its lists are empty there; without memory for it, what they hold goes back to
- * the slabs. */
-static void set_aside(void)
-{
-    if (!heap_attach_tagged()) {
-        heap_flush_front();
-        return;
-    }
-    memcpy(front.aside->list, front.list, sizeof front.list);
-    memcpy(front.aside->zeroed, front.zeroed, sizeof front.zeroed);
-    memset(front.list, 0, sizeof front.list);
-}
-
-static void bring_back(void)
-{
-    if (front.aside) {
-        memcpy(front.list, front.aside->list, sizeof front.list);
-        memcpy(front.zeroed, front.aside->zeroed, sizeof front.zeroed);
-        memset(front.aside->list, 0, sizeof front.list);
-    }
-}
-
 struct allot_tag *allot_tag_enter(struct allot_tag *tag)
 {
     const struct instance *first = instance_in_use();
@@ -231,12 +214,15 @@ struct allot_tag *allot_tag_enter(struct allot_tag *tag)
     if (front.ended) {
         return NULL;
     }
-    if (tag && !before && !is_hard()) {
-        set_aside();
-    } else if (before && !tag && !is_hard()) {
-        bring_back();
+    if (!is_hard() && !front.recorder) {
+        if (tag && !before) {
+            heap_attach_tagged();
+            front_set_aside();
+        } else if (before && !tag) {
+            front_bring_back();
+        }
     }
     front.tag = tag;
-    front.hard = tag || !front.heap ? NULL : front.heap->hard;
+    recording_settle();
     return before;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -150,6 +151,13 @@ uint64_t os_milliseconds(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+uint64_t os_nanoseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 /* By raw system calls: libc's open and read are cancellation points. */
 bool os_read_text(const char *path, char *out, unsigned size)
 {
@@ -180,6 +188,31 @@ int os_call_filters(void)
 int os_thread_id(void) { return (int)syscall(SYS_gettid); }
 
 int os_process_id(void) { return (int)syscall(SYS_getpid); }
+
+bool os_thread_is_gone(int tid)
+{
+    int saved = errno;
+    bool gone = syscall(SYS_tgkill, os_process_id(), tid, 0) != 0 && errno == ESRCH;
+    errno = saved;
+    return gone;
+}
+
+void os_thread_name(char name[16])
+{
+    int saved = errno;
+    if (prctl(PR_GET_NAME, name) != 0) {
+        name[0] = 0;
+    }
+    errno = saved;
+}
+
+void os_program(char *path, unsigned size)
+{
+    int saved = errno;
+    ssize_t n = readlink("/proc/self/exe", path, size - 1);
+    path[n > 0 ? n : 0] = 0;
+    errno = saved;
+}
 
 /* The kernel's copy of the environment the program was started with. Read a piece at a time: the name may lie anywhere. */
 static long getenv_from_kernel(const char *name, char *out, unsigned size)

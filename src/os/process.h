@@ -26,6 +26,7 @@ void os_watch_thread(void);
 
 /* Time that only goes forward, in milliseconds, a few of them late; costs next to nothing. */
 uint64_t os_milliseconds(void);
+uint64_t os_nanoseconds(void); /* exactly; what a clock of the system's costs */
 
 /* How many filters of system calls (seccomp) are set for the calling thread; -1 when nothing can be known. They are inherited
  * and added to, never taken away. */
@@ -35,6 +36,13 @@ static inline bool os_calls_are_filtered(void) { return os_call_filters() != 0; 
 /* The kernel's ids of the calling thread and of the process, as it sees them itself. */
 int os_thread_id(void);
 int os_process_id(void);
+
+/* Whether a thread of this process has gone; its id may be another's by now, also in another process. */
+bool os_thread_is_gone(int tid);
+
+/* The calling thread's name, as the system has it; and the path of the program's file, "" when it cannot be known. */
+void os_thread_name(char name[16]);
+void os_program(char *path, unsigned size);
 
 /* The value of an environment variable, also before libc has set up `environ`: copied into `out`, cut to its size. Returns
  * its whole length, or -1 when it is not set. */

@@ -4,10 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/bits.h"
@@ -144,4 +147,41 @@ void *os_map_forgotten(size_t length)
     }
     errno = at ? saved : errno;
     return at;
+}
+
+void *os_join(const char *path, size_t least, size_t *length)
+{
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) {
+        return NULL;
+    }
+    struct stat file;
+    void *at = MAP_FAILED;
+    if (fstat(fd, &file) != 0 || !S_ISREG(file.st_mode) || (size_t)file.st_size < least) {
+        errno = EPROTO;
+    } else {
+        *length = (size_t)file.st_size;
+        at = mmap(NULL, *length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    }
+    int error = errno;
+    close_raw(fd);
+    errno = error;
+    return at == MAP_FAILED ? NULL : at;
+}
+
+void os_leave(void *at, size_t length) { munmap(at, length); }
+
+void os_wait_shared(_Atomic uint32_t *word, uint32_t value, uint64_t ns)
+{
+    int saved = errno;
+    struct timespec most = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+    syscall(SYS_futex, word, FUTEX_WAIT, value, &most, NULL, 0);
+    errno = saved;
+}
+
+void os_wake_shared(_Atomic uint32_t *word)
+{
+    int saved = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    errno = saved;
 }

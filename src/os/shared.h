@@ -12,8 +12,10 @@
 #ifndef OS_SHARED_H
 #define OS_SHARED_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Replaces the private mapping at `at`, whole pages, by such memory, zero; also what a former call has put there. One place a
  * process; calls do not overlap. 0 or -errno; then the mapping is as it was. -EPERM: a filter has been set meanwhile. */
@@ -28,5 +30,14 @@ void os_share_close(void);
 /* Zeroed memory that is zero again in the child of any fork, also of one that runs no handlers, where the system can do that
  * (Linux 4.14). NULL with ENOMEM. */
 void *os_map_forgotten(size_t length);
+
+/* Maps a file of memory that another process shares, all of it, of at least so many bytes: *length is how many. No descriptor
+ * stays. NULL with errno; EPROTO for what is no such file. */
+void *os_join(const char *path, size_t least, size_t *length);
+void os_leave(void *at, size_t length);
+
+/* Sleeps while the word, which other processes write to, is `value`, for so many nanoseconds at most; and wakes all that do. */
+void os_wait_shared(_Atomic uint32_t *word, uint32_t value, uint64_t ns);
+void os_wake_shared(_Atomic uint32_t *word);
 
 #endif

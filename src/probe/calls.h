@@ -17,6 +17,10 @@
 
 #include "probe/object.h"
 
+/* A stack of more frames than CALLS_DEEPEST has its CALLS_KEPT innermost ones, and beyond them one whose pc is CALLS_ELIDED; so has
+ * one that the tree of stacks has no room for (of CALLS_NODES nodes, or of memory) in place of its innermost ones. */
+enum { CALLS_DEEPEST = 16384, CALLS_KEPT = 1024, CALLS_NODES = 8 << 20, CALLS_ELIDED = 1 };
+
 /* Who is told of each new node, and of each object in which a stack lies, before a number that needs it is given to anybody else than
  * the calling thread. Chosen once. */
 struct calls_told {
@@ -31,12 +35,13 @@ void calls_end(struct calls *calls);
 
 void calls_tell(const struct calls_told *told);
 
-/* The number of the calling thread's stack, its frames in the library itself left out; 0 when nothing is known of it, or memory
- * for the tree is out. */
+/* The number of the calling thread's stack, its frames in the library itself left out, where that is not linked into the program; 0
+ * when nothing is known of it, or memory is out. */
 uint32_t calls_here(struct calls *calls);
 
 /* How many nodes there are: a forked child has them all, under the same numbers, and goes on from there. */
 uint32_t calls_nodes(void);
+void calls_node(uint32_t id, uint32_t *parent, uintptr_t *pc);
 /* The frames of a stack, innermost first: how many were written, `most` at most. */
 size_t calls_frames(uint32_t id, uintptr_t *pcs, size_t most);
 

@@ -10,8 +10,8 @@
 #include "os/shared.h"
 
 _Static_assert(sizeof(struct allot_control_tables) % sizeof(uint64_t) == 0, "tables are made of words");
-_Static_assert(offsetof(struct allot_control, asked) == 64 && offsetof(struct allot_control, answered) == 128 &&
-                   offsetof(struct allot_control, now) == 192 && offsetof(struct allot_control, tables) == 320,
+_Static_assert(offsetof(struct allot_control, asked) == 64 && offsetof(struct allot_control, answered) == 192 &&
+                   offsetof(struct allot_control, now) == 256 && offsetof(struct allot_control, tables) == 384,
                "what different sides write lies in lines of its own");
 
 _Atomic(struct control_cell *) control_cell;
@@ -19,6 +19,7 @@ _Atomic(struct control_cell *) control_cell;
 /* Both stay for good once they are there; `place` is what the child of a fork inherits of its parent's page. */
 static struct control_cell *cell;
 static struct allot_control *place;
+uint64_t control_record_heard; /* the last that was asked on it */
 
 int control_share(void)
 {
@@ -32,6 +33,7 @@ int control_share(void)
     place->size = sizeof *place;
     place->pid = os_process_id();
     place->started_at = os_milliseconds();
+    control_record_heard = 0;
     uint64_t magic;
     memcpy(&magic, ALLOT_CONTROL_MAGIC, sizeof magic);
     __atomic_store_n((uint64_t *)(void *)place->magic, magic, __ATOMIC_RELEASE);
@@ -66,4 +68,22 @@ void control_answer(struct allot_control *page, const struct allot_control_table
     __atomic_store_n(&page->tables_at, os_milliseconds(), __ATOMIC_RELEASE);
     __atomic_store_n(&page->sequence, sequence + 2, __ATOMIC_RELEASE);
     __atomic_store_n(&page->answered, asked, __ATOMIC_RELEASE);
+}
+
+bool control_is_record_asked(const struct allot_control *page, char path[ALLOT_CONTROL_PATH])
+{
+    uint64_t asked = __atomic_load_n(&page->record_asked, __ATOMIC_ACQUIRE);
+    bool is = asked != control_record_heard;
+    if (is) {
+        __atomic_store_n(&control_record_heard, asked, __ATOMIC_RELAXED);
+        memcpy(path, page->record_path, ALLOT_CONTROL_PATH);
+        path[ALLOT_CONTROL_PATH - 1] = 0;
+    }
+    return is;
+}
+
+void control_answer_record(struct allot_control *page, int error)
+{
+    __atomic_store_n(&page->record_error, (int64_t)error, __ATOMIC_RELAXED);
+    __atomic_store_n(&page->record_answered, control_record_heard, __ATOMIC_RELEASE);
 }

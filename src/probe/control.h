@@ -58,6 +58,21 @@ static inline bool control_is_asked(const struct allot_control *page, uint64_t *
     return *asked != __atomic_load_n(&page->answered, __ATOMIC_RELAXED);
 }
 
+/* Whether somebody has asked for recording since this was called last, and with which area; and that it has begun, or -errno. */
+extern uint64_t control_record_heard;
+static inline bool control_is_record_due(const struct allot_control *page)
+{
+    return __atomic_load_n(&page->record_asked, __ATOMIC_RELAXED) !=
+           __atomic_load_n(&control_record_heard, __ATOMIC_RELAXED);
+}
+bool control_is_record_asked(const struct allot_control *page, char path[ALLOT_CONTROL_PATH]);
+void control_answer_record(struct allot_control *page, int error);
+static inline bool control_snapshot_is_asked(const struct allot_control *page, uint64_t *asked)
+{
+    *asked = __atomic_load_n(&page->snapshots_asked, __ATOMIC_ACQUIRE);
+    return *asked != __atomic_load_n(&page->snapshots_answered, __ATOMIC_RELAXED);
+}
+
 /* Writes the tables: one thread at a time. */
 void control_answer(struct allot_control *page, const struct allot_control_tables *tables, uint64_t asked);
 

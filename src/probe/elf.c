@@ -37,6 +37,8 @@ static const ElfW(Phdr) * program_headers(const ElfW(Ehdr) * header)
     return known ? (const ElfW(Phdr) *)getauxval(AT_PHDR) : NULL;
 }
 
+uintptr_t elf_headers(uintptr_t head) { return (uintptr_t)program_headers((const ElfW(Ehdr) *)head); }
+
 bool elf_read(uintptr_t head, struct elf *elf)
 {
     const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)head;

@@ -26,6 +26,9 @@ uintptr_t elf_program(void);
  * anywhere. */
 bool elf_read(uintptr_t head, struct elf *elf);
 
+/* Where the program headers are of one that could be read. */
+uintptr_t elf_headers(uintptr_t head);
+
 /* The end of the part of the file that is mapped at an address, 0 when none is. */
 uintptr_t elf_mapped_until(const struct elf *elf, uintptr_t address);
 

@@ -64,7 +64,7 @@ static bool spans(uintptr_t head, uintptr_t address, struct object *object)
     if (head == 0 || address < head || !elf_read(head, &elf) || address >= elf.end) {
         return false;
     }
-    *object = (struct object){.start = elf.start, .end = elf.end, .head = head, .mark = mark_of(head)};
+    *object = (struct object){.start = elf.start, .end = elf.end, .head = head};
     return true;
 }
 
@@ -84,13 +84,17 @@ static uintptr_t first_map(void)
     return 0;
 }
 
+enum { MAPS_MOST = 4096 }; /* a list that is broken may be a ring */
+
+static bool map_is_readable(uintptr_t at)
+{
+    return at % sizeof at == 0 && os_readable(at) && os_readable(at + offsetof(struct link_map, l_next));
+}
+
 static bool in_list(uintptr_t address, struct object *object)
 {
-    enum { MOST = 4096 }; /* a list that is broken may be a ring */
     uintptr_t at = first_map();
-    for (unsigned i = 0;
-         i < MOST && at % sizeof at == 0 && os_readable(at) && os_readable(at + offsetof(struct link_map, l_next));
-         i++) {
+    for (unsigned i = 0; i < MAPS_MOST && map_is_readable(at); i++) {
         const struct link_map *map = (const struct link_map *)at;
         if (spans(map->l_addr, address, object)) {
             object->map = at;
@@ -99,6 +103,44 @@ static bool in_list(uintptr_t address, struct object *object)
         at = (uintptr_t)map->l_next;
     }
     return false;
+}
+
+#if defined(__GLIBC__)
+/* libc needs the loader, so both are there from the start, and so are those before them; it appends what dlopen loads. */
+static bool is_before_loader(uintptr_t map)
+{
+    enum { UNKNOWN, NONE };
+    static _Atomic uintptr_t known_first, known_loader; /* the last set is the loader's map */
+    uintptr_t loader = atomic_load_explicit(&known_loader, memory_order_acquire);
+    if (unlikely(loader == UNKNOWN)) {
+        uintptr_t base = getauxval(AT_BASE), first = first_map(), at = first;
+        loader = NONE;
+        for (unsigned i = 0; base != 0 && i < MAPS_MOST && loader == NONE && map_is_readable(at); i++) {
+            const struct link_map *link = (const struct link_map *)at;
+            loader = link->l_addr == base ? at : NONE;
+            at = (uintptr_t)link->l_next;
+        }
+        atomic_store_explicit(&known_first, first, memory_order_relaxed);
+        atomic_store_explicit(&known_loader, loader, memory_order_release);
+    }
+    if (map == 0 || loader == NONE) {
+        return false;
+    }
+    uintptr_t at = atomic_load_explicit(&known_first, memory_order_relaxed);
+    while (at != map && at != loader) {
+        at = (uintptr_t)((const struct link_map *)at)->l_next;
+    }
+    return at == map;
+}
+#endif
+
+static bool stays(const struct object *object)
+{
+#if defined(__GLIBC__)
+    return is_before_loader(object->map) || object->head == elf_program() || object->head == getauxval(AT_SYSINFO_EHDR);
+#else
+    return object != NULL;
+#endif
 }
 
 /* Looked up by hand, as a name that is linked to would keep the library from programs on an older glibc, though it can do without.
@@ -129,7 +171,7 @@ static uintptr_t head_of(uintptr_t start, const struct link_map *map)
     return likely(known_of(start) != NO_HEADER) ? start : map->l_addr ? map->l_addr : elf_program();
 }
 
-bool object_find(uintptr_t address, struct object *object)
+static bool find_object(uintptr_t address, struct object *object)
 {
     struct dl_find_object found;
     find_function *find = libcs_own();
@@ -138,12 +180,26 @@ bool object_find(uintptr_t address, struct object *object)
             return false;
         }
         uintptr_t start = (uintptr_t)found.dlfo_map_start, head = head_of(start, found.dlfo_link_map);
-        *object =
-            (struct object){start, (uintptr_t)found.dlfo_map_end, head, (uintptr_t)found.dlfo_link_map, mark_of(head)};
+        *object = (struct object){start, (uintptr_t)found.dlfo_map_end, head, (uintptr_t)found.dlfo_link_map, 0};
         return true;
     }
     return spans(elf_program(), address, object) || in_list(address, object) ||
            spans(getauxval(AT_SYSINFO_EHDR), address, object);
+}
+
+bool object_find(uintptr_t address, struct object *object)
+{
+    bool found = find_object(address, object);
+    if (found) {
+        object->mark = stays(object) ? 0 : mark_of(object->head);
+    }
+    return found;
+}
+
+bool object_is_still(const struct object *object)
+{
+    struct object now;
+    return object_find(object->start, &now) && now.start == object->start && now.mark == object->mark;
 }
 
 bool object_is_program(const struct object *object) { return object->head == elf_program(); }

@@ -3,6 +3,9 @@
  * Takes no lock and allocates nothing: glibc's _dl_find_object where there is one (2.35 and later), else the list that libc
  * keeps for debuggers, which only dlclose shortens. dl_iterate_phdr is not asked, since a thread may be inside dlopen, with
  * libc's lock, when it allocates or crashes. Objects are what their program headers say; only what these say is mapped is read.
+ *
+ * Objects stay that were there before main, as far as that can be told without asking libc: in its list, those up to its loader.
+ * musl unloads none at all.
  */
 #ifndef PROBE_OBJECT_H
 #define PROBE_OBJECT_H
@@ -17,11 +20,15 @@ struct object {
     uintptr_t start, end; /* what it spans; or, where others lie between its parts, the part in question */
     uintptr_t head;       /* its ELF header */
     uintptr_t map;        /* its struct link_map, 0 where it has none */
-    uint64_t mark;        /* of this object at this address: another one that was loaded there later has another */
+    uint64_t
+        mark; /* of this object at this address: another one that was loaded there later has another. 0: it stays */
 };
 
 /* False when no object lies there. */
 bool object_find(uintptr_t address, struct object *object);
+
+/* Whether it is still there, and not another one in its place. */
+bool object_is_still(const struct object *object);
 
 /* The program itself. */
 bool object_is_program(const struct object *object);

@@ -40,27 +40,28 @@ enum { RING_STACKS = 1, RING_VERIFY_STACKS = 2, RING_LEAKS_AT_EXIT = 4 };
 struct ring_area {
     char magic[8];
     uint32_t version;
-    uint32_t chunks;             /* how many; the first begins at `first`, each RING_CHUNK long */
-    uint64_t first;              /* bytes from the area's beginning, whole pages */
+    uint32_t chunks; /* how many; the first begins at `first`, each RING_CHUNK long */
+    uint64_t first;  /* bytes from the area's beginning, whole pages */
     uint32_t flags;
-    uint32_t patience_us;        /* how long a thread waits for a chunk */
-    uint32_t clock;              /* enum ring_clock: the collector's finding, for all */
-    int32_t collector;           /* its pid, as it sees it itself */
-    _Atomic uint32_t ended;      /* not 0: nobody collects any more */
-    _Atomic uint32_t beat;       /* the collector's heart: counts up at least ten times a second */
-    _Atomic uint32_t processes;  /* serial numbers given so far: a process takes the next one when it begins, from 1 */
-    _Atomic uint32_t freed;      /* counts chunks given back: threads that wait for one wait on it (futex, shared) */
-    _Atomic uint32_t waiting;    /* how many do */
-    _Atomic uint32_t filled;     /* counts chunks that are done: the collector waits on it (futex, shared), with a time limit */
-    _Atomic uint64_t lost;       /* events lost so far, of all threads */
-    _Atomic uint64_t waited_ns;  /* time that threads have waited for a chunk, of all */
+    uint32_t patience_us;       /* how long a thread waits for a chunk */
+    uint32_t clock;             /* enum ring_clock: the collector's finding, for all */
+    int32_t collector;          /* its pid, as it sees it itself */
+    _Atomic uint32_t ended;     /* not 0: nobody collects any more */
+    _Atomic uint32_t beat;      /* the collector's heart: counts up at least ten times a second */
+    _Atomic uint32_t processes; /* serial numbers given so far: a process takes the next one when it begins, from 1 */
+    _Atomic uint32_t freed;     /* counts chunks given back: threads that wait for one wait on it (futex, shared) */
+    _Atomic uint32_t waiting;   /* how many do */
+    _Atomic uint32_t
+        filled; /* counts chunks that are done: the collector waits on it (futex, shared), with a time limit */
+    _Atomic uint64_t lost;      /* events lost so far, of all threads */
+    _Atomic uint64_t waited_ns; /* time that threads have waited for a chunk, of all */
     uint64_t unused[4];
-    _Atomic uint64_t owner[];    /* of each chunk: 0 free; else pid << 32 | tid, as the process sees them */
+    _Atomic uint64_t owner[]; /* of each chunk: 0 free; else pid << 32 | tid, as the process sees them */
 };
 
 struct ring_chunk {
-    uint32_t process;      /* serial number; 0: not written yet */
-    uint32_t thread;       /* number of the thread in its process, from 1, never given twice */
+    uint32_t process; /* serial number; 0: not written yet */
+    uint32_t thread;  /* number of the thread in its process, from 1, never given twice */
     int32_t pid, tid;
     uint64_t sequence;     /* of the thread's chunks, from 0 */
     uint64_t clock;        /* the whole, at its beginning */
@@ -80,26 +81,30 @@ enum ring_op {
     RING_ALIGNED,      /* + stack, log2 of the alignment: aligned_alloc and its kin */
     RING_FREE,         /* nothing more; size 0 */
     RING_REALLOC_FROM, /* nothing more; size 0: realloc gives up this block, stamped before */
-    RING_REALLOC_TO,   /* + stack: and has this one, stamped after; right behind RING_REALLOC_FROM. A realloc of NULL is RING_MALLOC,
+    RING_REALLOC_TO, /* + stack: and has this one, stamped after; right behind RING_REALLOC_FROM. A realloc of NULL is RING_MALLOC,
                           one to 0 bytes that frees RING_FREE; one that fails is two events with the same address and no size change
                           known: RING_REALLOC_TO with the address of before and RING_FAILED behind it */
-    RING_FAILED,       /* + stack: an allocation of that size gave NULL; address 0 */
-    RING_BEFORE,       /* a block that was live when recording began in a process that was attached to; with its usable size */
-    RING_VERDICT,      /* + verdict (graph/), of a block that is live at the process's exit; size: what it retains */
+    RING_FAILED, /* + stack: an allocation of that size gave NULL; address 0 */
+    RING_BEFORE, /* a block that was live when recording began in a process that was attached to; with its usable size */
+    RING_VERDICT, /* + verdict (graph/), of a block that is live at the process's exit; size: what it retains */
 
     /* Others: clock; how many words follow; op. Then these words. Text is padded with zeros to whole words. */
-    RING_CLOCK,   /* high half of the clock from here on */
-    RING_NODE,    /* id, parent, pc (low, high): a node of the process's tree of stacks; parent 0: none, the outermost call. Ids count
+    RING_CLOCK, /* high half of the clock from here on */
+    RING_NODE, /* id, parent, pc (low, high): a node of the process's tree of stacks; parent 0: none, the outermost call. Ids count
                      from 1. In the file before any event of the same thread that needs it; another thread's may come earlier */
-    RING_MODULE,  /* start, end, bias (low, high each), bytes of build-id, build-id, path: an object that stacks lie in, from here on */
-    RING_TEXT,    /* what it is (enum ring_text), text */
+    RING_MODULE, /* start, end, bias (low, high each), bytes of build-id, build-id, path: an object that stacks lie in, from here on */
+    RING_TEXT, /* what it is (enum ring_text), text */
     RING_PROCESS, /* the first event of a process: parent's serial or 0; nodes that the parent had made when this one was forked off
                      (their ids mean the same here), 0 after exec; enum ring_begin; then path of its program */
-    RING_LOST,    /* so many events of this thread were lost before this one (low, high) */
+    RING_LOST, /* so many events of this thread were lost before this one (low, high) */
 };
 #define RING_LONG 0x7fffu
 
-enum ring_text { RING_TEXT_THREAD = 1 /* its name */, RING_TEXT_MARK /* allot_mark: a moment named */, RING_TEXT_EXIT /* the process ends by exit */ };
+enum ring_text {
+    RING_TEXT_THREAD = 1 /* its name */,
+    RING_TEXT_MARK /* allot_mark: a moment named */,
+    RING_TEXT_EXIT /* the process ends by exit */
+};
 enum ring_begin { RING_BEGIN_EXEC = 1, RING_BEGIN_FORK, RING_BEGIN_ATTACHED };
 
 static inline uint32_t ring_word_1(uint64_t address) { return (uint32_t)(address >> 3); }

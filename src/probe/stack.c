@@ -1,163 +1,49 @@
 /* probe/stack.c - see probe/stack.h.
  *
- *   walk        frame by frame: of the registers only pc, stack pointer and frame pointer, by rules of one word each
- *   rules       a table: address -> rule, of what call frame information said before
- *   walk_fully  all registers, each frame's information read anew: once a rule does not fit into a word
- *   window      what of the stack is known to be mapped
- *
- * A walk goes from inner to outer frames, so upwards: each frame begins above the one before, but where a signal's handler
- * runs on a stack of its own. It ends where call frame information says so, or with a frame that makes no sense.
+ *   by rules    as probe/walk.h has it
+ *   fully       all registers, each frame's information read anew: once a rule does not fit into a word
  */
-#define _GNU_SOURCE
 #include "probe/stack.h"
 
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <ucontext.h>
 
 #include "base/bits.h"
-#include "os/memory.h"
 #include "probe/cfi.h"
-#include "probe/object.h"
-#include "probe/rule.h"
+#include "probe/walk.h"
 
-enum { WORD = sizeof(uintptr_t), PAGE = 4096 }; /* the smallest page there is: what is readable is asked by it */
-
-/* A frame: the registers as they are at its pc. That is exact where the thread is, or was interrupted; else it is what a call
- * returns to, which lies behind the call. */
+/* A frame: the registers as they are at its pc; `exact` as in struct place. */
 struct frame {
     uintptr_t registers[CFI_REGISTERS];
     bool exact;
 };
 
-enum { OBJECTS = 4, LIBRARY_DEEPEST = 64 };
-struct walk {
-    uintptr_t low, high;            /* the window: [low, high) can be read; it moves page by page as the walk goes */
-    struct object objects[OBJECTS]; /* seen by this walk; they stay as long as their frames */
-    unsigned known, next;           /* how many of them, and which is the next to be replaced */
+static struct place place_of(const struct frame *frame)
+{
+    const uintptr_t *registers = frame->registers;
+    return (struct place){registers[CFI_PC], registers[CFI_SP], registers[CFI_FP], registers[CFI_RETURN], frame->exact};
+}
+
+static void place_frame(struct frame *frame, const struct place *place)
+{
+    frame->registers[CFI_PC] = place->pc;
+    frame->registers[CFI_SP] = place->sp;
+    frame->registers[CFI_FP] = place->fp;
+    frame->exact = place->exact;
+}
+
+enum { LIBRARY_DEEPEST = 64 };
+struct taking {
+    struct walk walk;
     unsigned left_out; /* frames in the library itself; LIBRARY_DEEPEST: no more, as what goes round is not it */
     size_t taken, most;
     void **pcs;
 };
 
-/* The window of a thread's own stack is kept, since asking takes longer than all else: the pages from the lowest at which a
- * walk began up to something that lies on this stack for good. All of these pages were readable in one go, without the guard
- * that bounds a stack between them, so they stay for as long as the thread. Other stacks may go at any time: nothing is kept
- * of them. One word, as handlers of signals come in between: the first page's number, and how many there are. */
-enum { COUNT_BITS = 24, KEPT_AT_ONCE = 64 };
-static __thread uint64_t own_stack;
-
-static uintptr_t thread_pointer(void)
+static bool load_for_expression(void *walk, uintptr_t address, uintptr_t *word)
 {
-    uintptr_t at;
-#if defined(__x86_64__)
-    __asm__("movq %%fs:0, %0" : "=r"(at));
-#else
-    __asm__("mrs %0, tpidr_el0" : "=r"(at));
-#endif
-    return at;
-}
-
-/* The last page of a thread's own stack. Both C libraries put the thread's control block at the stack's upper end; the first
- * thread's stack was made by the kernel, with random bytes above all frames. */
-static uintptr_t last_page(uintptr_t sp)
-{
-    uintptr_t control = thread_pointer(), random = getauxval(AT_RANDOM);
-    return align_down(control - sp < random - sp ? control : random, PAGE);
-}
-
-static void window_init(struct walk *walk, uintptr_t sp)
-{
-    uint64_t own = own_stack;
-    uintptr_t low = own >> COUNT_BITS << 12, high = low + ((own & ((1u << COUNT_BITS) - 1)) << 12);
-    if (unlikely(sp - low >= high - low)) {
-        uintptr_t first = align_down(sp, PAGE), most = (uintptr_t)KEPT_AT_ONCE * PAGE;
-        if (low < sp || low - first > most) {
-            low = last_page(sp);
-            high = low + PAGE;
-        }
-        while (first < low && low - first <= most && os_readable(low - PAGE)) {
-            low -= PAGE;
-        }
-        if (first != low || (high - low) / PAGE >> COUNT_BITS != 0 || low >> 12 >> (64 - COUNT_BITS) != 0) {
-            low = high = first;
-        } else {
-            own_stack = low >> 12 << COUNT_BITS | (high - low) / PAGE;
-        }
-    }
-    walk->low = low;
-    walk->high = high;
-}
-
-/* To where a word lies that is not in it. False when it cannot be read, or is none. */
-static bool window_move(struct walk *walk, uintptr_t address)
-{
-    uintptr_t page = align_down(address, PAGE);
-    if (address % WORD != 0 || !os_readable(page)) {
-        return false;
-    }
-    if (page != walk->high) {
-        walk->low = page;
-    }
-    walk->high = page + PAGE;
-    return true;
-}
-
-/* Other functions' frames: what sanitizers say of them does not matter. (No function is put inline that has the attribute.) */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ANY_WORD __attribute__((no_sanitize("address", "thread")))
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define ANY_WORD __attribute__((no_sanitize("address", "thread")))
-#endif
-#endif
-#ifndef ANY_WORD
-#define ANY_WORD inline __attribute__((always_inline))
-#endif
-
-ANY_WORD static bool load(struct walk *walk, uintptr_t address, uintptr_t *word)
-{
-    if (unlikely(address - walk->low >= walk->high - walk->low || address % WORD != 0) && !window_move(walk, address)) {
-        return false;
-    }
-    *word = *(const uintptr_t *)address;
-    return true;
-}
-
-static bool load_for_expression(void *walk, uintptr_t address, uintptr_t *word) { return load(walk, address, word); }
-
-/* The address of an instruction, of which arm64 may have signed the upper bits. */
-static uintptr_t strip(uintptr_t pc)
-{
-#if defined(__aarch64__)
-    register uintptr_t signed_pc __asm__("x30") = pc;
-    __asm__("hint #7" : "+r"(signed_pc)); /* xpaclri, and nothing on machines that do not sign */
-    return signed_pc;
-#else
-    return pc;
-#endif
-}
-
-/* False when no object lies there. */
-static bool object_at(struct walk *walk, uintptr_t address, struct object *object)
-{
-    for (unsigned i = 0; i < walk->known; i++) {
-        if (address - walk->objects[i].start < walk->objects[i].end - walk->objects[i].start) {
-            *object = walk->objects[i];
-            return true;
-        }
-    }
-    if (!object_find(address, object)) {
-        object->end = object->start;
-        return false;
-    }
-    walk->objects[walk->next] = *object;
-    walk->next = (walk->next + 1) % OBJECTS;
-    walk->known += walk->known < OBJECTS;
-    return true;
+    return walk_load(walk, address, word);
 }
 
 /* The library's own code, where it is an object of its own: its start, or NONE_APART. */
@@ -183,173 +69,25 @@ static bool is_ours(uintptr_t pc)
     return pc - start < atomic_load_explicit(&library_end, memory_order_relaxed) - start;
 }
 
+void stack_library(uintptr_t *start, uintptr_t *end)
+{
+    *start = find_library();
+    *end = atomic_load_explicit(&library_end, memory_order_relaxed);
+}
+
 bool stack_library_is_apart(void) { return find_library() != NONE_APART; }
 
 bool stack_in_library(const void *pc) { return is_ours((uintptr_t)pc); }
 
 /* False when no more are wanted. */
-static inline bool took(struct walk *walk, uintptr_t pc)
+static inline bool took(struct taking *taking, uintptr_t pc)
 {
-    if (unlikely(walk->taken == 0) && walk->left_out < LIBRARY_DEEPEST && is_ours(pc)) {
-        walk->left_out++;
+    if (unlikely(taking->taken == 0) && taking->left_out < LIBRARY_DEEPEST && is_ours(pc)) {
+        taking->left_out++;
         return true;
     }
-    walk->pcs[walk->taken++] = (void *)pc;
-    return walk->taken < walk->most;
-}
-
-/* Instructions, if there are any to be read; up to two words of them. */
-ANY_WORD static bool read_code(uintptr_t at, unsigned char *code, size_t bytes)
-{
-    if (at > UINTPTR_MAX - bytes || !os_readable(align_down(at, WORD)) ||
-        !os_readable(align_down(at + bytes - 1, WORD))) {
-        return false;
-    }
-    for (size_t i = 0; i < bytes; i++) {
-        code[i] = ((const unsigned char *)at)[i];
-    }
-    return true;
-}
-
-/* Signals. The kernel leaves the interrupted registers on the stack, and has the handler return to a few instructions that ask
- * for them back: on arm64 and on musl without call frame information, and on others with, by expressions that say what is
- * simpler said here. */
-static bool is_signal_return(uintptr_t pc)
-{
-#if defined(__x86_64__)
-    static const unsigned char glibc[] = {0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05}; /* mov $15, %rax; syscall */
-    static const unsigned char musl[] = {0xb8, 15, 0, 0, 0, 0x0f, 0x05};
-    enum { LENGTH = sizeof glibc };
-#else
-    static const unsigned char linux_vdso[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* mov x8, #139; svc #0 */
-    enum { LENGTH = sizeof linux_vdso };
-#endif
-    unsigned char code[LENGTH];
-#if defined(__x86_64__)
-    return read_code(pc, code, LENGTH) &&
-           (memcmp(code, glibc, sizeof glibc) == 0 || memcmp(code, musl, sizeof musl) == 0);
-#else
-    return pc % 4 == 0 && read_code(pc, code, LENGTH) && memcmp(code, linux_vdso, LENGTH) == 0;
-#endif
-}
-
-/* Where the interrupted registers are, given the stack pointer to which the handler returns. */
-static uintptr_t context_after(uintptr_t sp)
-{
-#if defined(__x86_64__)
-    return sp;
-#else
-    return sp + sizeof(siginfo_t);
-#endif
-}
-
-static bool load_context(struct walk *walk, uintptr_t context, struct frame *frame)
-{
-    bool well = true;
-#if defined(__x86_64__)
-    static const uint8_t places[CFI_REGISTERS] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
-                                                  REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
-                                                  REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
-    uintptr_t saved = context + offsetof(ucontext_t, uc_mcontext.gregs);
-    for (unsigned i = 0; i < CFI_REGISTERS; i++) {
-        well = well && load(walk, saved + places[i] * WORD, &frame->registers[i]);
-    }
-#else
-    uintptr_t saved = context + offsetof(ucontext_t, uc_mcontext.regs); /* then sp and pc */
-    for (unsigned i = 0; i < CFI_REGISTERS; i++) {
-        well = well && load(walk, saved + i * WORD, &frame->registers[i]);
-    }
-#endif
-    frame->exact = true;
-    return well;
-}
-
-static uint64_t make_rule(const struct object *object, uintptr_t at, uintptr_t pc)
-{
-    struct cfi_image image;
-    struct cfi_row row;
-    bool found = object_image(object, &image) && cfi_find(&image, at, &row);
-    if ((!found || row.signal) && is_signal_return(pc)) {
-        return SIGNAL;
-    }
-    return found ? rule_of_row(&image, &row) : BARE;
-}
-
-/* The table of rules: any thread reads and writes, without a lock. An entry is taken only where both its words were written
- * together, for this address of this object: one that was loaded later has other marks (probe/object.h). */
-enum { RULES = 8192 };
-static struct {
-    _Atomic uint64_t check; /* rule ^ address ^ mark */
-    _Atomic uint64_t rule;
-} rules[RULES];
-
-static inline uint64_t find_rule(const struct object *object, uintptr_t pc, bool exact)
-{
-    uintptr_t at = pc - !exact;
-    typeof(&rules[0]) entry = &rules[at * 0x9e3779b97f4a7c15u >> 51];
-    uint64_t rule = atomic_load_explicit(&entry->rule, memory_order_relaxed);
-    uint64_t tag = at ^ object->mark;
-    if (unlikely((atomic_load_explicit(&entry->check, memory_order_relaxed) ^ rule) != tag || kind_of(rule) == NONE)) {
-        rule = make_rule(object, at, pc);
-        atomic_store_explicit(&entry->rule, rule, memory_order_relaxed);
-        atomic_store_explicit(&entry->check, rule ^ tag, memory_order_relaxed);
-    }
-    return rule;
-}
-_Static_assert(RULES == 1 << (64 - 51), "as many as the bits of the hash that are left");
-
-/* Whether the instruction before is a call: of what a frame pointer that is none leads to, little would pass. */
-static bool follows_call(uintptr_t pc)
-{
-    enum { LONGEST = 7 };
-    unsigned char code[LONGEST];
-    if (pc < PAGE || !read_code(pc - LONGEST, code, LONGEST)) {
-        return false;
-    }
-#if defined(__x86_64__)
-    bool call =
-        code[LONGEST - 5] == 0xe8; /* relative; else by register or memory, which takes 2 bytes and a distance */
-    for (unsigned length = 2; length <= LONGEST; length++) {
-        call |= length != 5 && code[LONGEST - length] == 0xff && (code[LONGEST - length + 1] & 0x38) == 0x10;
-    }
-    return call;
-#else
-    uint32_t word;
-    memcpy(&word, code + LONGEST - sizeof word, sizeof word);
-    return pc % 4 == 0 && (word >> 26 == 0x25 || (word & 0xfefff000) == 0xd63f0000); /* bl, blr and its signed forms */
-#endif
-}
-
-/* Without call frame information: by frame pointers, which code that has none may use for anything. Of a call through a
- * pointer to nowhere the instruction itself cannot be read; then all is as the call left it. */
-static bool step_bare(struct walk *walk, struct frame *frame)
-{
-    uintptr_t *registers = frame->registers, fp = registers[CFI_FP], sp = registers[CFI_SP];
-    if (frame->exact && !os_readable(align_down(registers[CFI_PC], WORD))) {
-        frame->exact = false;
-#if defined(__x86_64__)
-        registers[CFI_SP] += WORD;
-        return load(walk, sp, &registers[CFI_PC]);
-#else
-        registers[CFI_PC] = strip(registers[CFI_RETURN]);
-        return true;
-#endif
-    }
-    frame->exact = false;
-    uintptr_t back;
-    if (fp < sp || !load(walk, fp + WORD, &back) || !load(walk, fp, &registers[CFI_FP])) {
-        return false;
-    }
-    back = strip(back);
-    registers[CFI_PC] = back;
-    registers[CFI_SP] = fp + 2 * WORD;
-    return follows_call(back);
-}
-
-/* Whether the next frame may begin there. One that has called nobody yet may have no frame of its own on arm64. */
-static bool above(uintptr_t cfa, uintptr_t sp, bool exact)
-{
-    return cfa % WORD == 0 && (cfa > sp || (exact && cfa == sp));
+    taking->pcs[taking->taken++] = (void *)pc;
+    return taking->taken < taking->most;
 }
 
 static bool apply(struct walk *walk, const struct cfi_image *image, const struct cfi_rule *rule,
@@ -361,7 +99,7 @@ static bool apply(struct walk *walk, const struct cfi_image *image, const struct
         *value = frame->registers[number];
         return true;
     case CFI_AT_OFFSET:
-        return load(walk, cfa + offset, value);
+        return walk_load(walk, cfa + offset, value);
     case CFI_IS_OFFSET:
         *value = cfa + offset;
         return true;
@@ -370,7 +108,7 @@ static bool apply(struct walk *walk, const struct cfi_image *image, const struct
         return true;
     case CFI_AT_EXPRESSION:
         return cfi_evaluate(image, rule->value, frame->registers, &cfa, load_for_expression, walk, &at) &&
-               load(walk, at, value);
+               walk_load(walk, at, value);
     case CFI_IS_EXPRESSION:
         return cfi_evaluate(image, rule->value, frame->registers, &cfa, load_for_expression, walk, value);
     default:
@@ -385,12 +123,16 @@ static bool step_fully(struct walk *walk, struct frame *frame)
     struct object object;
     struct cfi_image image;
     struct cfi_row row;
-    bool found = object_at(walk, at, &object) && object_image(&object, &image) && cfi_find(&image, at, &row);
-    if ((!found || row.signal) && is_signal_return(pc)) {
-        return load_context(walk, context_after(sp), frame);
+    bool found = walk_object(walk, at, &object) && walk_row(&object, pc, frame->exact, &image, &row);
+    if ((!found || row.signal) && walk_is_signal_return(pc)) {
+        frame->exact = true;
+        return walk_load_context(walk, walk_context_after(sp), registers);
     }
     if (!found) {
-        return step_bare(walk, frame);
+        struct place place = place_of(frame);
+        bool on = walk_bare(walk, &place);
+        place_frame(frame, &place);
+        return on;
     }
     uintptr_t cfa = registers[row.cfa_register] + (uintptr_t)(intptr_t)row.cfa.value;
     if (row.cfa.kind == CFI_IS_EXPRESSION &&
@@ -407,99 +149,49 @@ static bool step_fully(struct walk *walk, struct frame *frame)
     if (row.registers[CFI_SP].kind == CFI_SAME) {
         caller.registers[CFI_SP] = cfa;
     }
-    caller.registers[CFI_PC] = strip(caller.registers[row.return_register]);
-    bool well = row.signal || above(caller.registers[CFI_SP], sp, frame->exact);
+    caller.registers[CFI_PC] = walk_strip(caller.registers[row.return_register]);
+    bool well = row.signal || walk_above(caller.registers[CFI_SP], sp, frame->exact);
     *frame = caller;
     return well;
 }
 
-static void walk_fully(struct walk *walk, struct frame frame, bool wanted)
+static void walk_fully(struct taking *taking, struct frame frame, bool wanted)
 {
-    while ((!wanted || took(walk, frame.registers[CFI_PC])) && step_fully(walk, &frame) &&
-           (frame.registers[CFI_PC] != 0 || frame.exact)) {
+    while ((!wanted || took(taking, frame.registers[CFI_PC])) && step_fully(&taking->walk, &frame) &&
+           (frame.exact || walk_may_return(frame.registers[CFI_PC]))) {
         wanted = true;
     }
 }
 
-/* What is not in the rule itself. */
-static bool step_otherwise(struct walk *walk, enum rule_kind kind, struct frame *frame)
+/* False when a rule is for walk_fully. */
+static bool walk_by_rules(struct taking *taking, const struct frame *from, bool wanted)
 {
-    return kind == SIGNAL ? load_context(walk, context_after(frame->registers[CFI_SP]), frame)
-           : kind == BARE ? step_bare(walk, frame)
-                          : false;
-}
-
-/* By rules; false when one of them is for walk_fully. */
-static bool walk_by_rules(struct walk *walk, const struct frame *from, bool wanted)
-{
-    uintptr_t pc = from->registers[CFI_PC], sp = from->registers[CFI_SP], fp = from->registers[CFI_FP];
-    uintptr_t link = from->registers[CFI_RETURN];
-    bool exact = from->exact;
-    struct object here = {0};
-    for (; pc != 0 || exact; wanted = true) {
-        if (wanted && !took(walk, pc)) {
+    struct place place = place_of(from);
+    struct walk_read read;
+    enum walk_result result = WALK_ON;
+    for (; result == WALK_ON; wanted = true) {
+        if (wanted && !took(taking, place.pc)) {
             break;
         }
-        bool known = pc - !exact - here.start < here.end - here.start || object_at(walk, pc - !exact, &here);
-        uint64_t rule = likely(known) ? find_rule(&here, pc, exact) : is_signal_return(pc) ? SIGNAL : BARE;
-        enum rule_kind kind = kind_of(rule);
-        uintptr_t cfa = (kind == FROM_SP ? sp : fp) + (uintptr_t)rule_cfa(rule);
-        if (unlikely(kind > FROM_FP)) {
-            if (kind == HARD) {
-                return false;
-            }
-            if (kind != AT_FP) {
-                struct frame frame = {.exact = exact};
-                frame.registers[CFI_RETURN] = link;
-                frame.registers[CFI_PC] = pc;
-                frame.registers[CFI_SP] = sp;
-                frame.registers[CFI_FP] = fp;
-                if (!step_otherwise(walk, kind, &frame)) {
-                    break;
-                }
-                pc = frame.registers[CFI_PC];
-                sp = frame.registers[CFI_SP];
-                fp = frame.registers[CFI_FP];
-                link = frame.registers[CFI_RETURN];
-                exact = frame.exact;
-                continue;
-            }
-            if (!load(walk, cfa, &cfa) || !load(walk, fp, &fp)) {
-                break;
-            }
-        }
-        if (unlikely(!above(cfa, sp, exact))) {
-            break;
-        }
-        pc = link;
-        if (rule_return(rule) ? !load(walk, cfa + (uintptr_t)rule_return(rule), &pc) : !exact) {
-            break;
-        }
-        if (rule_fp(rule) && !load(walk, cfa + (uintptr_t)rule_fp(rule), &fp)) {
-            break;
-        }
-        pc = strip(pc);
-        sp = cfa;
-        exact = false;
+        result = walk_step(&taking->walk, &place, walk_rule(&taking->walk, place.pc, place.exact), &read);
     }
-    return true;
+    return result != WALK_HARD;
 }
 
 static size_t walk_from(const struct frame *frame, void **pcs, size_t most, bool interrupted)
 {
-    struct walk walk; /* objects beyond `known` are not looked at */
-    walk.known = walk.next = 0;
-    walk.taken = 0;
-    walk.pcs = pcs;
-    walk.most = most;
-    walk.left_out = interrupted ? LIBRARY_DEEPEST : 0;
-    window_init(&walk, frame->registers[CFI_SP]);
-    if (most != 0 && !walk_by_rules(&walk, frame, interrupted)) {
-        walk.taken = 0;
-        walk.left_out = interrupted ? LIBRARY_DEEPEST : 0;
-        walk_fully(&walk, *frame, interrupted);
+    struct taking taking;
+    taking.taken = 0;
+    taking.pcs = pcs;
+    taking.most = most;
+    taking.left_out = interrupted ? LIBRARY_DEEPEST : 0;
+    walk_begin(&taking.walk, frame->registers[CFI_SP], !interrupted);
+    if (most != 0 && !walk_by_rules(&taking, frame, interrupted)) {
+        taking.taken = 0;
+        taking.left_out = interrupted ? LIBRARY_DEEPEST : 0;
+        walk_fully(&taking, *frame, interrupted);
     }
-    return walk.taken;
+    return taking.taken;
 }
 
 /* Of the registers those that a callee keeps: by them the frame here is told, and left behind. */
@@ -544,6 +236,6 @@ __attribute__((noinline)) size_t stack_take(void **pcs, size_t most)
 size_t stack_take_at(void **pcs, size_t most, const void *context)
 {
     struct walk reader = {.low = 0};
-    struct frame frame;
-    return load_context(&reader, (uintptr_t)context, &frame) ? walk_from(&frame, pcs, most, true) : 0;
+    struct frame frame = {.exact = true};
+    return walk_load_context(&reader, (uintptr_t)context, frame.registers) ? walk_from(&frame, pcs, most, true) : 0;
 }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The addresses to which the calls of the calling thread return, from this call's own on, the outermost last: how many, `most`
  * at most. Those in front that are in the library itself are left out, where it is not linked into the program. */
@@ -20,6 +21,7 @@ size_t stack_take_at(void **pcs, size_t most, const void *context);
 /* Whether the library is an object of its own and not linked into the program; and whether an instruction is in that. */
 bool stack_library_is_apart(void);
 bool stack_in_library(const void *pc);
+void stack_library(uintptr_t *start, uintptr_t *end);
 
 /* "function+0x1c (module+0x11c0)", or what of it is known, for one address of a stack; `exact` when it is that of an
  * instruction and not what a call returns to, as the first of stack_take_at is. Functions are known when others may link to

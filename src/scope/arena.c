@@ -28,20 +28,12 @@
 #include "base/bits.h"
 #include "os/fault.h"
 #include "os/watch.h"
+#include "scope/arena.h"
 
 enum { ALIGN = ALLOT_ARENA_ALIGN, REDZONE = 16, FIRST_LEAST = 256, OWN_UNIT = 4096 };
 #define FIRST    (64 * KIB)
 #define MAX      (4 * MIB)
 #define SIZE_TOP ((size_t)PTRDIFF_MAX / 2) /* sums of two such do not overflow */
-
-struct allot_arena_block {
-    struct allot_arena_block *next;
-    struct allot_arena_block *bump; /* this one; or, of an own block, the one that `at` lay in then, NULL: none */
-    char *at;                       /* where its objects end; not kept up to date while the arena's `at` lies in it */
-    size_t size;                    /* in bytes, all of it */
-};
-
-_Static_assert(sizeof(struct allot_arena_block) % ALIGN == 0, "the first object is aligned");
 
 struct allot_arena_defer {
     struct allot_arena_defer *next;
@@ -112,6 +104,7 @@ static void *take(struct allot_arena *a, size_t bytes)
 static void give_back(struct allot_arena *a, struct allot_arena_block *b)
 {
     size_t size = b->size;
+    b->mark = 0;
     if (a->watched) {
         os_watch_undefined(b, size);
     }
@@ -181,6 +174,7 @@ static struct allot_arena_block *push(struct allot_arena *a, size_t need, bool o
             a->refused++;
             return NULL;
         }
+        b->mark = arena_mark_of(b);
         if (a->watched) {
             os_watch_deny(b + 1, b->size - sizeof *b);
         }

@@ -1,6 +1,6 @@
 /* span/large.c - see span/large.h. A record a block, found through the address map; all records on one list.
  *
- * Freed mappings are kept, at most KEPT_BLOCKS: an eighth of what is live, the largest block freed so far, of up to
+ * Freed mappings are kept, at most LARGE_KEPT_MOST: an eighth of what is live, the largest block freed so far, of up to
  * 32 MiB, and what experience adds (span/reserve.h). Within that the oldest goes first. A block is made of the kept mapping
  * that fits best: of a longer one the ends stay, and grow together with their neighbours as these are freed; a shorter one
  * grows, where it stands or by moving its pages in the kernel's tables. A page that is there costs a tenth of one that must
@@ -25,32 +25,19 @@
 #include "span/run.h"
 #include "span/segment.h"
 
-struct large {
-    uintptr_t hidden_at; /* the complement: a pointer would hide a leaked block from who looks for pointers */
-    size_t length;       /* bytes, whole pages */
-    uint32_t heap;
-    enum pages pages;
-    struct fence *fence;       /* its place, when it has one of its own (span/fenced.h) */
-    struct large *next, *prev; /* on the list of all; or of unused records, by next */
-};
-
 static void *at_of(const struct large *l) { return (void *)~l->hidden_at; }
 
-#define KEPT_BLOCKS   32
 #define KEPT_LEAST    (256 * KIB) /* a shorter rest is not worth its place */
 #define KEPT_ONE_MOST (32 * MIB)
 
 static struct os_lock lock;
-static struct large *all, *unused;
+struct large *large_list;
+static struct large *unused;
 static size_t total_bytes, total_blocks;
 
-/* Whole pages, perhaps resident, of one area of the kernel's. */
-static struct kept {
-    char *at;
-    size_t length;
-    enum pages pages;
-} kept[KEPT_BLOCKS]; /* oldest first */
-static size_t kept_count, largest_freed;
+struct large_kept large_kept_list[LARGE_KEPT_MOST]; /* oldest first */
+size_t large_kept_count;
+static size_t largest_freed;
 static struct reserve reserve = {.each = 1}; /* of `kept`, in bytes */
 
 static struct large *find(const void *p)
@@ -77,11 +64,11 @@ static void learn(const struct large *l)
 
 /* -- kept mappings, with the lock held -- */
 
-static struct kept kept_remove(size_t i)
+static struct large_kept kept_remove(size_t i)
 {
-    struct kept k = kept[i];
-    for (kept_count--; i < kept_count; i++) {
-        kept[i] = kept[i + 1];
+    struct large_kept k = large_kept_list[i];
+    for (large_kept_count--; i < large_kept_count; i++) {
+        large_kept_list[i] = large_kept_list[i + 1];
     }
     return k;
 }
@@ -90,11 +77,12 @@ static struct kept kept_remove(size_t i)
  * is cleared as a whole when part of it is not, so it should not grow much by that. */
 static size_t kept_best(size_t length)
 {
-    size_t best = kept_count;
-    for (size_t i = 0; i < kept_count; i++) {
-        size_t now = kept[i].length, so_far = best < kept_count ? kept[best].length : length / 2 - 1;
+    size_t best = large_kept_count;
+    for (size_t i = 0; i < large_kept_count; i++) {
+        size_t now = large_kept_list[i].length,
+               so_far = best < large_kept_count ? large_kept_list[best].length : length / 2 - 1;
         bool better = so_far >= length ? now >= length && now < so_far : now > so_far;
-        if (better && kept[i].pages != PAGES_HUGETLB) {
+        if (better && large_kept_list[i].pages != PAGES_HUGETLB) {
             best = i;
         }
     }
@@ -103,22 +91,23 @@ static size_t kept_best(size_t length)
 
 /* Mappings on their way back to the system: unmapping gigabytes takes a while, and is done without the lock. */
 struct outgoing {
-    struct kept mapping[KEPT_BLOCKS + 1];
+    struct large_kept mapping[LARGE_KEPT_MOST + 1];
     size_t count;
 };
 
 /* What threads in haste would have sent back, by records of no block, with the lock held. */
-static struct large *deferred;
+struct large *large_deferred;
 static atomic_size_t deferred_bytes; /* others read it without */
 
 /* False with memory out. */
-static bool defer(struct kept k)
+static bool defer(struct large_kept k)
 {
     os_lock(&lock);
     struct large *l = new_record();
     if (l) {
-        *l = (struct large){.hidden_at = ~(uintptr_t)k.at, .length = k.length, .pages = k.pages, .next = deferred};
-        deferred = l;
+        *l =
+            (struct large){.hidden_at = ~(uintptr_t)k.at, .length = k.length, .pages = k.pages, .next = large_deferred};
+        large_deferred = l;
         atomic_fetch_add_explicit(&deferred_bytes, k.length, memory_order_relaxed);
     }
     os_unlock(&lock);
@@ -126,10 +115,10 @@ static bool defer(struct kept k)
 }
 
 /* Takes the one after *link off the list. */
-static struct kept deferred_remove(struct large **link)
+static struct large_kept deferred_remove(struct large **link)
 {
     struct large *l = *link;
-    struct kept k = {at_of(l), l->length, l->pages};
+    struct large_kept k = {at_of(l), l->length, l->pages};
     *link = l->next;
     l->next = unused;
     unused = l;
@@ -154,8 +143,8 @@ static size_t unmap_deferred(void)
 {
     size_t bytes = 0;
     os_lock(&lock);
-    while (deferred) {
-        struct kept k = deferred_remove(&deferred);
+    while (large_deferred) {
+        struct large_kept k = deferred_remove(&large_deferred);
         os_unlock(&lock);
         os_unmap(k.at, k.length);
         bytes += k.length;
@@ -169,13 +158,14 @@ static size_t unmap_deferred(void)
 static size_t kept_bound(void) { return largest_freed + total_bytes / 8; }
 
 /* Takes a kept neighbour of k into it. */
-static bool kept_join(struct kept *k)
+static bool kept_join(struct large_kept *k)
 {
-    for (size_t i = 0; i < kept_count && k->pages != PAGES_HUGETLB; i++) {
-        bool before = kept[i].at + kept[i].length == k->at, after = k->at + k->length == kept[i].at;
-        if ((before || after) && k->pages == kept[i].pages &&
-            k->length + kept[i].length <= kept_bound() + reserve.kept) {
-            struct kept other = kept_remove(i);
+    for (size_t i = 0; i < large_kept_count && k->pages != PAGES_HUGETLB; i++) {
+        bool before = large_kept_list[i].at + large_kept_list[i].length == k->at,
+             after = k->at + k->length == large_kept_list[i].at;
+        if ((before || after) && k->pages == large_kept_list[i].pages &&
+            k->length + large_kept_list[i].length <= kept_bound() + reserve.kept) {
+            struct large_kept other = kept_remove(i);
             k->at = before ? other.at : k->at;
             k->length += other.length;
             return true;
@@ -188,8 +178,8 @@ static bool kept_join(struct kept *k)
 static void evict(size_t bytes, struct outgoing *out)
 {
     size_t purged = 0;
-    while (purged < bytes && kept_count > 0) {
-        struct kept oldest = kept_remove(0);
+    while (purged < bytes && large_kept_count > 0) {
+        struct large_kept oldest = kept_remove(0);
         out->mapping[out->count++] = oldest;
         purged += oldest.length;
     }
@@ -199,7 +189,7 @@ static void evict(size_t bytes, struct outgoing *out)
 }
 
 /* Keeps a mapping, or sends it back, or those that it takes the place of. */
-static void keep(struct kept k, struct outgoing *out)
+static void keep(struct large_kept k, struct outgoing *out)
 {
     reserve_add(&reserve, k.length);
     size_t excess = reserve_excess(&reserve, kept_bound(), 0);
@@ -210,11 +200,11 @@ static void keep(struct kept k, struct outgoing *out)
     }
     while (kept_join(&k)) {
     }
-    if (kept_count == KEPT_BLOCKS) {
+    if (large_kept_count == LARGE_KEPT_MOST) {
         excess = size_max(excess, 1);
     }
     evict(excess, out);
-    kept[kept_count++] = k;
+    large_kept_list[large_kept_count++] = k;
 }
 
 void large_catch_up(void)
@@ -249,7 +239,7 @@ static void keep_rest(char *from, char *to, enum pages pages)
     struct outgoing out = {.count = 0};
     if (from < to) {
         os_lock(&lock);
-        keep((struct kept){from, (size_t)(to - from), pages}, &out);
+        keep((struct large_kept){from, (size_t)(to - from), pages}, &out);
         os_unlock(&lock);
         send_back(&out);
     }
@@ -257,7 +247,7 @@ static void keep_rest(char *from, char *to, enum pages pages)
 
 /* Makes a block of a mapping that was kept; NULL when that does not go, and then it is gone. `huge`: what is fresh of it should
  * be in huge pages. */
-static void *reshape(struct kept k, size_t length, size_t align, bool huge, enum pages *pages)
+static void *reshape(struct large_kept k, size_t length, size_t align, bool huge, enum pages *pages)
 {
     char *end = k.at + k.length, *at = (char *)align_up((uintptr_t)k.at, align);
     *pages = k.pages;
@@ -287,27 +277,29 @@ static void *reshape(struct kept k, size_t length, size_t align, bool huge, enum
 
 /* For a thread in haste: a mapping that is long enough, and not twice as long, as it is; so nothing is cut off, and what such
  * threads leave they find again. Of no length when there is none. */
-static struct kept take_whole(size_t length, size_t align)
+static struct large_kept take_whole(size_t length, size_t align)
 {
-    for (size_t i = 0; i < kept_count; i++) {
-        if ((uintptr_t)kept[i].at % align == 0 && kept[i].length >= length && kept[i].length / 2 < length) {
-            reserve_take(&reserve, kept[i].length, 0);
+    for (size_t i = 0; i < large_kept_count; i++) {
+        if ((uintptr_t)large_kept_list[i].at % align == 0 && large_kept_list[i].length >= length &&
+            large_kept_list[i].length / 2 < length) {
+            reserve_take(&reserve, large_kept_list[i].length, 0);
             return kept_remove(i);
         }
     }
-    struct large **link = &deferred;
+    struct large **link = &large_deferred;
     for (int steps = 0; *link && steps < HASTE_STEPS; steps++, link = &(*link)->next) {
         if ((uintptr_t)at_of(*link) % align == 0 && (*link)->length >= length && (*link)->length / 2 < length) {
             return deferred_remove(link);
         }
     }
-    return (struct kept){NULL, 0, PAGES_AS_EVERYWHERE};
+    return (struct large_kept){NULL, 0, PAGES_AS_EVERYWHERE};
 }
 
-static struct kept take_kept(size_t length)
+static struct large_kept take_kept(size_t length)
 {
     size_t best = kept_best(length);
-    struct kept k = best < kept_count ? kept_remove(best) : (struct kept){NULL, 0, PAGES_AS_EVERYWHERE};
+    struct large_kept k =
+        best < large_kept_count ? kept_remove(best) : (struct large_kept){NULL, 0, PAGES_AS_EVERYWHERE};
     reserve_take(&reserve, k.length, length - size_min(k.length, length));
     return k;
 }
@@ -317,21 +309,22 @@ static bool fits(size_t length, size_t wanted) { return length >= wanted && leng
 
 static void *take_hugetlb(size_t *length, size_t align, bool *zeroed)
 {
-    struct kept k = {NULL, 0, PAGES_HUGETLB};
+    struct large_kept k = {NULL, 0, PAGES_HUGETLB};
     size_t page = os_hugetlb_page, whole = page ? align_up(*length, page) : 0;
     if (in_haste || !fits(whole, *length)) {
         return NULL;
     }
     os_lock(&lock);
-    for (size_t i = 0; !k.at && i < kept_count; i++) {
-        if (kept[i].pages == k.pages && fits(kept[i].length, *length) && (uintptr_t)kept[i].at % align == 0) {
+    for (size_t i = 0; !k.at && i < large_kept_count; i++) {
+        if (large_kept_list[i].pages == k.pages && fits(large_kept_list[i].length, *length) &&
+            (uintptr_t)large_kept_list[i].at % align == 0) {
             k = kept_remove(i);
         }
     }
     reserve_take(&reserve, k.length, k.at ? 0 : whole);
     os_unlock(&lock);
     *zeroed = !k.at;
-    k = k.at ? k : (struct kept){os_map_hugetlb(whole, align), whole, PAGES_HUGETLB};
+    k = k.at ? k : (struct large_kept){os_map_hugetlb(whole, align), whole, PAGES_HUGETLB};
     *length = k.at ? k.length : *length;
     return k.at;
 }
@@ -345,7 +338,7 @@ static void *take(size_t *length, size_t align, bool *zeroed, enum pages *pages)
     }
     os_lock(&lock);
     bool huge = advice_likely_full(*length);
-    struct kept k = unlikely(in_haste) ? take_whole(*length, align) : take_kept(*length);
+    struct large_kept k = unlikely(in_haste) ? take_whole(*length, align) : take_kept(*length);
     os_unlock(&lock);
     *length = unlikely(in_haste) && k.at ? k.length : *length;
     void *at = k.at ? reshape(k, *length, align, huge, pages) : NULL;
@@ -369,7 +362,7 @@ static bool enter(struct large block)
     bool done = l && map_set(at_of(&block), l);
     if (done) {
         *l = block;
-        list_push(&all, l);
+        list_push(&large_list, l);
         total_bytes += l->length;
         total_blocks++;
     } else if (l) {
@@ -427,7 +420,7 @@ static size_t forget(struct large *l)
 {
     size_t length = l->length;
     map_set(at_of(l), NULL);
-    list_remove(&all, l);
+    list_remove(&large_list, l);
     total_bytes -= length;
     total_blocks--;
     l->next = unused;
@@ -462,9 +455,9 @@ size_t large_free(void *p)
     size_t length = forget(l);
     largest_freed = size_max(largest_freed, size_min(length, KEPT_ONE_MOST));
     if (length > RUN_MAX) {
-        keep((struct kept){p, length, pages}, &out);
+        keep((struct large_kept){p, length, pages}, &out);
     } else { /* it was made for its alignment, or because memory was short */
-        out.mapping[out.count++] = (struct kept){p, length, pages};
+        out.mapping[out.count++] = (struct large_kept){p, length, pages};
     }
     os_unlock(&lock);
     send_back(&out);
@@ -589,7 +582,7 @@ size_t large_free_all(uint32_t heap)
 {
     size_t bytes = 0;
     os_lock(&lock);
-    for (struct large *l = all, *next; l; l = next) {
+    for (struct large *l = large_list, *next; l; l = next) {
         next = l->next;
         if (l->heap == heap) {
             void *at = at_of(l);
@@ -616,11 +609,11 @@ struct large_totals large_totals(void)
 {
     os_lock(&lock);
     struct large_totals totals = {total_bytes, total_blocks, large_kept(), 0};
-    for (const struct large *l = all; l; l = l->next) {
+    for (const struct large *l = large_list; l; l = l->next) {
         totals.hugetlb += l->pages == PAGES_HUGETLB ? l->length : 0;
     }
-    for (size_t i = 0; i < kept_count; i++) {
-        totals.hugetlb += kept[i].pages == PAGES_HUGETLB ? kept[i].length : 0;
+    for (size_t i = 0; i < large_kept_count; i++) {
+        totals.hugetlb += large_kept_list[i].pages == PAGES_HUGETLB ? large_kept_list[i].length : 0;
     }
     os_unlock(&lock);
     return totals;
@@ -630,13 +623,13 @@ size_t large_resident(void)
 {
     os_lock(&lock);
     size_t bytes = 0;
-    for (const struct large *l = all; l; l = l->next) {
+    for (const struct large *l = large_list; l; l = l->next) {
         bytes += os_resident(at_of(l), l->length);
     }
-    for (size_t i = 0; i < kept_count; i++) {
-        bytes += os_resident(kept[i].at, kept[i].length);
+    for (size_t i = 0; i < large_kept_count; i++) {
+        bytes += os_resident(large_kept_list[i].at, large_kept_list[i].length);
     }
-    for (const struct large *l = deferred; l; l = l->next) {
+    for (const struct large *l = large_deferred; l; l = l->next) {
         bytes += os_resident(at_of(l), l->length);
     }
     os_unlock(&lock);
@@ -645,7 +638,7 @@ size_t large_resident(void)
 
 int large_walk(int (*visit)(void *p, size_t bytes, uint32_t heap, void *arg), void *arg)
 {
-    for (struct large *l = all, *next; l; l = next) {
+    for (struct large *l = large_list, *next; l; l = next) {
         next = l->next;
         int stop = visit(at_of(l), l->length, l->heap, arg);
         if (stop) {
@@ -659,7 +652,7 @@ bool large_find_fenced(const void *address, struct large_fenced *out)
 {
     const struct large *l = NULL;
     if (os_try_lock(&lock)) {
-        for (l = all; l && !(l->fence && fence_spans(l->fence, address)); l = l->next) {
+        for (l = large_list; l && !(l->fence && fence_spans(l->fence, address)); l = l->next) {
         }
         if (l) {
             *out = (struct large_fenced){at_of(l), l->fence->asked, l->length};
@@ -674,7 +667,7 @@ bool large_check(void)
 {
     size_t bytes = 0, blocks = 0;
     os_lock(&lock);
-    for (struct large *l = all; l; l = l->next) {
+    for (struct large *l = large_list; l; l = l->next) {
         CHECK(find(at_of(l)) == l, "large block", at_of(l));
         CHECK(!l->next || l->next->prev == l, "large block", at_of(l));
         bytes += l->length;
@@ -682,11 +675,11 @@ bool large_check(void)
     }
     CHECK(bytes == total_bytes && blocks == total_blocks, "large blocks", &total_bytes);
     size_t kept_sum = 0;
-    for (size_t i = 0; i < kept_count; i++) {
-        CHECK(kept[i].length > 0, "kept mapping", kept[i].at);
-        kept_sum += kept[i].length;
+    for (size_t i = 0; i < large_kept_count; i++) {
+        CHECK(large_kept_list[i].length > 0, "kept mapping", large_kept_list[i].at);
+        kept_sum += large_kept_list[i].length;
     }
-    CHECK(kept_sum == reserve_dirty(&reserve) && kept_count <= KEPT_BLOCKS, "kept mappings", kept);
+    CHECK(kept_sum == reserve_dirty(&reserve) && large_kept_count <= LARGE_KEPT_MOST, "kept mappings", large_kept_list);
     os_unlock(&lock);
     return fences_check();
 }

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "span/advice.h"
+
 /* A block of at least `bytes`, marked as `heap`'s; *zeroed tells whether all of it is zero. NULL with ENOMEM. */
 void *large_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed);
 
@@ -67,6 +69,30 @@ struct large_fenced {
     size_t bytes, length;
 };
 bool large_find_fenced(const void *address, struct large_fenced *out);
+
+/* -- for who reads them from an image of the process (snap/walk.h); changed in large.c alone -- */
+
+struct fence;
+struct large {
+    uintptr_t hidden_at; /* the complement: a pointer would hide a leaked block from who looks for pointers */
+    size_t length;       /* bytes, whole pages */
+    uint32_t heap;
+    enum pages pages;
+    struct fence *fence;       /* its place, when it has one of its own (span/fenced.h) */
+    struct large *next, *prev; /* on the list of all; or of unused records, by next */
+};
+extern struct large *large_list;
+
+/* Whole pages, perhaps resident, of one area of the kernel's. Free, as what was left by threads in haste is. */
+#define LARGE_KEPT_MOST 32
+struct large_kept {
+    char *at;
+    size_t length;
+    enum pages pages;
+};
+extern struct large_kept large_kept_list[LARGE_KEPT_MOST];
+extern size_t large_kept_count;
+extern struct large *large_deferred;
 
 bool large_check(void);
 

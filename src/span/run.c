@@ -25,33 +25,17 @@
 #include "span/reserve.h"
 #include "span/segment.h"
 
-#define PAGES       (SEGMENT_SIZE / RUN_PAGE)
-#define UNIT_PAGES  (UNIT_SIZE / RUN_PAGE)
-#define FIRST_PAGE  UNIT_PAGES
+#define PAGES       RUN_PAGES
+#define FIRST_PAGE  RUN_FIRST_PAGE
 #define HOLE_LEVELS 72
-
-/* The links of a hole lie in its first page's place. */
-struct hole {
-    struct hole *next, *prev;
-};
-
-/* In unit 0 of a segment of runs, where other segments have their bitmaps. Zero is what it is given and given back as.
- */
-struct run_map {
-    uint64_t dirty[PAGES / 64];
-    uint16_t length[PAGES]; /* at the first page of a run: its pages; else 0 */
-    uint16_t hole[PAGES];   /* at the first and last page of a hole: its pages; else 0 */
-    uint32_t heap[PAGES];   /* at the first page of a run: whose it is */
-    struct hole link[PAGES];
-};
 
 static struct os_lock lock;
 static struct os_lock purging; /* held by the one thread that purges. Before `lock`; with that held it is only tried. */
-static struct hole *level[HOLE_LEVELS];          /* holes by their pages */
+static struct run_hole *level[HOLE_LEVELS];      /* holes by their pages */
 static uint64_t levels[(HOLE_LEVELS + 63) / 64]; /* bit l: level[l] is not empty */
-static struct segment *empty; /* one without a run is kept, so that a lone run that comes and goes costs no segment */
-static struct hole *cursor;   /* where purging goes on in a list; new holes come before it */
-static bool segment_given;    /* to the pool, which has yet to be told that it may purge */
+static struct segment *empty;   /* one without a run is kept, so that a lone run that comes and goes costs no segment */
+static struct run_hole *cursor; /* where purging goes on in a list; new holes come before it */
+static bool segment_given;      /* to the pool, which has yet to be told that it may purge */
 static size_t used_pages, used_runs;
 static struct reserve reserve = {.each = RUN_PAGE}; /* in pages */
 
@@ -72,7 +56,7 @@ static unsigned level_of(size_t pages)
     return doubling < 5 ? (unsigned)pages : 32 + (doubling - 5) * 8 + (pages >> (doubling - 3) & 7);
 }
 
-static size_t hole_start(const struct hole *h) { return (size_t)(h - map_of(h)->link); }
+static size_t hole_start(const struct run_hole *h) { return (size_t)(h - map_of(h)->link); }
 
 static void add_hole(struct run_map *map, size_t from, size_t to)
 {
@@ -98,11 +82,11 @@ static void remove_hole(struct run_map *map, size_t from)
 }
 
 /* A hole that takes a run, and where in it the run goes; looks at no more than `most` holes of each list that may not. */
-static struct hole *search(size_t pages, size_t align, size_t most, size_t *at)
+static struct run_hole *search(size_t pages, size_t align, size_t most, size_t *at)
 {
     for (size_t l = level_of(pages); (l = bitmap_next_set(levels, l, HOLE_LEVELS)) < HOLE_LEVELS; l++) {
         size_t left = most;
-        for (struct hole *h = level[l]; h && left > 0; h = h->next, left--) {
+        for (struct run_hole *h = level[l]; h && left > 0; h = h->next, left--) {
             size_t from = hole_start(h);
             *at = align_up(from, align);
             if (*at + pages <= from + map_of(h)->hole[from]) {
@@ -127,8 +111,8 @@ static bool new_segment(void)
     for (unsigned i = 1; i < UNITS; i++) {
         atomic_store_explicit(&segment_unit(s, i)->owner, OWNER_RUN, memory_order_relaxed);
         if (dirty >> i & 1) {
-            bitmap_set_range(map->dirty, i * UNIT_PAGES, (i + 1) * UNIT_PAGES);
-            reserve_add(&reserve, UNIT_PAGES);
+            bitmap_set_range(map->dirty, i * RUN_FIRST_PAGE, (i + 1) * RUN_FIRST_PAGE);
+            reserve_add(&reserve, RUN_FIRST_PAGE);
         }
     }
     add_hole(map, FIRST_PAGE, PAGES);
@@ -136,10 +120,10 @@ static bool new_segment(void)
     return true;
 }
 
-static struct hole *find(size_t pages, size_t align, size_t *at)
+static struct run_hole *find(size_t pages, size_t align, size_t *at)
 {
     enum { CANDIDATES = 8 };
-    struct hole *h = search(pages, align, CANDIDATES, at);
+    struct run_hole *h = search(pages, align, CANDIDATES, at);
     if (!h && new_segment()) {
         h = search(pages, align, CANDIDATES, at);
     }
@@ -153,7 +137,7 @@ static void give_back(struct segment *s)
     uint64_t dirty = 0;
     remove_hole(map, FIRST_PAGE);
     for (unsigned i = 1; i < UNITS; i++) {
-        dirty |= (uint64_t)bitmap_any(map->dirty, i * UNIT_PAGES, (i + 1) * UNIT_PAGES) << i;
+        dirty |= (uint64_t)bitmap_any(map->dirty, i * RUN_FIRST_PAGE, (i + 1) * RUN_FIRST_PAGE) << i;
     }
     for (size_t w = 0; w < PAGES / 64; w++) {
         reserve_take(&reserve, count_bits(map->dirty[w]), 0);
@@ -224,7 +208,7 @@ static bool purgeable(const uint64_t *dirty, size_t *from, size_t *to, size_t en
 
 /* Purges a hole without the lock: meanwhile it is neither hole nor run. Returns how many pages are not dirty any
  * more; none where the system will not (locked memory). */
-static size_t purge(struct hole *h, size_t *bytes)
+static size_t purge(struct run_hole *h, size_t *bytes)
 {
     struct run_map *map = map_of(h);
     size_t start = hole_start(h), end = start + map->hole[start], purged = 0;
@@ -259,7 +243,7 @@ static size_t purge_pages(size_t pages, size_t *bytes)
     size_t purged = 0;
     for (unsigned l = HOLE_LEVELS; l-- > 0 && purged < pages;) {
         for (cursor = level[l]; cursor && purged < pages;) {
-            struct hole *h = cursor;
+            struct run_hole *h = cursor;
             size_t from = hole_start(h), to, end = from + map_of(h)->hole[from];
             cursor = h->next;
             if (purgeable(map_of(h)->dirty, &from, &to, end)) {
@@ -323,7 +307,7 @@ void *run_alloc(size_t bytes, size_t align, uint32_t heap, bool *zeroed)
 {
     size_t pages = pages_for(bytes), at;
     os_lock(&lock);
-    struct hole *h = find(pages, size_max(align / RUN_PAGE, 1), &at);
+    struct run_hole *h = find(pages, size_max(align / RUN_PAGE, 1), &at);
     if (!h) { /* memory is out, but for what is on its way to be purged */
         os_unlock(&lock);
         os_lock(&purging);

@@ -6,11 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "span/segment.h"
+
 #define RUN_PAGE      ((size_t)4096)
 #define RUN_MAX       ((size_t)2 << 20) /* longest run */
 #define RUN_MAX_ALIGN ((size_t)1 << 20) /* largest alignment of one */
-
-struct segment;
 
 /* A run of `bytes`, rounded up to whole pages and aligned, marked as `heap`'s; *zeroed tells whether all of it is zero.
  * NULL with ENOMEM. */
@@ -48,6 +48,31 @@ size_t runs_kept(void);
 /* Calls `visit` for each run of a segment of runs, in order of address; stops at a value other than 0 and returns it.
  */
 int runs_walk(struct segment *segment, int (*visit)(void *run, size_t bytes, uint32_t heap, void *arg), void *arg);
+
+/* -- for who reads it from an image of the process (snap/walk.h); changed in run.c alone -- */
+
+#define RUN_PAGES      (SEGMENT_SIZE / RUN_PAGE)
+#define RUN_FIRST_PAGE (UNIT_SIZE / RUN_PAGE)
+
+/* The links of a hole lie in its first page's place. */
+struct run_hole {
+    struct run_hole *next, *prev;
+};
+
+/* In unit 0 of a segment of runs, where other segments have their bitmaps. Zero is what it is given and given back as.
+ */
+struct run_map {
+    uint64_t dirty[RUN_PAGES / 64];
+    uint16_t length[RUN_PAGES]; /* at the first page of a run: its pages; else 0 */
+    uint16_t hole[RUN_PAGES];   /* at the first and last page of a hole: its pages; else 0 */
+    uint32_t heap[RUN_PAGES];   /* at the first page of a run: whose it is */
+    struct run_hole link[RUN_PAGES];
+};
+
+static inline struct run_map *run_map_of(struct segment *segment)
+{
+    return (struct run_map *)((char *)segment + HEADER_SIZE * UNITS);
+}
 
 bool runs_check(void);
 

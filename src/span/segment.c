@@ -32,7 +32,7 @@ static struct segment *by_free[UNITS]; /* by_free[n]: segments of n free units, 
 static uint64_t by_free_map;           /* bit n: by_free[n] is not empty */
 static struct segment *frontier;       /* on no list; NULL: none */
 static struct segment *apart;          /* nor is this: its units go to unit_take_apart, none has been anybody's */
-static _Atomic(struct segment *) newest;
+_Atomic(struct segment *) segments_list;
 static atomic_size_t count; /* segments; others read it without the lock */
 static size_t used_units;   /* taken, singly or with a whole segment */
 static size_t dense_units;  /* of those, taken with UNIT_ALL */
@@ -133,8 +133,8 @@ static void add_segment(struct segment *s, uint64_t ready)
     s->kind = SEGMENT_UNITS;
     watch_roots(s, SEGMENT_SIZE, true);
     s->ready = ready;
-    s->older = atomic_load_explicit(&newest, memory_order_relaxed);
-    atomic_store_explicit(&newest, s, memory_order_release);
+    s->older = atomic_load_explicit(&segments_list, memory_order_relaxed);
+    atomic_store_explicit(&segments_list, s, memory_order_release);
     atomic_fetch_add_explicit(&count, 1, memory_order_relaxed);
     set_free(s, units_of(s));
 }
@@ -274,7 +274,7 @@ struct unit *unit_take_apart(void)
 
 static struct unit *find_fence(void)
 {
-    for (struct segment *s = newest; s; s = s->older) {
+    for (struct segment *s = segments_list; s; s = s->older) {
         for (unsigned i = 1; i < UNITS && s->fenced; i += 2) {
             if (unit_owner(segment_unit(s, i)) == OWNER_FREE) {
                 return segment_unit(s, i);
@@ -358,7 +358,7 @@ static void keep_bound(void)
     }
     for (; many; many = excess()) {
         size_t purged = 0;
-        for (struct segment *s = newest; s && purged < many; s = s->older) {
+        for (struct segment *s = segments_list; s && purged < many; s = s->older) {
             purged += purge(s, false, &bytes);
         }
         reserve_purged(&reserve, many, purged);
@@ -433,7 +433,7 @@ size_t segments_trim(void)
     size_t bytes = 0, purged = 0;
     os_lock(&purging);
     os_lock(&lock);
-    for (struct segment *s = newest; s; s = s->older) {
+    for (struct segment *s = segments_list; s; s = s->older) {
         purged += purge(s, true, &bytes);
     }
     reserve_emptied(&reserve, purged);
@@ -443,7 +443,7 @@ size_t segments_trim(void)
     return bytes;
 }
 
-struct segment *segments_newest(void) { return atomic_load_explicit(&newest, memory_order_acquire); }
+struct segment *segments_newest(void) { return atomic_load_explicit(&segments_list, memory_order_acquire); }
 
 size_t segments_count(void) { return atomic_load_explicit(&count, memory_order_relaxed); }
 
@@ -453,7 +453,7 @@ bool segments_check(void)
 {
     size_t dirty = 0, used = 0, dense = 0, segments = 0;
     segments_lock();
-    for (struct segment *s = newest; s; s = s->older) {
+    for (struct segment *s = segments_list; s; s = s->older) {
         segments++;
         CHECK((s->free & 1) == 0, "segment", s);
         CHECK(((s->dirty | s->ready) & ~s->free) == 0 && (s->dirty & s->ready) == 0, "segment", s);

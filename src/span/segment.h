@@ -169,6 +169,7 @@ size_t segments_trim(void);
 
 /* The chain of all segments, newest first. Segments are only ever added. */
 struct segment *segments_newest(void);
+extern _Atomic(struct segment *) segments_list;
 size_t segments_count(void);
 
 /* Bytes of free units that may be resident, without waiting for anybody: true at some moment. */

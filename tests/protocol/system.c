@@ -23,9 +23,11 @@
 #include "os/fault.h"
 #include "os/fence.h"
 #include "os/lock.h"
+#include "os/maps.h"
 #include "os/memory.h"
 #include "os/process.h"
 #include "os/shared.h"
+#include "os/stop.h"
 #include "os/watch.h"
 #include "span/segment.h"
 
@@ -167,6 +169,7 @@ bool os_on_thread_exit(enum os_floor floor, void (*step)(void))
 
 void os_watch_thread(void) {}
 uint64_t os_milliseconds(void) { return 1; }
+uint64_t os_nanoseconds(void) { return 1; }
 int os_call_filters(void) { return 1; }
 size_t os_cgroup_limit(const char *self, const char *root) { return self && root ? SIZE_MAX : 0; }
 int os_process_id(void) { return 1; }
@@ -174,7 +177,25 @@ int os_share(size_t length, void *at) { return length && at ? -EPERM : 0; }
 bool os_share_is_open(void) { return false; }
 void os_share_close(void) {}
 void *os_map_forgotten(size_t length) { return os_map(length); }
+bool os_thread_is_gone(int tid) { return tid == 0; }
+void os_thread_name(char name[16]) { name[0] = 0; }
+void os_program(char *path, unsigned size) { path[size - 1] = path[0] = 0; }
+void *os_join(const char *path, size_t least, size_t *length) { return path && least > *length ? NULL : arena; }
+void os_leave(void *at, size_t length) { os_unmap(at, length); }
+void os_wait_shared(_Atomic uint32_t *word, uint32_t value, uint64_t ns) { (void)word, (void)value, (void)ns; }
+void os_wake_shared(_Atomic uint32_t *word) { (void)word; }
 int os_thread_id(void) { return 1 + (int)running_thread(); }
+/* Nobody takes a snapshot here. */
+struct os_threads os_stop(uintptr_t sp)
+{
+    (void)sp;
+    return (struct os_threads){0};
+}
+void os_go(void) {}
+void os_stop_reset(void) {}
+int os_fork_apart(void (*step)(void *, const void *, size_t), void *arg) { return step && arg ? -EPERM : -EINVAL; }
+bool os_maps_read(struct os_maps *maps) { return !maps; }
+void os_maps_free(struct os_maps *maps) { (void)maps; }
 bool os_is_privileged(void) { return false; }
 bool os_watched;
 void os_watch(void) {}

@@ -34,7 +34,8 @@ static void the_environment(void **state)
         {"stats_format=json,stats_format=text", "[|0|0]"},
         {"speed=11,stats_pid=4",
          "allot: ALLOT_OPTIONS: speed: no such option; there are stats, stats_format, stats_pid, limit, "
-         "soft_limit, hugetlb, share, guard, harden, fill, redzone, quarantine, watch\n[|0|4]"},
+         "soft_limit, hugetlb, share, leaks, leaks_status, leaks_suppressions, leaks_file, guard, sample, "
+         "sample_write, sites, harden, fill, redzone, quarantine, watch, record\n[|0|4]"},
         {"stats", "allot: ALLOT_OPTIONS: stats: has no value; options are written name=value,name=value\n[|0|0]"},
         {"stats_format=xml",
          "allot: ALLOT_OPTIONS: stats_format=xml: not a value of this option, which takes text or json; "

@@ -6,12 +6,12 @@ _allot()
     COMPREPLY=()
 
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "run stats help --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "run record report leaks diff check dump scrub snap core stats help --help --version" -- "$word")
         return
     fi
     case ${COMP_WORDS[1]} in
     help)
-        ((COMP_CWORD > 2)) || mapfile -t COMPREPLY < <(compgen -W "run stats" -- "$word")
+        ((COMP_CWORD > 2)) || mapfile -t COMPREPLY < <(compgen -W "run record report leaks diff check dump scrub snap core stats" -- "$word")
         ;;
     stats)
         if [[ $before == -e || $before == --every || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --every) ]]; then
@@ -23,12 +23,77 @@ _allot()
             mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" stats 2>/dev/null | awk 'NR > 1 { print $1, $2 }')" -- "$word")
         fi
         ;;
-    run)
+    dump | scrub)
+        if [[ $before == --key ]]; then
+            :
+        elif [[ $word == -* ]]; then
+            local options="--json --output --help -j -o -h"
+            [[ ${COMP_WORDS[1]} == dump ]] || options="--key --output --help -o -h"
+            mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+        else
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        fi
+        ;;
+    snap)
+        if [[ $word == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "--pid --output --leaks --all --suppressions --list --who --path --retained --top --json --help -p -o -l -a -s -w -r -n -j -h" -- "$word")
+        elif [[ $before != -p && $before != --pid ]]; then
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        fi
+        ;;
+    core)
+        if [[ $before == -f || $before == --fail-on || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --fail-on) ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "definite=0 possible=0 indirect=0" -- "${word#=}")
+        elif [[ $word == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "--all --top --suppressions --fail-on --heap --list --who --path --retained --json --help" -- "$word")
+        else
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        fi
+        ;;
+    report)
+        if [[ $before == -s || $before == --sort || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --sort) ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "peak end allocs temporary bytes growth reallocs slack" -- "${word#=}")
+        elif [[ $before == -x || $before == --export || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --export) ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "pprof folded speedscope massif heap heaptrack" -- "${word#=}")
+        elif [[ $word == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "--text --json --sort --top --process --from --to --lived --export --output --help" -- "$word")
+        else
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        fi
+        ;;
+    diff)
+        if [[ $before == -s || $before == --sort || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --sort) ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "peak end allocs bytes temporary" -- "${word#=}")
+        elif [[ $word == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "--sort --top --functions --json --help" -- "$word")
+        else
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        fi
+        ;;
+    leaks | check)
+        if [[ $word != -* ]]; then
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        elif [[ ${COMP_WORDS[1]} == leaks ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "--suppressions --reachable --top --pid --process --exit-code --json --help" -- "$word")
+        else
+            mapfile -t COMPREPLY < <(compgen -W "--max-peak --max-live --max-leak --max-allocs --max-temporary --baseline --junit --markdown --json --help" -- "$word")
+        fi
+        ;;
+    run | record)
+        local options="--stats --json --output --share --guard --harden --help -s -j -o -h --"
+        [[ ${COMP_WORDS[1]} == run ]] ||
+            options="--output --pid --for --no-stacks --malloc --lossless --verify --leaks --quiet --json --help -o -p -q -h --"
         # The first word that is no option, and no option's value, is the program.
         for ((i = 2; i < COMP_CWORD; i++)); do
             case ${COMP_WORDS[i]} in
             --) ((i++)); break ;;
-            -o | --output | --harden) ((i++)) ;;
+            -o | --output | --harden | -p | --pid | --for | --malloc) ((i++)) ;;
             -*) ;;
             =) ((i++)) ;;
             *) break ;;
@@ -48,7 +113,7 @@ _allot()
                 mapfile -t COMPREPLY < <(compgen -c -- "$word")
             fi
         elif [[ $word == -* ]]; then
-            mapfile -t COMPREPLY < <(compgen -W "--stats --json --output --share --guard --harden --help -s -j -o -h --" -- "$word")
+            mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
         else
             mapfile -t COMPREPLY < <(compgen -c -- "$word")
         fi

@@ -14,16 +14,16 @@
 enum trace_op {
     TRACE_ALLOC = 1,
     TRACE_FREE,
-    TRACE_REALLOC, /* `old` becomes `address`; both may be equal */
-    TRACE_FAILED,  /* an allocation that gave NULL */
-    TRACE_BEFORE,  /* a block that was live before recording began: size as far as known, no stack */
-    TRACE_VERDICT, /* of a live block at the process's exit: verdict, retained bytes in `size` */
-    TRACE_PROCESS, /* a process begins: text is its program, `old` its parent's number or 0 */
-    TRACE_EXIT,    /* a process ends: by exit when `size` is 1, else it was killed or went on without us */
-    TRACE_THREAD,  /* a thread's name: text */
-    TRACE_MARK,    /* a moment that the program named: text */
+    TRACE_REALLOC,  /* `old` becomes `address`; both may be equal */
+    TRACE_FAILED,   /* an allocation that gave NULL */
+    TRACE_BEFORE,   /* a block that was live before recording began: size as far as known, no stack */
+    TRACE_VERDICT,  /* of a live block at the process's exit: verdict, retained bytes in `size` */
+    TRACE_PROCESS,  /* a process begins: text is its program, `old` its parent's number or 0 */
+    TRACE_EXIT,     /* a process ends: by exit when `size` is 1, else it was killed or went on without us */
+    TRACE_THREAD,   /* a thread's name: text */
+    TRACE_MARK,     /* a moment that the program named: text */
     TRACE_COUNTERS, /* of the process at this time: resident bytes in `size`, mapped bytes in `old` */
-    TRACE_LOST,    /* so many events are missing here: `size` */
+    TRACE_LOST,     /* so many events are missing here: `size` */
 };
 
 enum trace_call { TRACE_MALLOC = 1, TRACE_CALLOC, TRACE_ALIGNED, TRACE_REALLOC_CALL };
@@ -47,9 +47,9 @@ struct trace_node {
     uint32_t parent, frame;
 };
 struct trace_frame {
-    uint64_t pc;       /* the address that the call returns to, as the process had it */
-    uint32_t module;   /* index, or UINT32_MAX: unknown */
-    uint64_t offset;   /* pc - bias: the address as in the module's file */
+    uint64_t pc;                 /* the address that the call returns to, as the process had it */
+    uint32_t module;             /* index, or UINT32_MAX: unknown */
+    uint64_t offset;             /* pc - bias: the address as in the module's file */
     const char *function, *file; /* where the format itself tells: else NULL, and to be found (tool/symbols.h) */
     uint32_t line;
 };
@@ -60,17 +60,28 @@ struct trace_module {
     unsigned build_id_bytes;
 };
 
+/* Formats that are a profile already (about.is_profile) have one event, TRACE_PROCESS, and then the figures of each stack. */
+struct trace_total {
+    uint32_t stack;
+    uint64_t allocs, bytes;
+    uint64_t peak_blocks, peak_bytes; /* at the whole's peak */
+    uint64_t own_peak_bytes;          /* at its own */
+    uint64_t left_blocks, left_bytes; /* at the end */
+};
+
 /* What is known from the start, but for the figures at the end, which are whole when all has been read. */
 struct trace_about {
-    const char *format;  /* "allot", "text", "malloclab", "heaptrack", "mtrace" */
+    const char *format;  /* "allot", "text", "malloclab", "heaptrack", "mtrace", "dhat" */
     const char *command; /* the command line, or NULL */
-    bool has_stacks, has_times, has_addresses;
-    int64_t began;       /* seconds since 1970, 0: unknown */
+    bool has_stacks, has_times, has_addresses, is_profile;
+    int64_t began;        /* seconds since 1970, 0: unknown */
     uint64_t bytes, read; /* of the file, and of it read so far: progress */
     uint64_t events, lost;
-    uint64_t waited_ns;  /* that recorded threads waited for the recorder */
+    uint64_t
+        unmatched; /* frees of blocks that nothing is known of, left out: from before recording, of another malloc */
+    uint64_t waited_ns;        /* that recorded threads waited for the recorder */
     uint64_t collector_cpu_ns; /* what recording took beside the program */
-    bool truncated;      /* the file ends early: everything up to there was read */
+    bool truncated;            /* the file ends early: everything up to there was read */
 };
 
 /* One line: what is wrong, at which byte. */
@@ -90,6 +101,7 @@ const struct trace_about *trace_about(const struct trace *trace);
 const struct trace_node *trace_nodes(const struct trace *trace, uint32_t *count);
 const struct trace_frame *trace_frames(const struct trace *trace, uint32_t *count);
 const struct trace_module *trace_modules(const struct trace *trace, uint32_t *count);
+const struct trace_total *trace_totals(const struct trace *trace, uint32_t *count);
 
 /* -- formats: each is one file with one of these; trace.c asks them in turn -- */
 struct trace_format {
@@ -101,8 +113,9 @@ struct trace_format {
     const struct trace_frame *(*frames)(const void *reader, uint32_t *count);
     const struct trace_module *(*modules)(const void *reader, uint32_t *count);
     void (*close)(void *reader);
+    const struct trace_total *(*totals)(const void *reader, uint32_t *count); /* NULL: it has events */
 };
 extern const struct trace_format trace_format_allot, trace_format_text, trace_format_malloclab, trace_format_heaptrack,
-    trace_format_mtrace;
+    trace_format_mtrace, trace_format_dhat;
 
 #endif

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""What recording costs: real programs and a program that only allocates, each as it is on allot's malloc, recorded, and recorded
+without stacks, in interleaved runs; beside them heaptrack's cost where it is installed. And whether a trace survives."""
+import argparse
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import programs
+
+HERE = pathlib.Path(__file__).resolve().parent
+WAYS = ["plain", "record", "no-stacks", "heaptrack"]
+NAMES = ["python3", "sqlite3", "cc1plus", "z3", "churn", "churn of two threads"]
+PROBLEM = """
+(declare-const a (_ BitVec 32)) (declare-const b (_ BitVec 32)) (declare-const c (_ BitVec 32))
+(assert (= (bvmul a b) #x0012d687)) (assert (bvugt a #x00000001)) (assert (bvugt b #x00000001))
+(assert (bvult a #x00010000)) (assert (bvult b #x00010000)) (assert (= c (bvurem a b)))
+(check-sat)
+"""
+
+
+def work_of(name, build, folder):
+    """Command, environment and input of a program, prepared in `folder`."""
+    if name.startswith("churn"):
+        return [build / "bin/recorded", "2" if "two" in name else "1", "20000000"], {}, os.devnull
+    if name == "z3":
+        (folder / "problem.smt2").write_text(PROBLEM)
+        return [programs.find("z3"), folder / "problem.smt2"], {}, os.devnull
+    program = getattr(programs, name)(folder)
+    command = program.command
+    if name == "python3":  # the interpreter itself: a wrapper would be recorded too
+        command = [os.path.realpath(command[0]), *command[1:]]
+    return command, program.env, program.stdin
+
+
+def commanded(way, command, build, folder):
+    allot = build / "bin/allot"
+    if way == "plain":
+        return [allot, "run", "--", *command]
+    if way == "heaptrack":
+        return ["heaptrack", "-o", folder / "heaptrack", *command]
+    return [allot, "record", "--json", "-o", folder / f"{way}.allot", *(["--no-stacks"] if way == "no-stacks" else []), "--", *command]
+
+
+def run(way, command, env, stdin, build, folder):
+    began = time.monotonic()
+    done = subprocess.run([str(word) for word in commanded(way, command, build, folder)], cwd=folder, env=os.environ | env,
+                          stdin=open(folder / stdin), capture_output=True, text=True)
+    wall = time.monotonic() - began
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))}, {way}: status {done.returncode}\n{done.stderr[-2000:]}")
+    said = re.search(r"(?m)^cpu_ns ([\d.]+)", done.stdout)
+    figures = {"wall": wall, "cpu": float(said[1]) if said else None}
+    if way in ("record", "no-stacks"):
+        figures |= json.loads(done.stderr.splitlines()[-1])
+    return figures
+
+
+def measured(name, options, folder):
+    command, env, stdin = work_of(name, options.build, folder)
+    ways = [way for way in WAYS if way != "heaptrack" or (shutil.which("heaptrack") and not options.alone)]
+    runs = {way: [] for way in ways}
+    for _ in range(options.rounds):
+        for way in ways:
+            runs[way].append(run(way, command, env, stdin, options.build, folder))
+    return runs
+
+
+def middle(runs, figure):
+    return statistics.median(one[figure] for one in runs)
+
+
+def row(name, runs):
+    plain = middle(runs["plain"], "wall")
+    ratios = [f"{middle(runs[way], 'wall') / plain:.2f}" if way in runs else "-" for way in WAYS[1:]]
+    figures = [f"{middle(runs[way], 'bytes') / middle(runs[way], 'events'):.2f}" for way in ("record", "no-stacks")]
+    of = runs["record"]
+    cpu = " / ".join(f"{middle(runs[way], 'cpu'):.1f}" for way in WAYS[:3]) if of[0]["cpu"] else "-"
+    collector = middle(of, "collector_cpu_ns") / middle(of, "events")
+    lost = sum(one["lost"] for way in WAYS[1:3] for one in runs[way])
+    return [name, f"{plain:.2f}", *ratios, *figures, f"{middle(of, 'events') / 1e6:.2f}", cpu, f"{collector:.0f}",
+            f"{middle(of, 'waited_ns') / 1e9:.2f}", str(lost)]
+
+
+def killed(options, folder):
+    """Everything is killed at a random moment, again and again: how many milliseconds before its end each trace ends."""
+    lags = []
+    dice = random.Random(options.seed)
+    for _ in range(options.kill):
+        clock, trace = folder / "clock", folder / "killed.allot"
+        clock.unlink(missing_ok=True)
+        process = subprocess.Popen([options.build / "bin/allot", "record", "-q", "-o", trace, "--", options.build / "bin/recorded",
+                                    "--clock", clock], start_new_session=True, stderr=subprocess.DEVNULL)
+        time.sleep(0.05 + dice.random() * 0.5)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        said = int.from_bytes(clock.read_bytes()[:8], sys.byteorder) if clock.exists() else 0
+        dump = subprocess.run([options.build / "bin/allot", "dump", "--json", trace], capture_output=True, text=True)
+        if dump.returncode:
+            sys.exit(f"cannot be read: {dump.stderr}")
+        last = 0
+        for line in reversed(dump.stdout.splitlines()):
+            event = json.loads(line)
+            if event["op"] == "alloc":
+                last = event["size"]
+                break
+        lags.append(max(said - last, 0))
+    return sorted(lags)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="bench/record.py", description="Measure what allot record costs, or whether traces survive.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"""programs: {', '.join(NAMES)}
+
+examples:
+  bench/record.py                          the table, markdown
+  bench/record.py --rounds 1 --only z3
+  bench/record.py --kill 100               kill -9 of everything a hundred times: how early each trace ends
+""")
+    parser.add_argument("--build", type=pathlib.Path, default=HERE.parent / "build", metavar="DIR", help="allot's build (build)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N")
+    parser.add_argument("--only", action="append", metavar="NAME", help="this program; again for more")
+    parser.add_argument("--alone", action="store_true", help="without heaptrack")
+    parser.add_argument("--kill", type=int, metavar="N", help="kill N times instead")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the moments at which it is killed")
+    options = parser.parse_args()
+    options.build = options.build.resolve()
+    with tempfile.TemporaryDirectory(prefix="allot-record-") as folder:
+        if options.kill:
+            lags = killed(options, pathlib.Path(folder))
+            print(f"killed {len(lags)} times: every trace was read; they end early by {statistics.median(lags):.0f} ms "
+                  f"(median), at most {lags[-1]} ms")
+            return 0
+        print("| program | plain, s | record | no stacks | heaptrack | bytes an event | without stacks | events, M | "
+              "CPU ns an event, plain / record / no stacks | collector, ns an event | threads waited, s | lost |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+        sizes = {}
+        for name in options.only or NAMES:
+            own = pathlib.Path(folder) / name.replace(" ", "-")
+            own.mkdir()
+            try:
+                runs = measured(name, options, own)
+            except programs.Absent as why:
+                print(f"| {name} | {why} |")
+                continue
+            sizes[name] = middle(runs["record"], "bytes") / middle(runs["record"], "events")
+            print("| " + " | ".join(row(name, runs)) + " |", flush=True)
+        real = [size for name, size in sizes.items() if not name.startswith("churn")]
+        if len(real) > 1:
+            print(f"\nBytes an event, mean over the programs that are no churn: {statistics.mean(real):.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+/* snap/layout.h - a number that is another for every other layout of what a walk reads (snap/walk.c): who reads a heap of another
+ * version says so, rather than nonsense. */
+#ifndef SNAP_LAYOUT_H
+#define SNAP_LAYOUT_H
+
+#include "heap/guard.h"
+#include "heap/hard.h"
+#include "heap/heap.h"
+#include "heap/part.h"
+#include "heap/seal.h"
+#include "heap/tag.h"
+#include "pool/cache.h"
+#include "pool/pool.h"
+#include "scope/arena.h"
+#include "span/fenced.h"
+#include "span/large.h"
+#include "span/run.h"
+
+/* Steps of a polynomial in an odd number: all are known when this is compiled. */
+#define LAYOUT_STEP(before, value) (((before) ^ (uint64_t)(value)) * 0x9e3779b97f4a7c15u)
+#define LAYOUT_OF_1(before, a)     LAYOUT_STEP(LAYOUT_STEP(before, sizeof(struct a)), _Alignof(struct a))
+#define LAYOUT_OF_2(before, a, m)  LAYOUT_STEP(before, offsetof(struct a, m))
+
+static inline uint64_t layout_of_slabs(uint64_t h)
+{
+    h = LAYOUT_OF_1(h, segment), h = LAYOUT_OF_2(h, segment, kind), h = LAYOUT_OF_2(h, segment, older);
+    h = LAYOUT_OF_1(h, slab), h = LAYOUT_OF_2(h, slab, local_free), h = LAYOUT_OF_2(h, slab, fresh);
+    h = LAYOUT_OF_2(h, slab, stride16), h = LAYOUT_OF_2(h, slab, recip), h = LAYOUT_OF_2(h, slab, klass);
+    h = LAYOUT_STEP(LAYOUT_STEP(LAYOUT_STEP(h, SEGMENT_SHIFT), UNIT_SHIFT), BITMAP_WORDS);
+    h = LAYOUT_OF_1(h, run_map), h = LAYOUT_OF_2(h, run_map, length), h = LAYOUT_OF_2(h, run_map, heap);
+    h = LAYOUT_OF_1(h, large), h = LAYOUT_OF_2(h, large, length), h = LAYOUT_OF_2(h, large, next);
+    h = LAYOUT_OF_1(h, large_kept), h = LAYOUT_OF_1(h, fence), h = LAYOUT_OF_2(h, fence, asked);
+    return h;
+}
+
+static inline uint64_t layout_of_heaps(uint64_t h)
+{
+    h = LAYOUT_OF_1(h, heap), h = LAYOUT_OF_2(h, heap, state), h = LAYOUT_OF_2(h, heap, epoch);
+    h = LAYOUT_OF_2(h, heap, front), h = LAYOUT_OF_2(h, heap, lent), h = LAYOUT_OF_2(h, heap, mid);
+    h = LAYOUT_OF_2(h, heap, tag), h = LAYOUT_OF_2(h, heap, older);
+    h = LAYOUT_OF_1(h, front), h = LAYOUT_OF_2(h, front, list), h = LAYOUT_OF_2(h, front, aside);
+    h = LAYOUT_OF_2(h, front, next);
+    h = LAYOUT_STEP(LAYOUT_STEP(LAYOUT_STEP(h, SMALL_CLASSES), MID_CLASSES), LISTS);
+    h = LAYOUT_OF_1(h, guard_place), h = LAYOUT_OF_2(h, guard_place, live), h = LAYOUT_OF_2(h, guard_place, size);
+    h = LAYOUT_OF_1(h, hard), h = LAYOUT_OF_1(h, hardening), h = LAYOUT_OF_2(h, hardening, redzone);
+    h = LAYOUT_OF_1(h, allot_tag), h = LAYOUT_OF_2(h, allot_tag, index), h = LAYOUT_OF_2(h, allot_tag, typed);
+    h = LAYOUT_OF_2(h, allot_tag, name);
+    return h;
+}
+
+static inline uint64_t layout_of_parts(uint64_t h)
+{
+    h = LAYOUT_OF_1(h, part), h = LAYOUT_OF_2(h, part, kind), h = LAYOUT_OF_2(h, part, name);
+    h = LAYOUT_OF_2(h, part, size);
+    h = LAYOUT_OF_1(h, set), h = LAYOUT_OF_2(h, set, stride), h = LAYOUT_OF_2(h, set, slots);
+    h = LAYOUT_OF_2(h, set, pool), h = LAYOUT_OF_2(h, set, cache), h = LAYOUT_OF_2(h, set, part);
+    h = LAYOUT_OF_1(h, pool), h = LAYOUT_OF_2(h, pool, set), h = LAYOUT_OF_2(h, pool, singles);
+    h = LAYOUT_OF_1(h, cache), h = LAYOUT_OF_2(h, cache, singles), h = LAYOUT_OF_2(h, cache, size);
+    h = LAYOUT_OF_1(h, singles), h = LAYOUT_OF_1(h, single);
+    h = LAYOUT_OF_1(h, allot_arena_block), h = LAYOUT_OF_2(h, allot_arena_block, mark);
+    return h;
+}
+
+static inline uint64_t snap_layout(void) { return layout_of_parts(layout_of_heaps(layout_of_slabs(1))); }
+
+#endif

@@ -1,0 +1,190 @@
+/* snap/owners.c - see snap/owners.h. O(1) a block; a search in the table of a pool of single objects. */
+#include "snap/owners.h"
+
+#include "graph/grow.h"
+#include "heap/tag.h"
+#include "pool/cache.h"
+#include "pool/pool.h"
+
+enum { NAME_MOST = 256 };
+#define PARTS_MOST ((size_t)PARTS_ROOT * PARTS_LEAF)
+#define TAGS_MOST  ((size_t)TAGS_ROOT * TAGS_LEAF)
+
+static uint32_t add(struct owners *o, struct graph_owner owner)
+{
+    struct graph_blocks *out = o->out;
+    if (!grow((void **)&out->owner, &out->owner_room, out->owners + 1, sizeof owner)) {
+        o->no_memory = true;
+        return 0;
+    }
+    out->owner[out->owners] = owner;
+    return (uint32_t)out->owners++;
+}
+
+/* A name, where it can be read as a whole. */
+static const char *name_at(const struct owners *o, const char *at)
+{
+    for (size_t n = 0; at && n < NAME_MOST; n++) {
+        const char *c = image_at(o->reader->image, (uintptr_t)at + n, 1);
+        if (!c) {
+            return NULL;
+        }
+        if (*c == 0) {
+            return n ? image_at(o->reader->image, (uintptr_t)at, n + 1) : NULL;
+        }
+    }
+    return NULL;
+}
+
+uint32_t owner_of_arena(struct owners *o)
+{
+    o->arena = o->arena ? o->arena : add(o, (struct graph_owner){.kind = GRAPH_ARENA});
+    return o->arena;
+}
+
+static uint32_t owner_of_known_tag(struct owners *o, const struct allot_tag *at, const struct allot_tag *tag)
+{
+    uint32_t *owner = &o->tag[tag->index % TAGS_MOST];
+    if (!*owner) {
+        *owner = add(o, (struct graph_owner){.kind = GRAPH_TAG, .name = name_at(o, at->name)});
+    }
+    return *owner;
+}
+
+uint32_t owner_of_tag(struct owners *o, uint32_t index)
+{
+    if (index < TAGS_MOST && o->tag[index]) {
+        return o->tag[index];
+    }
+    struct allot_tag *const *const *root = reader_at(
+        o->reader, (const char *)o->reader->desc->tags + index / TAGS_LEAF % TAGS_ROOT * sizeof *root, sizeof *root);
+    struct allot_tag *const *leaf =
+        root && *root ? reader_at(o->reader, &(*root)[index % TAGS_LEAF], sizeof *leaf) : NULL;
+    const struct allot_tag *tag = leaf && *leaf ? READ(o->reader, *leaf) : NULL;
+    return tag && tag->index == index ? owner_of_known_tag(o, *leaf, tag) : 0;
+}
+
+uint32_t owner_of_heap(struct owners *o, uint32_t id, const struct heap *h)
+{
+    const struct allot_tag *tag = h && h->tag ? READ(o->reader, h->tag) : NULL;
+    if (tag && atomic_load_explicit(&tag->typed, memory_order_relaxed) == id) {
+        return owner_of_known_tag(o, h->tag, tag);
+    }
+    uint32_t *owner = &o->heap[(id & ID_NUMBER) % HEAPS_MOST];
+    if (!*owner) {
+        *owner = add(o, (struct graph_owner){.kind = GRAPH_HEAP, .name = tag ? name_at(o, h->tag->name) : NULL});
+    }
+    return *owner;
+}
+
+/* -- parts -- */
+
+/* NULL: there is no such part, or it waits for its next use. *end: nor is there any after it. */
+static const struct set *set_by_id(struct owners *o, uint32_t id, bool *end)
+{
+    const struct set *at = snap_part_at(o->reader, id - OWNER_LIMIT), *set = at ? READ(o->reader, at) : NULL;
+    *end = !at;
+    return set && set->part.name && set->stride ? set : NULL;
+}
+
+static const struct singles *singles_of(struct owners *o, const struct set *set)
+{
+    const struct pool *pool = set->pool ? READ(o->reader, set->pool) : NULL;
+    const struct cache *cache = set->cache ? READ(o->reader, set->cache) : NULL;
+    return pool && pool->is_single ? &pool->singles : cache && cache->is_single ? &cache->singles : NULL;
+}
+
+static void find_tables(struct owners *o)
+{
+    bool end = false;
+    for (uint32_t n = 0; n < PARTS_MOST && !end && !o->no_memory; n++) {
+        const struct set *set = set_by_id(o, OWNER_LIMIT + n, &end);
+        const struct singles *all = set ? singles_of(o, set) : NULL;
+        if (all && grow((void **)&o->table, &o->table_room, o->tables + 2, sizeof *o->table)) {
+            o->table[o->tables++] = (uintptr_t)all->one;
+            o->table[o->tables++] = (uintptr_t)all->free;
+        } else {
+            o->no_memory = all != NULL;
+        }
+    }
+}
+
+bool is_own_table(const struct owners *o, uintptr_t at)
+{
+    for (size_t i = 0; i < o->tables; i++) {
+        if (o->table[i] == at) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool owners_begin(struct owners *o, struct reader *r, struct graph_blocks *out)
+{
+    *o = (struct owners){.reader = r, .out = out};
+    o->part = os_map(PARTS_MOST * sizeof *o->part);
+    o->tag = os_map(TAGS_MOST * sizeof *o->tag);
+    o->heap = os_map(HEAPS_MOST * sizeof *o->heap);
+    o->no_memory = !o->part || !o->tag || !o->heap;
+    add(o, (struct graph_owner){.kind = GRAPH_MALLOC});
+    find_tables(o);
+    return !o->no_memory;
+}
+
+void owners_end(struct owners *o)
+{
+    grow_free(o->part, PARTS_MOST, sizeof *o->part);
+    grow_free(o->tag, TAGS_MOST, sizeof *o->tag);
+    grow_free(o->heap, HEAPS_MOST, sizeof *o->heap);
+    grow_free(o->table, o->table_room, sizeof *o->table);
+}
+
+/* All shares of a local pool are one owner: that of the pool's first one. */
+static uint32_t first_share(struct owners *o, const struct set *set)
+{
+    const struct pool *pool = set->pool ? READ(o->reader, set->pool) : NULL;
+    const struct set *first = pool && pool->set ? READ(o->reader, pool->set) : NULL;
+    return first ? first->part.id : set->part.id;
+}
+
+struct part_view part_view(struct owners *o, uint32_t id)
+{
+    if (o->last.set && o->last.id == id) {
+        return o->last;
+    }
+    bool end;
+    const struct set *set = set_by_id(o, id, &end);
+    o->last = (struct part_view){.set = set, .id = id};
+    if (set) {
+        uint32_t *owner = &o->part[(first_share(o, set) - OWNER_LIMIT) % PARTS_MOST];
+        if (!*owner) {
+            *owner = add(o, (struct graph_owner){.kind = set->cache ? GRAPH_CACHE : GRAPH_POOL,
+                                                 .name = name_at(o, set->part.name),
+                                                 .object_bytes = set->part.size});
+        }
+        o->last.owner = *owner;
+    }
+    return o->last;
+}
+
+bool part_single_is_out(struct owners *o, const struct part_view *part, uintptr_t at)
+{
+    const struct singles *all = singles_of(o, part->set);
+    size_t from = 0, to = all ? all->count : 0;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        const struct single *one = reader_at(o->reader, &all->one[middle], sizeof *one);
+        if (!one) {
+            return false;
+        }
+        if ((uintptr_t)one->at == at) {
+            return one->out;
+        }
+        if ((uintptr_t)one->at < at) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return false;
+}

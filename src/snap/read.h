@@ -1,0 +1,41 @@
+/* snap/read.h - the heap's own structs, read through an image; what cannot be read is counted, and passed over. */
+#ifndef SNAP_READ_H
+#define SNAP_READ_H
+
+#include "graph/image.h"
+#include "heap/describe.h"
+#include "snap/walk.h"
+
+/* More of each there cannot be: a list that is longer goes round in circles. */
+#define SEGMENTS_MOST ((size_t)1 << 26)
+#define LARGE_MOST    ((size_t)1 << 26)
+#define HEAPS_MOST    ((size_t)1 << 23)
+#define FRONTS_MOST   ((size_t)1 << 22)
+
+struct reader {
+    const struct image *image;
+    const struct core_desc *desc;
+    uint32_t epoch;
+    bool sealed;
+    uint64_t secret[2];
+    size_t missing;
+};
+
+enum snap_trouble reader_begin(struct reader *r, const struct image *image, uintptr_t desc);
+
+/* Where the set of part n is, counted from 0, in its process; NULL: there are no more. */
+struct set;
+const struct set *snap_part_at(const struct reader *r, uint32_t n);
+
+static inline const void *reader_at(const struct reader *r, const void *at, size_t bytes)
+{
+    const void *here = image_at(r->image, (uintptr_t)at, bytes);
+    ((struct reader *)(uintptr_t)r)->missing += !here;
+    return here;
+}
+
+/* What a pointer of the process points to; and one that is of no type there. */
+#define READ(r, pointer)        ((__typeof__(pointer))reader_at(r, pointer, sizeof *(pointer)))
+#define READ_AT(r, where, type) ((__typeof__(type) const *)reader_at(r, where, sizeof(type)))
+
+#endif

@@ -1,0 +1,394 @@
+/* snap/walk.c - see snap/walk.h. A visit of each unit of each segment, of each big block, and of what threads have at hand: lists
+ * are followed only in the slab that they are of. Order of address comes from sorting what segments and large blocks begin with.
+ */
+#include "snap/walk.h"
+
+#include "graph/grow.h"
+#include "snap/layout.h"
+#include "snap/owners.h"
+#include "snap/read.h"
+
+/* A segment, a large block or a guarded one. */
+struct piece {
+    uintptr_t at; /* first: snap_sort */
+    const struct segment *segment;
+    const struct large *large;
+    const struct guard_place *guard;
+};
+
+struct walker {
+    struct reader reader;
+    struct snap_walk *wanted;
+    struct owners owners;
+    struct piece *piece;
+    size_t pieces, piece_room;
+    const struct heap **heap; /* by the number in their ids */
+    size_t heaps;             /* the largest number + 1 */
+    const struct front **front;
+    size_t fronts, front_room;
+    bool no_memory;
+};
+
+/* A slab, where it can be read, and where its slots are. */
+struct view {
+    const struct slab *slab;
+    uintptr_t data;
+};
+
+/* -- what is live of a slab -- */
+
+static void unmark(const struct walker *w, const struct view *v, const struct block *list, uint64_t *map)
+{
+    unsigned slots = slab_nslots(v->slab);
+    size_t stride = slab_stride(v->slab);
+    uintptr_t at = (uintptr_t)list;
+    for (unsigned count = 0; at - v->data < UNIT_SIZE && count < slots; count++) {
+        unsigned i = slab_index(v->slab, (const void *)at);
+        const struct block *b =
+            i < slots && v->data + i * stride == at ? image_at(w->reader.image, at, sizeof *b) : NULL;
+        if (!b) {
+            return;
+        }
+        bitmap_clear(map, i);
+        at = (uintptr_t)b->next;
+    }
+}
+
+/* List i + 1 of a front holds blocks of class i, and list 0 is for malloc(0), which class 0 serves. */
+static void unmark_front(const struct walker *w, const struct view *v, const struct front *f, uint64_t *map)
+{
+    unsigned c = v->slab->klass;
+    const struct front *aside = f->aside ? READ(&w->reader, f->aside) : NULL;
+    for (const struct front *of = f; of; of = of == f ? aside : NULL) {
+        unmark(w, v, of->list[c + 1], map);
+        if (c == 0) {
+            unmark(w, v, of->list[0], map);
+        }
+    }
+}
+
+static bool is_lost(const struct walker *w, const struct heap *h)
+{
+    return atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_ACTIVE && h->epoch != w->reader.epoch;
+}
+
+static void unmark_at_hand(const struct walker *w, const struct view *v, const struct heap *h, uint64_t *map)
+{
+    unsigned c = v->slab->klass;
+    if (is_lost(w, h)) {
+        return;
+    }
+    if (c >= SMALL_CLASSES) {
+        if (c - SMALL_CLASSES < 2 * MID_CLASSES) {
+            unmark(w, v, h->mid[c - SMALL_CLASSES], map);
+        }
+    } else if (slab_owner(v->slab) <= COMMONS) {
+        for (size_t i = 0; i < w->fronts; i++) {
+            unmark_front(w, v, w->front[i], map);
+        }
+    } else if (h->front) {
+        const struct front *f = READ(&w->reader, h->front);
+        if (f) {
+            unmark_front(w, v, f, map);
+        }
+    }
+}
+
+static const struct heap *heap_of(const struct walker *w, uint32_t id)
+{
+    return (id & ID_NUMBER) < w->heaps ? w->heap[id & ID_NUMBER] : NULL;
+}
+
+/* Bits of what is live, or at least out, of a slab of a heap's or a part's. */
+static void mark_live(const struct walker *w, const struct view *v, uint64_t *map)
+{
+    const struct slab *s = v->slab;
+    uint32_t owner = slab_owner(s);
+    const struct heap *h = is_part(owner) ? NULL : heap_of(w, owner);
+    for (unsigned i = 0; i < slab_words(s); i++) {
+        uint64_t taken = bitmap_word_mask(i, 0, s->fresh);
+        uint64_t others = atomic_load_explicit(unit_remote_word(&s->unit, i), memory_order_relaxed);
+        map[i] = taken & ~*unit_free_word(&s->unit, i) & ~others;
+    }
+    unmark(w, v, s->local_free, map);
+    if (h) {
+        unmark_at_hand(w, v, h, map);
+    }
+    if (h && atomic_load_explicit(&h->lent, memory_order_relaxed)) {
+        for (size_t i = 1; i < w->heaps; i++) {
+            if (w->heap[i] && w->heap[i] != h) {
+                unmark_at_hand(w, v, w->heap[i], map);
+            }
+        }
+    }
+}
+
+/* -- blocks -- */
+
+static void add(struct walker *w, uintptr_t at, size_t size, uint32_t owner)
+{
+    struct graph_blocks *out = w->wanted->out;
+    if (w->owners.tables && is_own_table(&w->owners, at)) {
+        return;
+    }
+    if (!grow((void **)&out->block, &out->room, out->count + 1, sizeof *out->block)) {
+        w->no_memory = true;
+        return;
+    }
+    if (owner == 0 && size >= sizeof(struct allot_arena_block)) {
+        const struct allot_arena_block *b = image_at(w->reader.image, at, sizeof *b);
+        owner = b && b->mark == arena_mark_of((const void *)at) ? owner_of_arena(&w->owners) : 0;
+    }
+    uint32_t site = w->wanted->site ? w->wanted->site(w->wanted->arg, w->reader.image, at) : 0;
+    out->block[out->count++] = (struct graph_block){at, size, site, owner};
+}
+
+/* The size of a block in so much room, or SIZE_MAX: its seal says that it is free. */
+static size_t sealed_size(const struct walker *w, uintptr_t at, size_t room)
+{
+    const uint64_t *seal = image_at(w->reader.image, at + room - SEAL_BYTES, SEAL_BYTES);
+    uint64_t says = seal && *seal ? seal_read(*seal, seal_mask(at, w->reader.secret)) : SEAL_FREED;
+    return says == SEAL_FREED ? SIZE_MAX : says <= room - SEAL_BYTES ? says : room - SEAL_BYTES;
+}
+
+/* A live block of a heap, in so much room. */
+static void add_block(struct walker *w, uintptr_t at, size_t room, size_t size, uint32_t id)
+{
+    size_t word = tag_word(id);
+    uint32_t owner = 0;
+    if (word && size >= word) {
+        const uint64_t *tag = image_at(w->reader.image, at + size - word, word);
+        owner = tag ? owner_of_tag(&w->owners, (uint32_t)*tag) : 0;
+        size -= word;
+    } else if (id & ID_PRIVATE) {
+        owner = owner_of_heap(&w->owners, id, heap_of(w, id));
+    }
+    add(w, at, size_min(size, room), owner);
+}
+
+static void walk_heaps_slab(struct walker *w, const struct view *v)
+{
+    uint64_t map[BITMAP_WORDS];
+    size_t stride = slab_stride(v->slab);
+    mark_live(w, v, map);
+    for (unsigned i = 0; i < slab_words(v->slab); i++) {
+        for (uint64_t bits = map[i]; bits && !w->no_memory; bits &= bits - 1) {
+            uintptr_t at = v->data + (i * 64 + lowest_bit(bits)) * stride;
+            size_t size = w->reader.sealed ? sealed_size(w, at, stride) : stride;
+            if (size != SIZE_MAX) {
+                add_block(w, at, stride, size, slab_owner(v->slab));
+            }
+        }
+    }
+}
+
+static void walk_parts_slab(struct walker *w, const struct view *v)
+{
+    struct part_view part = part_view(&w->owners, slab_owner(v->slab));
+    uint64_t map[BITMAP_WORDS];
+    if (!part.set) {
+        return;
+    }
+    mark_live(w, v, map);
+    for (unsigned i = 0; i < slab_words(v->slab); i++) {
+        for (uint64_t bits = map[i]; bits && !w->no_memory; bits &= bits - 1) {
+            uintptr_t at = v->data + v->slab->klass * 64u + (i * 64 + lowest_bit(bits)) * (size_t)part.set->stride;
+            add(w, at, part.set->part.size, part.owner);
+        }
+    }
+}
+
+/* Addresses in a fence, of no bytes. */
+static void walk_nothings(struct walker *w, const struct unit *unit, uintptr_t data)
+{
+    for (size_t i = 0; i < BITMAP_WORDS; i++) {
+        for (uint64_t bits = *unit_free_word(unit, i); bits && !w->no_memory; bits &= bits - 1) {
+            add(w, data + (i * 64 + lowest_bit(bits)) * 16, 0, 0);
+        }
+    }
+}
+
+static void walk_units(struct walker *w, const struct segment *s, uintptr_t at)
+{
+    for (unsigned i = 1; i < UNITS && !w->no_memory; i++) {
+        const struct unit *unit = (const struct unit *)((const char *)s + i * HEADER_SIZE);
+        struct view v = {(const struct slab *)unit, at + i * UNIT_SIZE};
+        uint32_t owner = unit_owner(unit);
+        if (owner == OWNER_NONE) {
+            walk_nothings(w, unit, v.data);
+        } else if (v.slab->stride16 != 0 && owner != 0 && owner < OWNER_FREE) {
+            (is_part(owner) ? walk_parts_slab : walk_heaps_slab)(w, &v);
+        }
+    }
+}
+
+/* A page run or a large block. */
+static void add_big(struct walker *w, uintptr_t at, size_t bytes, size_t asked, uint32_t id)
+{
+    if (is_part(id)) {
+        struct part_view part = part_view(&w->owners, id);
+        if (part.set && part_single_is_out(&w->owners, &part, at)) {
+            add(w, at, part.set->part.size, part.owner);
+        }
+        return;
+    }
+    size_t size = asked != SIZE_MAX ? asked : w->reader.sealed ? sealed_size(w, at, bytes) : bytes;
+    add_block(w, at, bytes, size == SIZE_MAX ? bytes : size, id);
+}
+
+static void walk_runs(struct walker *w, const struct segment *s, uintptr_t at)
+{
+    const struct run_map *map = run_map_of((struct segment *)(uintptr_t)s);
+    for (size_t p = RUN_FIRST_PAGE; p < RUN_PAGES && !w->no_memory;) {
+        size_t pages = size_min(map->length[p], RUN_PAGES - p);
+        if (pages) {
+            add_big(w, at + p * RUN_PAGE, pages * RUN_PAGE, SIZE_MAX, map->heap[p]);
+        }
+        p += pages ? pages : 1;
+    }
+}
+
+static void walk_piece(struct walker *w, const struct piece *p)
+{
+    if (p->guard) {
+        add(w, p->at, p->guard->size, 0);
+    } else if (p->large) {
+        const struct fence *f = p->large->fence ? READ(&w->reader, p->large->fence) : NULL;
+        add_big(w, p->at, p->large->length, f && w->reader.sealed ? f->asked : SIZE_MAX, p->large->heap);
+    } else if (p->segment->kind == SEGMENT_RUNS) {
+        walk_runs(w, p->segment, p->at);
+    } else {
+        walk_units(w, p->segment, p->at);
+    }
+}
+
+/* -- what there is -- */
+
+static void add_piece(struct walker *w, struct piece piece)
+{
+    if (!grow((void **)&w->piece, &w->piece_room, w->pieces + 1, sizeof piece)) {
+        w->no_memory = true;
+        return;
+    }
+    w->piece[w->pieces++] = piece;
+}
+
+static void find_segments(struct walker *w)
+{
+    struct segment *const *first = READ_AT(&w->reader, w->reader.desc->segments, struct segment *);
+    const struct segment *at = first ? *first : NULL;
+    for (size_t n = 0; at && n < SEGMENTS_MOST && !w->no_memory; n++) {
+        const struct segment *s = reader_at(&w->reader, at, UNIT_SIZE);
+        if (!s || (uintptr_t)at % SEGMENT_SIZE) {
+            return;
+        }
+        add_piece(w, (struct piece){.at = (uintptr_t)at, .segment = s});
+        at = s->older;
+    }
+}
+
+static void find_large(struct walker *w)
+{
+    struct large *const *first = READ_AT(&w->reader, w->reader.desc->large, struct large *);
+    const struct large *at = first ? *first : NULL;
+    for (size_t n = 0; at && n < LARGE_MOST && !w->no_memory; n++) {
+        const struct large *l = READ(&w->reader, at);
+        if (!l) {
+            return;
+        }
+        add_piece(w, (struct piece){.at = ~l->hidden_at, .large = l});
+        at = l->next;
+    }
+}
+
+static void find_guarded(struct walker *w)
+{
+    const size_t *count = READ_AT(&w->reader, w->reader.desc->guard_count, size_t);
+    const struct guard_place *const *place =
+        reader_at(&w->reader, w->reader.desc->guards, GUARD_PLACES_MOST * sizeof *place);
+    for (size_t i = 0; count && place && i < size_min(*count, GUARD_PLACES_MOST) && !w->no_memory; i++) {
+        const struct guard_place *p = READ(&w->reader, place[i]);
+        if (p && p->live) {
+            add_piece(w, (struct piece){.at = (uintptr_t)p->block, .guard = p});
+        }
+    }
+}
+
+static void find_heaps(struct walker *w)
+{
+    struct heap *const *first = READ_AT(&w->reader, w->reader.desc->heaps, struct heap *);
+    const struct heap *at = first ? *first : NULL, *h = at ? READ(&w->reader, at) : NULL;
+    size_t numbers = h ? (h->id & ID_NUMBER) + (size_t)1 : 0, room = 0;
+    if (numbers > HEAPS_MOST || !grow((void **)&w->heap, &room, numbers, sizeof *w->heap)) {
+        w->no_memory = true;
+        return;
+    }
+    w->heaps = room;
+    for (size_t n = 0; at && n < numbers; n++) {
+        h = READ(&w->reader, at);
+        if (!h) {
+            return;
+        }
+        if ((h->id & ID_NUMBER) < room) {
+            w->heap[h->id & ID_NUMBER] = h;
+        }
+        at = h->older;
+    }
+}
+
+static void find_fronts(struct walker *w)
+{
+    struct front *const *first = READ_AT(&w->reader, w->reader.desc->fronts, struct front *);
+    const struct front *at = first ? *first : NULL;
+    while (at && w->fronts < FRONTS_MOST) {
+        const struct front *f = READ(&w->reader, at);
+        if (!f) {
+            return;
+        }
+        if (!grow((void **)&w->front, &w->front_room, w->fronts + 1, sizeof *w->front)) {
+            w->no_memory = true;
+            return;
+        }
+        w->front[w->fronts++] = f;
+        at = f->next;
+    }
+}
+
+enum snap_trouble snap_walk(struct snap_walk *wanted)
+{
+    struct walker w = {.wanted = wanted};
+    os_memory_init();
+    enum snap_trouble trouble = reader_begin(&w.reader, wanted->image, wanted->desc);
+    if (trouble != SNAP_OK) {
+        return trouble;
+    }
+    if (owners_begin(&w.owners, &w.reader, wanted->out)) {
+        find_heaps(&w);
+        find_fronts(&w);
+        find_segments(&w);
+        find_large(&w);
+        find_guarded(&w);
+        snap_sort(w.piece, w.pieces, sizeof *w.piece);
+        for (size_t i = 0; i < w.pieces && !w.no_memory; i++) {
+            walk_piece(&w, &w.piece[i]);
+        }
+    }
+    bool no_memory = w.no_memory || w.owners.no_memory;
+    owners_end(&w.owners);
+    grow_free(w.piece, w.piece_room, sizeof *w.piece);
+    grow_free(w.heap, w.heaps, sizeof *w.heap);
+    grow_free(w.front, w.front_room, sizeof *w.front);
+    wanted->missing = w.reader.missing;
+    if (no_memory) {
+        snap_walk_free(wanted->out);
+        return SNAP_NO_MEMORY;
+    }
+    return SNAP_OK;
+}
+
+void snap_walk_free(struct graph_blocks *blocks)
+{
+    grow_free(blocks->block, blocks->room, sizeof *blocks->block);
+    grow_free(blocks->owner, blocks->owner_room, sizeof *blocks->owner);
+    *blocks = (struct graph_blocks){0};
+}

@@ -1,0 +1,292 @@
+/* snap/graph.c - verdicts, edges, retained bytes and ways of random small graphs are what going through them one by one finds. */
+#include "common/unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <allot/malloc.h>
+
+#include "common/random.h"
+#include "graph/graph.h"
+
+enum { BLOCKS = 40, WORDS = 8, ROOTS = 6, ROUNDS = 3000 };
+
+/* Memory of a process that is this array: blocks with gaps, and two ranges of roots. */
+static _Alignas(16) uintptr_t memory[BLOCKS][WORDS + 2], globals[ROOTS], stack[ROOTS];
+static struct graph_block block[BLOCKS];
+static struct graph_owner owner;
+static struct image_range range[2];
+static const struct graph_blocks blocks = {.block = block, .count = BLOCKS, .owner = &owner, .owners = 1};
+static struct image image = {.range = range, .ranges = 2, .own = true};
+static unsigned edge[BLOCKS][BLOCKS]; /* 1: to the beginning, 2: into the middle */
+static unsigned from_globals[BLOCKS], from_stack[BLOCKS];
+
+static uintptr_t some_pointer(struct random *r, unsigned density, unsigned *to, unsigned *how)
+{
+    if (random_below(r, 100) >= density) {
+        *how = 0;
+        return random_next(r) >> 1 | 1; /* no address there */
+    }
+    *to = (unsigned)random_below(r, BLOCKS);
+    *how = random_below(r, 5) ? 1 : 2;
+    return block[*to].address + (*how == 2 ? 1 + random_below(r, WORDS * 8 - 1) / 8 * 8 + 3 : 0);
+}
+
+static void make(struct random *r)
+{
+    unsigned density = 1 + (unsigned)random_below(r, 40), to = 0, how;
+    memset(edge, 0, sizeof edge);
+    memset(from_globals, 0, sizeof from_globals);
+    memset(from_stack, 0, sizeof from_stack);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        block[i] = (struct graph_block){.address = (uintptr_t)memory[i], .size = WORDS * sizeof(uintptr_t)};
+    }
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        for (unsigned w = 0; w < WORDS; w++) {
+            memory[i][w] = some_pointer(r, density, &to, &how);
+            edge[i][to] |= how;
+        }
+        memory[i][WORDS] = block[random_below(r, BLOCKS)].address; /* between blocks: nobody's */
+    }
+    for (unsigned i = 0; i < ROOTS; i++) {
+        globals[i] = some_pointer(r, density, &to, &how);
+        from_globals[to] |= how;
+        stack[i] = some_pointer(r, density, &to, &how);
+        from_stack[to] |= how;
+    }
+    range[&globals[0] > &stack[0]] =
+        (struct image_range){(uintptr_t)globals, (uintptr_t)(globals + ROOTS), globals, IMAGE_GLOBALS, 0, NULL};
+    range[&globals[0] < &stack[0]] =
+        (struct image_range){(uintptr_t)stack, (uintptr_t)(stack + ROOTS), stack, IMAGE_STACK, 1, NULL};
+}
+
+static void spread(unsigned char *verdict, unsigned char what, unsigned how)
+{
+    for (bool more = true; more;) {
+        more = false;
+        for (unsigned i = 0; i < BLOCKS; i++) {
+            for (unsigned j = 0; verdict[i] == what && j < BLOCKS; j++) {
+                if (edge[i][j] & how && verdict[j] == GRAPH_UNKNOWN) {
+                    verdict[j] = what;
+                    more = true;
+                }
+            }
+        }
+    }
+}
+
+/* Verdicts but for which of those that nobody leads to are definite. */
+static void expected(unsigned char *verdict)
+{
+    memset(verdict, GRAPH_UNKNOWN, BLOCKS);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        verdict[i] = from_globals[i] & 1 ? GRAPH_REACHABLE : GRAPH_UNKNOWN;
+    }
+    spread(verdict, GRAPH_REACHABLE, 1);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        verdict[i] = verdict[i] == GRAPH_UNKNOWN && from_stack[i] & 1 ? GRAPH_THREAD_ONLY : verdict[i];
+    }
+    spread(verdict, GRAPH_THREAD_ONLY, 1);
+    unsigned char maybe[BLOCKS] = {0};
+    for (unsigned j = 0; j < BLOCKS; j++) {
+        maybe[j] = (from_globals[j] | from_stack[j]) >> 1;
+        for (unsigned i = 0; i < BLOCKS; i++) {
+            maybe[j] |= verdict[i] != GRAPH_UNKNOWN && edge[i][j] & 2;
+        }
+    }
+    for (unsigned j = 0; j < BLOCKS; j++) {
+        verdict[j] = verdict[j] == GRAPH_UNKNOWN && maybe[j] ? GRAPH_POSSIBLE : verdict[j];
+    }
+    spread(verdict, GRAPH_POSSIBLE, 3);
+}
+
+/* What is reached when all but one block can be passed. */
+static void reach(bool *seen, const bool *begin, unsigned without)
+{
+    memset(seen, 0, BLOCKS);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        seen[i] = begin[i] && i != without;
+    }
+    for (bool more = true; more;) {
+        more = false;
+        for (unsigned i = 0; i < BLOCKS; i++) {
+            for (unsigned j = 0; seen[i] && j < BLOCKS; j++) {
+                if (edge[i][j] && !seen[j] && j != without) {
+                    seen[j] = more = true;
+                }
+            }
+        }
+    }
+}
+
+static void expect_lost(const struct graph *g, const unsigned char *verdict)
+{
+    bool lost[BLOCKS] = {0}, seen[BLOCKS];
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        bool definite = g->verdict[i] == GRAPH_DEFINITE;
+        assert_true((verdict[i] == GRAPH_UNKNOWN) == (definite || g->verdict[i] == GRAPH_INDIRECT));
+        lost[i] = definite;
+    }
+    reach(seen, lost, BLOCKS); /* every one that is lost goes with a definite one; */
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        assert_true(verdict[i] != GRAPH_UNKNOWN || seen[i]);
+        if (g->verdict[i] == GRAPH_INDIRECT) {
+            assert_int_equal(g->verdict[g->leader[i]], GRAPH_DEFINITE);
+        }
+    }
+    for (unsigned i = 0; i < BLOCKS; i++) { /* and none of these with another */
+        bool alone[BLOCKS] = {0};
+        alone[i] = lost[i];
+        reach(seen, alone, BLOCKS);
+        for (unsigned j = 0; j < BLOCKS; j++) {
+            assert_true(i == j || !lost[i] || !lost[j] || !seen[j]);
+        }
+    }
+}
+
+static void expect_retained(const struct graph *g)
+{
+    bool begin[BLOCKS], all[BLOCKS], without[BLOCKS];
+    uint64_t *retained = graph_retained(g);
+    assert_non_null(retained);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        begin[i] = from_globals[i] || from_stack[i] || g->verdict[i] == GRAPH_DEFINITE;
+    }
+    reach(all, begin, BLOCKS);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        uint64_t bytes = block[i].size;
+        reach(without, begin, i);
+        for (unsigned j = 0; j < BLOCKS; j++) {
+            bytes += i != j && all[i] && all[j] && !without[j] ? block[j].size : 0;
+        }
+        assert_int_equal(retained[i], bytes);
+    }
+    graph_free_retained(retained, g);
+}
+
+static void expect_path(const struct graph *g, unsigned to)
+{
+    size_t way[BLOCKS], root, length = graph_path(g, to, way, BLOCKS, &root);
+    bool begin[BLOCKS], all[BLOCKS];
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        begin[i] = from_globals[i] || from_stack[i];
+    }
+    reach(all, begin, BLOCKS);
+    assert_true((length > 0) == all[to]);
+    if (length) {
+        assert_int_equal(way[length - 1], to);
+        assert_int_equal(g->root[root].block, way[0]);
+        assert_int_equal(*(const uintptr_t *)g->root[root].address - block[way[0]].address < block[way[0]].size, 1);
+    }
+    for (size_t i = 1; i < length; i++) {
+        assert_true(edge[way[i - 1]][way[i]]);
+    }
+}
+
+static void random_graphs(void **state)
+{
+    (void)state;
+    struct random r = {7};
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        unsigned char verdict[BLOCKS], by_words[BLOCKS];
+        struct graph g;
+        make(&r);
+        expected(verdict);
+        assert_true(graph_begin(&g, &blocks, &image));
+        for (unsigned pass = 0; pass < 2; pass++) { /* by words, then by edges */
+            assert_true(graph_mark(&g));
+            for (unsigned i = 0; i < BLOCKS; i++) {
+                assert_true(verdict[i] == GRAPH_UNKNOWN || g.verdict[i] == verdict[i]);
+                assert_true(pass == 0 || g.verdict[i] == by_words[i]);
+                by_words[i] = g.verdict[i];
+            }
+            expect_lost(&g, verdict);
+            assert_true(pass || graph_make_edges(&g));
+        }
+        expect_retained(&g);
+        for (unsigned i = 0; i < BLOCKS; i += 7) {
+            expect_path(&g, i);
+        }
+        graph_end(&g);
+    }
+}
+
+static void edges_turned_round(void **state)
+{
+    (void)state;
+    struct random r = {9};
+    struct graph g;
+    struct graph_edges back, again;
+    make(&r);
+    assert_true(graph_begin(&g, &blocks, &image) && graph_make_edges(&g));
+    assert_true(graph_turn_edges(&g.edges, &back) && graph_turn_edges(&back, &again));
+    assert_int_equal(again.count, g.edges.count);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        assert_int_equal(again.first[i], g.edges.first[i]);
+    }
+    uint64_t sum = 0, other = 0;
+    for (size_t k = 0; k < again.count; k++) {
+        sum += again.to[k];
+        other += g.edges.to[k];
+    }
+    assert_int_equal(sum, other);
+    graph_free_edges(&back);
+    graph_free_edges(&again);
+    graph_end(&g);
+}
+
+static void memory_runs_out(void **state)
+{
+    (void)state;
+    struct random r = {11};
+    unsigned refused = 0;
+    make(&r);
+    for (long n = 0;; n++) {
+        struct graph g;
+        allot_fail_after(n);
+        bool done = graph_begin(&g, &blocks, &image);
+        done = done && graph_mark(&g) && graph_make_edges(&g);
+        uint64_t *retained = done ? graph_retained(&g) : NULL;
+        allot_fail_after(-1);
+        if (retained) {
+            graph_free_retained(retained, &g);
+            graph_end(&g);
+            break;
+        }
+        graph_end(&g);
+        refused++;
+    }
+    assert_true(refused > 10);
+}
+
+/* One block of many lies at any address, also the last, and none beside them. */
+static void addresses(void **state)
+{
+    (void)state;
+    struct random r = {13};
+    struct graph g;
+    make(&r);
+    assert_true(graph_begin(&g, &blocks, &image));
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        for (size_t at = 0; at < sizeof memory[0]; at++) {
+            size_t wanted = at < block[i].size ? i : GRAPH_NONE;
+            assert_int_equal(graph_find(&g, block[i].address + at), wanted);
+            assert_int_equal(graph_block_at(&blocks, block[i].address + at), wanted);
+        }
+    }
+    assert_int_equal(graph_find(&g, 0), GRAPH_NONE);
+    assert_int_equal(graph_find(&g, block[0].address - 1), GRAPH_NONE);
+    assert_int_equal(graph_find(&g, UINTPTR_MAX), GRAPH_NONE);
+    graph_end(&g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_graphs),
+        cmocka_unit_test(edges_turned_round),
+        cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(addresses),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

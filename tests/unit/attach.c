@@ -1,0 +1,178 @@
+/* unit/attach.c - a process is recorded while it runs, and then no more: by its control page, and through its memory.
+ */
+#include "common/unit.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <allot/malloc.h>
+#include <allot/record.h>
+
+#include "attach.h"
+#include "common/area.h"
+#include "heap/heap.h"
+
+enum { KEPT = 100 };
+
+/* Allocates and frees a while for each letter that it reads, and answers whether it is recorded, and at full speed. */
+static void worker(int in, int out)
+{
+    char letter;
+    void *kept[KEPT];
+    for (unsigned i = 0; i < KEPT; i++) {
+        kept[i] = allot_malloc(3000 + i);
+    }
+    while (read(in, &letter, 1) == 1) {
+        for (unsigned i = 0; letter == 'w' && i < 10000; i++) {
+            allot_free(allot_malloc(100000));
+        }
+        for (unsigned i = 0; letter == 'f' && i < KEPT; i++) {
+            allot_free(kept[i]);
+        }
+        char answer = allot_recording() ? 'r' : front.heap_id == front.heap->id ? 'n' : '?';
+        if (write(out, &answer, 1) != 1) {
+            break;
+        }
+    }
+    _exit(0);
+}
+
+static struct {
+    pid_t pid;
+    int to, from;
+} child;
+
+static void start(bool share)
+{
+    int to[2], from[2];
+    assert_int_equal(pipe(to), 0);
+    assert_int_equal(pipe(from), 0);
+    child.pid = fork();
+    if (child.pid == 0) {
+        close(to[1]);
+        close(from[0]);
+        allot_option("share", share ? "on" : "off");
+        worker(to[0], from[1]);
+    }
+    close(to[0]);
+    close(from[1]);
+    child.to = to[1];
+    child.from = from[0];
+}
+
+static void stop(void)
+{
+    int status;
+    close(child.to);
+    close(child.from);
+    assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
+    assert_int_equal(status, 0);
+}
+
+static char work(char letter)
+{
+    char answer = 0;
+    assert_int_equal(write(child.to, &letter, 1), 1);
+    assert_int_equal(read(child.from, &answer, 1), 1);
+    return answer;
+}
+
+static void attach_and_detach(bool share)
+{
+    struct area area;
+    struct area_events events;
+    struct attach_answer answer;
+    start(share);
+    assert_int_equal(work('w'), 'n');
+    for (unsigned round = 0; round < 2; round++) {
+        area_open(&area, 512, 0);
+        assert_int_equal(attach_ask(child.pid, area.path, &answer), 0);
+        assert_false(answer.answered); /* it sleeps */
+        assert_int_equal(work('w'), 'r');
+        assert_int_equal(attach_ask(child.pid, NULL, &answer), 0);
+        assert_int_equal(work('w'), 'n');
+        area_read(&area, &events);
+        size_t from = 0, kept = 0;
+        assert_int_equal(area_next(&events, 1, RING_PROCESS, &from)->words[2], RING_BEGIN_ATTACHED);
+        for (const struct area_event *e; (e = area_next(&events, 1, RING_BEFORE, &from));) {
+            kept += e->size >= 3000 && e->size < 3000 + 1000;
+        }
+        assert_true(kept >= KEPT);
+        assert_true(area_count(&events, 1, RING_MALLOC) >= 9000);
+        assert_true(area_count(&events, 1, RING_MALLOC) <= 10001);
+        area_replay(&events, 1);
+        area_free(&events);
+        area_close(&area);
+    }
+    stop();
+}
+
+static void test_by_memory(void **state)
+{
+    (void)state;
+    attach_and_detach(false);
+}
+
+static void test_by_page(void **state)
+{
+    (void)state;
+    attach_and_detach(true);
+}
+
+static void test_answers(void **state)
+{
+    (void)state;
+    struct attach_answer answer;
+    for (int share = 0; share < 2; share++) {
+        start(share);
+        assert_int_equal(attach_ask(child.pid, "/nowhere", &answer), 0);
+        assert_int_equal(work('w'), 'n');
+        assert_int_equal(work('f'), 'n');
+        stop();
+    }
+    assert_int_equal(attach_ask(child.pid, "/nowhere", &answer), -ESRCH);
+}
+
+/* A process that does not run on it. */
+static void test_none(void **state)
+{
+    (void)state;
+    struct attach_answer answer;
+    pid_t pid = fork();
+    if (pid == 0) {
+        execlp("sleep", "sleep", "1000", NULL);
+        _exit(127);
+    }
+    char name[64] = "";
+    while (strcmp(name, "sleep") != 0) {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+        FILE *comm = fopen(path, "r");
+        if (comm && fscanf(comm, "%63s", name) != 1) {
+            name[0] = 0;
+        }
+        if (comm) {
+            fclose(comm);
+        }
+    }
+    assert_int_equal(attach_ask(pid, "/nowhere", &answer), -ENOENT);
+    assert_non_null(strstr(attach_why(-ENOENT), "does not run on allot"));
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+int main(void)
+{
+    allot_free(allot_malloc(1));
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_by_memory),
+        cmocka_unit_test(test_by_page),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

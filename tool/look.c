@@ -1,0 +1,96 @@
+/* See look.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "look.h"
+#include "words.h"
+
+static struct {
+    const char *path;
+    time_t began;
+    bool shown;
+} progress;
+
+/* On a line of its own, which goes away again. */
+static void show_progress(const struct trace_about *about)
+{
+    if (time(NULL) - progress.began >= 1 && about->bytes > 0) {
+        fprintf(stderr, "\r\033[K%.60s: %d %%", words_base(progress.path),
+                (int)(100.0 * (double)about->read / (double)about->bytes));
+        progress.shown = true;
+    }
+}
+
+void look_progress(struct profile_wanted *wanted, const char *path)
+{
+    if (isatty(STDERR_FILENO)) {
+        progress.path = path;
+        progress.began = time(NULL);
+        wanted->progress = show_progress;
+    }
+}
+
+void look_progress_end(void)
+{
+    if (progress.shown) {
+        fputs("\r\033[K", stderr);
+        progress.shown = false;
+    }
+}
+
+bool look_at(struct look *look, const char *path, const struct profile_wanted *wanted)
+{
+    struct trace_error error;
+    struct profile_wanted with = *wanted;
+    *look = (struct look){.path = path};
+    look->trace = trace_open(path, &error);
+    if (!look->trace) {
+        complain("%s", error.line);
+        return false;
+    }
+    with.name = path;
+    look_progress(&with, path);
+    look->profile = profile_read(look->trace, &with, &error);
+    look_progress_end();
+    if (!look->profile) {
+        complain("%s", error.line);
+        look_end(look);
+        return false;
+    }
+    look->symbols = symbols_begin();
+    look->names = look->symbols ? names_begin(look->trace, look->symbols) : NULL;
+    look->group = look->names ? names_group(look->names, look->profile, &look->groups, &look->group_of_site) : NULL;
+    if (!look->group) {
+        complain("out of memory, %s, end other programs", path);
+        look_end(look);
+        return false;
+    }
+    return true;
+}
+
+void look_end(struct look *look)
+{
+    free(look->group);
+    free(look->group_of_site);
+    names_end(look->names);
+    symbols_end(look->symbols);
+    profile_end(look->profile);
+    if (look->trace) {
+        trace_close(look->trace);
+    }
+    *look = (struct look){0};
+}
+
+size_t look_callers(const struct look *look, uint32_t site, struct symbol_frame *out, size_t most)
+{
+    static struct symbol_frame stack[NAMES_DEEPEST];
+    size_t frames = names_stack(look->names, look->profile->site[site].stack, stack, NAMES_DEEPEST),
+           place = names_place(stack, frames);
+    size_t count = frames - place < most ? frames - place : most;
+    memcpy(out, stack + place, count * sizeof *out);
+    return count;
+}

@@ -1,0 +1,312 @@
+/* See cold.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cold.h"
+
+#define PAGE   16   /* blocks */
+#define RUNS   3    /* of one process, at most, after an addition */
+#define BUFFER 4096 /* blocks: of a run that is merged */
+
+struct cold_run {
+    struct cold_run *older;
+    int fd;
+    size_t count;
+    uint32_t *first; /* upper half of the key of each page's first */
+    uint64_t *gone;  /* a bit for each block */
+    size_t held;     /* which page is in `page`; SIZE_MAX: none */
+    struct block page[PAGE];
+};
+
+static int open_nameless(const char *folder)
+{
+    if (!folder) {
+        folder = getenv("TMPDIR");
+    }
+    if (!folder || !*folder) {
+        folder = "/var/tmp";
+    }
+    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+        char path[4096];
+        if ((size_t)snprintf(path, sizeof path, "%s/allot.XXXXXX", folder) >= sizeof path) {
+            errno = ENAMETOOLONG;
+        } else if ((fd = mkostemp(path, O_CLOEXEC)) >= 0) {
+            unlink(path);
+        }
+    }
+    return fd;
+}
+
+static void end_run(struct cold_run *run)
+{
+    if (run) {
+        close(run->fd);
+        free(run->first);
+        free(run->gone);
+        free(run);
+    }
+}
+
+static struct cold_run *begin_run(size_t most, const char *folder)
+{
+    struct cold_run *run = calloc(1, sizeof *run);
+    if (!run) {
+        return NULL;
+    }
+    run->held = SIZE_MAX;
+    run->first = malloc((most / PAGE + 1) * sizeof *run->first);
+    run->gone = calloc(most / 64 + 1, sizeof *run->gone);
+    run->fd = run->first && run->gone ? open_nameless(folder) : -1;
+    if (run->fd < 0) {
+        int error = run->first && run->gone ? errno : ENOMEM;
+        free(run->first);
+        free(run->gone);
+        free(run);
+        errno = error;
+        return NULL;
+    }
+    return run;
+}
+
+static int append(struct cold_run *run, const struct block *block, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if ((run->count + i) % PAGE == 0) {
+            run->first[(run->count + i) / PAGE] = (uint32_t)(blocks_key(block[i].address) >> 32);
+        }
+    }
+    const char *bytes = (const char *)block;
+    size_t left = count * sizeof *block;
+    off_t at = (off_t)(run->count * sizeof *block);
+    while (left > 0) {
+        ssize_t written = pwrite(run->fd, bytes, left, at);
+        if (written < 0 && errno != EINTR) {
+            return errno;
+        }
+        if (written > 0) {
+            bytes += written;
+            at += written;
+            left -= (size_t)written;
+        }
+    }
+    run->count += count;
+    return 0;
+}
+
+/* How many blocks were read at `from`, up to `most`; -1 with errno: the disk fails. */
+static ssize_t read_blocks(const struct cold_run *run, size_t from, struct block *out, size_t most)
+{
+    size_t bytes = (run->count - from < most ? run->count - from : most) * sizeof *out, done = 0;
+    while (done < bytes) {
+        ssize_t got = pread(run->fd, (char *)out + done, bytes - done, (off_t)(from * sizeof *out + done));
+        if (got == 0) {
+            errno = EIO;
+            return -1;
+        }
+        if (got < 0 && errno != EINTR) {
+            return -1;
+        }
+        done += got > 0 ? (size_t)got : 0;
+    }
+    return (ssize_t)(bytes / sizeof *out);
+}
+
+/* -- four runs become one -- */
+
+struct source {
+    struct cold_run *run;
+    size_t next, have, at; /* next: of the run, the first that is not in `buffer` yet */
+    struct block *buffer;
+};
+
+/* The source's block at hand, or NULL: it has no more. *error is set where the disk fails. */
+static const struct block *peek(struct source *s, int *error)
+{
+    for (;;) {
+        for (; s->at < s->have; s->at++) {
+            size_t index = s->next - s->have + s->at;
+            if (!(s->run->gone[index / 64] >> (index % 64) & 1)) {
+                return &s->buffer[s->at];
+            }
+        }
+        if (s->next >= s->run->count) {
+            return NULL;
+        }
+        ssize_t got = read_blocks(s->run, s->next, s->buffer, BUFFER);
+        if (got < 0) {
+            *error = errno;
+            return NULL;
+        }
+        s->have = (size_t)got;
+        s->next += s->have;
+        s->at = 0;
+    }
+}
+
+static int merge(struct source *source, size_t count, struct cold_run *into, struct block *buffer)
+{
+    size_t have = 0;
+    int error = 0;
+    for (;;) {
+        const struct block *least = NULL;
+        struct source *of = NULL;
+        for (size_t i = 0; i < count; i++) { /* newest first: of two with the same address it wins */
+            const struct block *b = peek(&source[i], &error);
+            if (b && (!least || blocks_key(b->address) < blocks_key(least->address))) {
+                least = b;
+                of = &source[i];
+            } else if (b && b->address == least->address) {
+                source[i].at++;
+            }
+        }
+        if (error) {
+            return error;
+        }
+        if (least) {
+            buffer[have++] = *least;
+            of->at++;
+        }
+        if (have == BUFFER || !least) {
+            error = append(into, buffer, have);
+            have = 0;
+            if (error || !least) {
+                return error;
+            }
+        }
+    }
+}
+
+static int merge_all(struct cold_run **runs, const char *folder)
+{
+    struct source source[RUNS + 1] = {{0}};
+    size_t count = 0, all = 0;
+    for (struct cold_run *r = *runs; r; r = r->older) {
+        source[count++].run = r;
+        all += r->count;
+    }
+    struct block *buffer = malloc((count + 1) * BUFFER * sizeof *buffer);
+    struct cold_run *into = buffer ? begin_run(all, folder) : NULL;
+    int error = into ? 0 : buffer ? errno : ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        source[i].buffer = buffer + i * BUFFER;
+    }
+    if (!error) {
+        error = merge(source, count, into, buffer + count * BUFFER);
+    }
+    free(buffer);
+    if (error) {
+        end_run(into);
+        return error;
+    }
+    cold_end(*runs);
+    *runs = into;
+    return 0;
+}
+
+/* -- what blocks.c asks for -- */
+
+int cold_put(struct cold_run **runs, const struct block *block, size_t count, const char *folder)
+{
+    struct cold_run *run = begin_run(count, folder);
+    int error = run ? append(run, block, count) : errno;
+    if (error) {
+        end_run(run);
+        return error;
+    }
+    run->older = *runs;
+    *runs = run;
+    size_t n = 0;
+    for (const struct cold_run *r = *runs; r; r = r->older) {
+        n++;
+    }
+    return n > RUNS ? merge_all(runs, folder) : 0;
+}
+
+/* The last page whose first is at or before the key, by its upper half. Keys are spread evenly, so it is near where the key is among
+ * all keys; from there on in steps that double. */
+static size_t find_page(const struct cold_run *run, uint64_t key)
+{
+    uint32_t half = (uint32_t)(key >> 32);
+    size_t pages = (run->count + PAGE - 1) / PAGE, from = (size_t)((unsigned __int128)key * pages >> 64), to = from,
+           step = 1;
+    if (run->first[from] <= half) {
+        for (to = from + 1; to < pages && run->first[to] <= half; to += step, step *= 2) {
+            from = to;
+        }
+        to = to < pages ? to : pages;
+    } else {
+        for (; from > 0 && run->first[from] > half; from = from > step ? from - step : 0, step *= 2) {
+            to = from;
+        }
+    }
+    while (to - from > 1) {
+        size_t middle = from + (to - from) / 2;
+        if (run->first[middle] <= half) {
+            from = middle;
+        } else {
+            to = middle;
+        }
+    }
+    return from;
+}
+
+static int find_in_page(struct cold_run *run, size_t page, uint64_t address, struct block *out, bool take)
+{
+    if (run->held != page) {
+        run->held = SIZE_MAX;
+        if (read_blocks(run, page * PAGE, run->page, PAGE) < 0) {
+            return -errno;
+        }
+        run->held = page;
+    }
+    for (size_t i = 0, index = page * PAGE; i < PAGE && index < run->count; i++, index++) {
+        if (run->page[i].address == address) {
+            if (run->gone[index / 64] >> (index % 64) & 1) {
+                return 0;
+            }
+            *out = run->page[i];
+            if (take) {
+                run->gone[index / 64] |= (uint64_t)1 << (index % 64);
+            }
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int find_in(struct cold_run *run, uint64_t address, struct block *out, bool take)
+{
+    uint64_t key = blocks_key(address);
+    for (size_t page = find_page(run, key);; page--) {
+        int found = find_in_page(run, page, address, out, take);
+        /* Where a page begins with the same half of a key, it may be the end of the one before. */
+        if (found || page == 0 || run->first[page] != (uint32_t)(key >> 32)) {
+            return found;
+        }
+    }
+}
+
+int cold_find(struct cold_run *runs, uint64_t address, struct block *out, bool take)
+{
+    for (struct cold_run *r = runs; r; r = r->older) {
+        int found = r->count ? find_in(r, address, out, take) : 0;
+        if (found) {
+            return found;
+        }
+    }
+    return 0;
+}
+
+void cold_end(struct cold_run *runs)
+{
+    while (runs) {
+        struct cold_run *older = runs->older;
+        end_run(runs);
+        runs = older;
+    }
+}

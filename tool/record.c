@@ -1,0 +1,386 @@
+/* allot record - runs a program and puts every allocation of it, and of what it starts, into a file.
+ *
+ *     this process: | stands in for the program (supervise.h) | a thread collects (record/collect.h) |
+ *     the program:  | the library writes to the collector's area, reached as /proc/PID/fd/N |
+ *
+ * The file has its final name from the start, as it must be there whatever becomes of this process: it is readable at any time,
+ * and says whether it was ended.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "attach.h"
+#include "command.h"
+#include "control.h"
+#include "launch.h"
+#include "library.h"
+#include "probe/ring.h"
+#include "record/collect.h"
+#include "supervise.h"
+#include "which.h"
+#include "words.h"
+
+#define PATIENCE_US 1000000 /* as long as a thread waits for the collector rather than lose events */
+
+static const char help[] =
+    "usage: allot record [-o FILE] [--no-stacks] [--malloc system] [--lossless] [--] PROGRAM [ARGUMENT...]\n"
+    "       allot record [-o FILE] [--no-stacks] [--for SECONDS] -p PID\n"
+    "\n"
+    "Runs PROGRAM and puts every allocation and free of it, and of all that it starts, into FILE, with\n"
+    "stacks, threads and times. Its input, output, signals and exit status are its own. Whatever ends\n"
+    "the program or this command, what had been recorded until then can be read.\n"
+    "\n"
+    "With -p a process that runs on allot's malloc already, which is not stopped for it: until it ends,\n"
+    "for so many seconds, or until ^C.\n"
+    "\n"
+    "  -o, --output=FILE    allot.PROGRAM.PID.allot unless given\n"
+    "  -p, --pid=PID        a process that runs\n"
+    "      --for=SECONDS    that long\n"
+    "      --no-stacks      faster, and enough to replay\n"
+    "      --malloc=WHICH   allot, or system: the malloc that PROGRAM has anyway\n"
+    "      --lossless       wait for the recorder, however long it takes, rather than lose events\n"
+    "      --verify         compare every stack with the system's unwinder; slow\n"
+    "      --leaks          ask the program at its exit which blocks nothing points to\n"
+    "  -q, --quiet          no line about the recording at the end\n"
+    "      --json           that line as JSON\n"
+    "  -h, --help           this text\n"
+    "\n"
+    "Exit status: PROGRAM's; 128+N where signal N ended it; 127 where there is no such program, 126\n"
+    "where it cannot be executed, 125 where allot itself fails.\n"
+    "\n"
+    "Examples:\n"
+    "  allot record -- python3 job.py\n"
+    "  allot record -o sort.allot --no-stacks -- sort -n big.txt\n"
+    "  allot record --malloc system -- ./server\n"
+    "  allot record --for 60 -p $(pidof server)\n"
+    "  allot dump allot.python3.4711.allot | less\n";
+
+struct request {
+    char **argv;
+    const char *output;
+    bool no_stacks, system_malloc, lossless, verify, leaks, quiet, json;
+    pid_t pid;       /* -p; 0: none */
+    uint64_t for_ns; /* 0: no limit */
+
+    char path[PATH_MAX]; /* the program's file */
+    char name[PATH_MAX]; /* of the trace */
+    const char *area;
+};
+
+enum { OPTION_NO_STACKS = 256, OPTION_MALLOC, OPTION_LOSSLESS, OPTION_VERIFY, OPTION_LEAKS, OPTION_JSON, OPTION_FOR };
+
+static bool parse(int argc, char **argv, struct request *out)
+{
+    static const struct option options[] = {
+        {"output", required_argument, NULL, 'o'},
+        {"no-stacks", no_argument, NULL, OPTION_NO_STACKS},
+        {"malloc", required_argument, NULL, OPTION_MALLOC},
+        {"lossless", no_argument, NULL, OPTION_LOSSLESS},
+        {"verify", no_argument, NULL, OPTION_VERIFY},
+        {"leaks", no_argument, NULL, OPTION_LEAKS},
+        {"quiet", no_argument, NULL, 'q'},
+        {"pid", required_argument, NULL, 'p'},
+        {"for", required_argument, NULL, OPTION_FOR},
+        {"json", no_argument, NULL, OPTION_JSON},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    char *end;
+    int option;
+
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "+:o:p:qh", options, NULL)) != -1) {
+        switch (option) {
+        case 'o':
+            out->output = optarg;
+            break;
+        case OPTION_NO_STACKS:
+            out->no_stacks = true;
+            break;
+        case OPTION_MALLOC:
+            if (strcmp(optarg, "system") != 0 && strcmp(optarg, "allot") != 0) {
+                complain("record: no malloc %s, after --malloc, there are allot and system", optarg);
+                return false;
+            }
+            out->system_malloc = optarg[0] == 's';
+            break;
+        case OPTION_LOSSLESS:
+            out->lossless = true;
+            break;
+        case OPTION_VERIFY:
+            out->verify = true;
+            break;
+        case OPTION_LEAKS:
+            out->leaks = true;
+            break;
+        case OPTION_JSON:
+            out->json = true;
+            break;
+        case 'q':
+            out->quiet = true;
+            break;
+        case 'p':
+            out->pid = (pid_t)strtol(optarg, &end, 10);
+            if (out->pid <= 0 || *end) {
+                complain("record: no process %s, after -p, a number is wanted", optarg);
+                return false;
+            }
+            break;
+        case OPTION_FOR:
+            if (!words_read_ns(optarg, &out->for_ns) || out->for_ns == 0) {
+                complain("record: no time %s, after --for, seconds are wanted, or 5min", optarg);
+                return false;
+            }
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return true;
+        case ':':
+            complain("record: option %s without its value, on the command line, see allot record --help",
+                     argv[optind - 1]);
+            return false;
+        default:
+            complain("record: no option %s, on the command line, see allot record --help", argv[optind - 1]);
+            return false;
+        }
+    }
+    if (out->pid) {
+        if (optind != argc || out->system_malloc) {
+            complain("record: -p and %s, on the command line, see allot record --help",
+                     optind != argc ? "a program" : "--malloc");
+            return false;
+        }
+        return true;
+    }
+    if (out->for_ns) {
+        complain("record: --for without -p, on the command line, see allot record --help");
+        return false;
+    }
+    if (optind == argc) {
+        complain("record: no program, on the command line, see allot record --help");
+        return false;
+    }
+    out->argv = argv + optind;
+    return true;
+}
+
+static int become(void *arg)
+{
+    const struct request *request = arg;
+
+    return launch_exec(request->path, request->argv);
+}
+
+/* The command line as a trace has it: each word ended by a zero. NULL: no memory. */
+static char *words_of(char **argv, size_t *bytes)
+{
+    *bytes = 0;
+    for (char **word = argv; *word; word++) {
+        *bytes += strlen(*word) + 1;
+    }
+    char *words = malloc(*bytes), *at = words;
+    for (char **word = argv; words && *word; word++) {
+        at = stpcpy(at, *word) + 1;
+    }
+    return words;
+}
+
+static int create(struct request *request, const char *program)
+{
+    if (request->output) {
+        snprintf(request->name, sizeof request->name, "%s", request->output);
+    } else {
+        snprintf(request->name, sizeof request->name, "allot.%s.%d.allot", words_base(program),
+                 (int)(request->pid ? request->pid : getpid()));
+    }
+    int fd = open(request->name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+    if (fd < 0) {
+        complain("cannot write, %s, %m", request->name);
+    }
+    return fd;
+}
+
+/* A collector for what is asked; the words of a command line are in the file's head. NULL: it has been said why. */
+static struct collector *begin(struct request *request, const char *program, const char *words, size_t bytes)
+{
+    struct collect_options options = {
+        .flags = (request->no_stacks ? 0 : RING_STACKS) | (request->verify ? RING_VERIFY_STACKS : 0) |
+                 (request->leaks ? RING_LEAKS_AT_EXIT : 0),
+        .patience_us = request->lossless ? UINT32_MAX : PATIENCE_US,
+        .command = words,
+        .command_bytes = bytes,
+        .fd = create(request, program),
+    };
+    int error;
+
+    if (options.fd < 0) {
+        return NULL;
+    }
+    struct collector *collector = collect_begin(&options, &error);
+    if (!collector) {
+        complain("cannot record, %s, %s", request->name, strerror(-error));
+    }
+    return collector;
+}
+
+static void say(const struct request *request, const struct collect_result *result)
+{
+    double per_event = result->events ? (double)result->bytes / (double)result->events : 0;
+
+    if (request->json) {
+        fprintf(stderr,
+                "{\"events\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"bytes\": %" PRIu64
+                ", \"collector_cpu_ns\": %" PRIu64 ", \"waited_ns\": %" PRIu64 ", \"processes\": %u, \"left\": %u}\n",
+                result->events, result->lost, result->bytes, result->cpu_ns, result->waited_ns, result->processes,
+                result->left);
+        return;
+    }
+    char left[64] = "";
+    if (result->left) {
+        snprintf(left, sizeof left, ", %u of them left running", result->left);
+    }
+    fprintf(stderr,
+            "allot: recorded %" PRIu64 " events of %u process%s%s, %" PRIu64 " lost, %" PRIu64
+            " bytes (%.2f an event), ",
+            result->events, result->processes, result->processes == 1 ? "" : "es", left, result->lost, result->bytes,
+            per_event);
+    fprintf(stderr, "collector %.3f s of CPU, threads waited %.3f s: %s\n", (double)result->cpu_ns / 1e9,
+            (double)result->waited_ns / 1e9, request->name);
+}
+
+static int record(struct request *request)
+{
+    struct collect_result result;
+    struct supervised child;
+    size_t bytes;
+    char *words = words_of(request->argv, &bytes);
+    struct collector *collector = words ? begin(request, request->argv[0], words, bytes) : NULL;
+
+    if (!collector) {
+        return EXIT_OWN_FAILURE;
+    }
+    char *option;
+    if (asprintf(&option, "record=%s", collect_area(collector)) < 0) {
+        complain("no memory, for the options, run fewer programs");
+        return EXIT_OWN_FAILURE;
+    }
+    library_option(option);
+
+    int error = supervise(become, request, &child);
+    collect_end(collector, &result);
+    if (error || child.error) {
+        unlink(request->name);
+        if (!error) {
+            return launch_failed(request->argv[0], child.error);
+        }
+        complain("no child process, for %s, %s", request->argv[0], strerror(-error));
+        return EXIT_OWN_FAILURE;
+    }
+    int status = launch_status(child.status);
+    if (result.error) {
+        complain("the recording ends early, %s, %s; the program's status was %d", request->name,
+                 strerror(-result.error), status);
+        return EXIT_OWN_FAILURE;
+    }
+    if (result.processes == 0) {
+        complain("nothing was recorded, %s, no process of it loaded allot's library", request->argv[0]);
+    } else if (!request->quiet) {
+        say(request, &result);
+    }
+    return status;
+}
+
+/* Until the process has ended, the time is over, or somebody asks this one to end. */
+static void wait_while_recording(const struct request *request, const sigset_t *ends)
+{
+    int signals = signalfd(-1, ends, SFD_CLOEXEC), process = (int)syscall(SYS_pidfd_open, request->pid, 0);
+    struct pollfd wait[] = {{.fd = signals, .events = POLLIN}, {.fd = process, .events = POLLIN}};
+    struct timespec left = {(time_t)(request->for_ns / 1000000000), (long)(request->for_ns % 1000000000)};
+
+    while (ppoll(wait, 2, request->for_ns ? &left : NULL, NULL) < 0 && errno == EINTR) {
+        ;
+    }
+    close(process);
+    close(signals);
+}
+
+static int record_process(struct request *request)
+{
+    struct attach_answer answer;
+    struct collect_result result;
+    char name[64], path[64], words[4096];
+    sigset_t ends;
+
+    control_process_name(request->pid, name);
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)request->pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t bytes = fd >= 0 ? read(fd, words, sizeof words) : 0;
+    close(fd);
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGHUP);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
+    struct collector *collector = begin(request, name, words, bytes > 0 ? (size_t)bytes : 0);
+    if (!collector) {
+        return EXIT_OWN_FAILURE;
+    }
+    int error = attach_ask(request->pid, collect_area(collector), &answer);
+    error = error ? error : answer.answered ? answer.error : 0;
+    if (error) {
+        collect_end(collector, &result);
+        unlink(request->name);
+        complain("cannot record process %d (%s), %s", (int)request->pid, name, attach_why(error));
+        return EXIT_OWN_FAILURE;
+    }
+    wait_while_recording(request, &ends);
+    attach_ask(request->pid, NULL, &answer);
+    collect_end(collector, &result);
+    if (result.error) {
+        complain("the recording ends early, %s, %s", request->name, strerror(-result.error));
+        return EXIT_OWN_FAILURE;
+    }
+    if (!request->quiet) {
+        say(request, &result);
+    }
+    return 0;
+}
+
+int command_record(int argc, char **argv)
+{
+    static struct request request;
+
+    if (!parse(argc, argv, &request)) {
+        return EXIT_OWN_FAILURE;
+    }
+    if (request.pid) {
+        return record_process(&request);
+    }
+    if (!request.argv) {
+        return 0;
+    }
+    int error = which(request.argv[0], request.path);
+    if (error) {
+        return launch_failed(request.argv[0], error);
+    }
+    if (!launch_can_preload(request.path) ||
+        !library_preload(request.system_malloc ? LIBRARY_RECORDER : LIBRARY_MALLOC)) {
+        return EXIT_OWN_FAILURE;
+    }
+    if (request.verify) {
+        library_preload_too("libunwind.so.8");
+    }
+    return record(&request);
+}

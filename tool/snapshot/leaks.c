@@ -1,0 +1,55 @@
+/* leaks.c - see leaks.h. */
+#include <stdlib.h>
+
+#include "snapshot/leaks.h"
+
+static struct leak leak_of(const struct snapshot *s, struct snapshot_names *names, size_t i, const uint64_t *led,
+                           char *owner, size_t room)
+{
+    const struct graph_block *b = &s->blocks.block[i];
+    enum graph_verdict verdict = (enum graph_verdict)s->graph.verdict[i];
+    return (struct leak){.verdict = verdict,
+                         .count = 1,
+                         .bytes = b->size,
+                         .retained = verdict == GRAPH_DEFINITE ? led[i] : 0,
+                         .type = snapshot_type(names, i),
+                         .owner = snapshot_owner(s, i, owner, room),
+                         .address = b->address};
+}
+
+bool snapshot_leaks(const struct snapshot *s, struct leaks *leaks, bool all)
+{
+    struct snapshot_names *names = snapshot_names_begin(s);
+    uint64_t *led = calloc(s->blocks.count + 1, sizeof *led);
+    bool done = names && led;
+    for (size_t i = 0; done && i < s->blocks.count; i++) {
+        bool lost = s->graph.verdict[i] >= GRAPH_INDIRECT;
+        led[lost ? s->graph.leader[i] : i] += s->blocks.block[i].size;
+    }
+    struct leak sum[GRAPH_DEFINITE + 1] = {0};
+    for (size_t i = 0; done && i < s->blocks.count; i++) {
+        enum graph_verdict verdict = (enum graph_verdict)s->graph.verdict[i];
+        char owner[128];
+        if (all || verdict == GRAPH_DEFINITE || verdict == GRAPH_POSSIBLE) {
+            struct leak leak = leak_of(s, names, i, led, owner, sizeof owner);
+            done = leaks_add(leaks, &leak);
+        } else {
+            sum[verdict].verdict = verdict;
+            sum[verdict].count++;
+            sum[verdict].bytes += s->blocks.block[i].size;
+        }
+    }
+    for (size_t i = 0; done && i <= GRAPH_DEFINITE; i++) {
+        done = sum[i].count == 0 || leaks_add(leaks, &sum[i]);
+    }
+    free(led);
+    snapshot_names_end(names);
+    return done;
+}
+
+const char *snapshot_note(const struct snapshot *s)
+{
+    return s->header.flags & SNAP_SOME_UNSTOPPED
+               ? "Some threads did not stop: their stacks were looked at as a whole, their registers not."
+               : NULL;
+}

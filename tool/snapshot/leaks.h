@@ -1,0 +1,14 @@
+/* snapshot/leaks.h - the leaks of a snapshot, for leaks_print.h. */
+#ifndef ALLOT_SNAPSHOT_LEAKS_H
+#define ALLOT_SNAPSHOT_LEAKS_H
+
+#include "leaks_print.h"
+#include "snapshot/names.h"
+
+/* Each definite and possible block; of the others their sums, or with `all` each as well. False: memory is out. */
+bool snapshot_leaks(const struct snapshot *s, struct leaks *leaks, bool all);
+
+/* What a reader of them has to know; NULL: nothing. */
+const char *snapshot_note(const struct snapshot *s);
+
+#endif
