@@ -6,7 +6,9 @@
 
 #include "command.h"
 #include "json.h"
+#include "leaks_live.h"
 #include "look.h"
+#include "snapshot/growth.h"
 #include "words.h"
 
 static const char help[] =
@@ -21,11 +23,15 @@ static const char help[] =
     "  -j, --json           as JSON\n"
     "  -h, --help           this text\n"
     "\n"
-    "Exit status: 0; 1 where a trace cannot be read; 2 for wrong usage.\n"
+    "Two snapshots (allot snap) are compared by kinds of blocks: what leaked, what is reachable and\n"
+    "has grown, and threads, stacks and descriptors; of the options --top and --json are for these.\n"
+    "\n"
+    "Exit status: 0; 1 where a file cannot be read; 2 for wrong usage.\n"
     "\n"
     "Examples:\n"
     "  allot diff yesterday.allot today.allot        what came on top\n"
-    "  allot diff --sort allocs old.allot new.allot  who allocates more often\n";
+    "  allot diff --sort allocs old.allot new.allot  who allocates more often\n"
+    "  allot diff monday.snap friday.snap            what has grown in a process that runs\n";
 
 enum sort { BY_PEAK, BY_END, BY_ALLOCS, BY_BYTES, BY_TEMPORARY, SORTS };
 static const char *const sorts[SORTS] = {"peak", "end", "allocs", "bytes", "temporary"};
@@ -322,5 +328,8 @@ static int diff_traces(const struct request *r)
 int command_diff(int argc, char **argv)
 {
     struct request r = {.top = 10};
-    return parse(argc, argv, &r) ? diff_traces(&r) : EXIT_USAGE;
+    if (!parse(argc, argv, &r)) {
+        return EXIT_USAGE;
+    }
+    return leaks_is_snapshot(r.path[0]) ? snapshot_growth_of(r.path, r.top, r.json) : diff_traces(&r);
 }

@@ -6,6 +6,7 @@
 
 #include <allot/record.h>
 
+#include "heap/describe.h"
 #include "heap/fast.h"
 #include "heap/hard.h"
 #include "heap/instance.h"
@@ -318,10 +319,18 @@ __attribute__((constructor)) static void make_ready(void)
     }
 }
 
+static void tell_verdict(void *arg, const void *block, uint64_t retains, unsigned verdict)
+{
+    recorder_verdict(arg, block, retains, verdict);
+}
+
 /* The process ends as it should; what others free after this is recorded yet. */
 __attribute__((destructor)) static void say_exit(void)
 {
     if (recorder_on() && is_recorded()) {
+        if (recorder_flags() & RING_LEAKS_AT_EXIT) {
+            snap_verdicts(tell_verdict, front.recorder);
+        }
         recorder_exits(front.recorder);
     }
 }

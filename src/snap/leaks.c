@@ -15,6 +15,8 @@
 #include "heap/describe.h"
 #include "heap/instance.h"
 #include "os/fault.h"
+#include "probe/calls.h"
+#include "probe/stack.h"
 #include "snap/format.h"
 #include "snap/suppress.h"
 #include "snap/write.h"
@@ -53,7 +55,8 @@ static void give_up(struct found *f)
 
 static bool walk(struct found *f)
 {
-    struct snap_walk walk = {.image = &f->self.image, .desc = (uintptr_t)snap_self_desc(), .out = &f->blocks};
+    struct snap_walk walk = {
+        .image = &f->self.image, .desc = (uintptr_t)snap_self_desc(), .site = snap_kept_site, .out = &f->blocks};
     return snap_walk(&walk) == SNAP_OK;
 }
 
@@ -205,6 +208,19 @@ static bool make_groups(const struct found *f, const struct suppressions *s, str
     return true;
 }
 
+/* Where it was allocated. */
+static void say_site(uint32_t site)
+{
+    enum { MOST = 24 };
+    uintptr_t pc[MOST];
+    size_t count = calls_frames(site, pc, MOST);
+    for (size_t i = 0; i < count; i++) {
+        char text[256];
+        stack_print(text, sizeof text, (const void *)pc[i], false);
+        os_say("    %s", text);
+    }
+}
+
 static void say_groups(const struct found *f, const struct groups *g, enum graph_verdict verdict)
 {
     enum { MOST = 50 };
@@ -218,18 +234,18 @@ static void say_groups(const struct found *f, const struct groups *g, enum graph
             more++;
             continue;
         }
-        char owner[96], led[64] = "", site[32] = "";
+        char owner[96], led[64] = "";
         const struct graph_block *b = &f->blocks.block[one->block];
         const char *type = name_of_type(f->type[one->block]);
         if (one->led) {
             snprintf(led, sizeof led, ", and %llu that go with them", (unsigned long long)one->led);
         }
-        if (b->site) {
-            snprintf(site, sizeof site, ", stack %u", b->site);
-        }
-        os_say("  %u of %llu bytes: %llu bytes%s; %s%s%.120s%s; one at %p", one->blocks, (unsigned long long)b->size,
+        os_say("  %u of %llu bytes: %llu bytes%s; %s%s%.120s; one at %p", one->blocks, (unsigned long long)b->size,
                (unsigned long long)one->bytes, led, name_of_owner(f, one->block, owner), type ? ", type " : "",
-               type ? type : "", site, (const void *)b->address);
+               type ? type : "", (const void *)b->address);
+        if (b->site) {
+            say_site(b->site);
+        }
     }
     if (more) {
         os_say("  and %zu other groups", more);

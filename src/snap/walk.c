@@ -3,6 +3,8 @@
  */
 #include "snap/walk.h"
 
+#include "heap/site.h"
+
 #include "graph/grow.h"
 #include "snap/layout.h"
 #include "snap/owners.h"
@@ -352,6 +354,12 @@ static void find_fronts(struct walker *w)
         w->front[w->fronts++] = f;
         at = f->next;
     }
+}
+
+uint32_t snap_kept_site(void *arg, const struct image *image, uintptr_t block)
+{
+    (void)arg;
+    return image->own && sites_kept ? site_of((const void *)block) : 0;
 }
 
 enum snap_trouble snap_walk(struct snap_walk *wanted)

@@ -33,6 +33,10 @@ enum snap_trouble snap_expect(const struct image *image, uintptr_t desc);
 /* The site of a block, where somebody keeps it: a function of who calls, or NULL. */
 typedef uint32_t snap_site(void *arg, const struct image *image, uintptr_t block);
 
+/* That of one's own process, where every block's is kept (sites=1). What samples know is behind a lock that a thread may hold which
+ * stands still. */
+snap_site snap_kept_site;
+
 struct snap_walk {
     const struct image *image;
     uintptr_t desc;

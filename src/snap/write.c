@@ -281,7 +281,8 @@ static void put_header(struct out *o, const struct snap_self *self, uint32_t fla
 int snap_write(int fd, const struct snap_self *self, uint32_t flags)
 {
     struct graph_blocks blocks = {0};
-    struct snap_walk walk = {.image = &self->image, .desc = (uintptr_t)snap_self_desc(), .out = &blocks};
+    struct snap_walk walk = {
+        .image = &self->image, .desc = (uintptr_t)snap_self_desc(), .site = snap_kept_site, .out = &blocks};
     struct out o = {.fd = fd, .error = -ENOMEM};
     struct graph g;
     if (snap_walk(&walk) != SNAP_OK) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command.h"
 #include "json.h"
 #include "snapshot/growth.h"
 #include "words.h"
@@ -248,4 +249,24 @@ bool snapshot_growth(const struct snapshot *before, const struct snapshot *after
     }
     free(k.kind);
     return done;
+}
+
+int snapshot_growth_of(const char *const path[2], size_t top, bool json)
+{
+    struct snapshot s[2];
+    struct snapshot_error error;
+    unsigned open = 0;
+    while (open < 2 && snapshot_open(&s[open], path[open], &error)) {
+        open++;
+    }
+    bool done = open == 2 && snapshot_growth(&s[0], &s[1], top, json);
+    if (open < 2) {
+        complain("%s: %s", path[open], error.line);
+    } else if (!done) {
+        complain("no memory, for what has grown, give it more");
+    }
+    while (open > 0) {
+        snapshot_close(&s[--open]);
+    }
+    return done ? 0 : 1;
 }

@@ -11,4 +11,7 @@
 /* On standard output: kinds that grew most, `top` at most (0: all). False: memory is out. */
 bool snapshot_growth(const struct snapshot *before, const struct snapshot *after, size_t top, bool json);
 
+/* Of two files: the status to end with, what is wrong is complained about. */
+int snapshot_growth_of(const char *const path[2], size_t top, bool json);
+
 #endif
