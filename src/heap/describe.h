@@ -57,7 +57,7 @@ struct core_desc {
 extern struct core_desc own_core_desc __attribute__((visibility("hidden")));
 
 /* This copy is the process's heap from now on. */
-void core_desc_begin(void);
+void core_desc_begin(void) __attribute__((cold));
 
 /* -- what the heap calls that stands above it (snap/) -- */
 
@@ -83,6 +83,6 @@ struct snap_exit {
     char file[256];     /* leaks_file=FILE: a snapshot is written instead */
 };
 extern struct snap_exit snap_exit;
-void snap_at_exit(void);
+void snap_at_exit(void) __attribute__((cold));
 
 #endif

@@ -103,7 +103,7 @@ const struct sample_stack *sample_stacks(void);
 struct sample_stack sample_look(const struct sample_stack *stack);
 
 /* The two heaps get their ids: before any other but the commons. */
-struct heap *sample_heap(unsigned index);
+struct heap *sample_heap(unsigned index) __attribute__((cold));
 
 /* Slabs of which nothing is out go back, and pages. Returns the bytes of these. */
 size_t sample_trim(void);

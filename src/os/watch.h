@@ -15,7 +15,7 @@
 extern bool os_watched;
 
 /* Finds out who watches. */
-void os_watch(void);
+void os_watch(void) __attribute__((cold));
 
 void os_watch_allow(const void *p, size_t length);
 void os_watch_deny(const void *p, size_t length);
