@@ -25,6 +25,7 @@
 #include "heap/sample.h"
 #include "os/fault.h"
 #include "os/memory.h"
+#include "os/print.h"
 #include "os/process.h"
 #include "probe/calls.h"
 #include "probe/mapped.h"
@@ -246,33 +247,6 @@ static int write_pprof(int fd)
 }
 
 /* -- text -- */
-
-struct page {
-    int fd, error;
-    size_t used;
-    char text[4096];
-};
-
-static void flush(struct page *page)
-{
-    if (page->error == 0) {
-        page->error = os_write(page->fd, page->text, page->used);
-    }
-    page->used = 0;
-}
-
-static void __attribute__((format(printf, 2, 3))) put(struct page *page, const char *format, ...)
-{
-    enum { LINE = 512 };
-    if (page->used + LINE > sizeof page->text) {
-        flush(page);
-    }
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(page->text + page->used, LINE, format, args);
-    va_end(args);
-    page->used += n < 0 ? 0 : n < LINE ? (size_t)n : LINE - 1;
-}
 
 static void put_stack(struct page *page, const struct sample_stack *s, uintptr_t *frames)
 {

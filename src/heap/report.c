@@ -16,34 +16,7 @@
 #include "heap/options.h"
 #include "heap/tag.h"
 #include "os/fault.h"
-
-/* Gathers what is printed, and writes it out by the page. The first error stays. */
-struct page {
-    int fd, error;
-    size_t used;
-    char text[4096];
-};
-
-static void flush(struct page *page)
-{
-    if (page->error == 0) {
-        page->error = os_write(page->fd, page->text, page->used);
-    }
-    page->used = 0;
-}
-
-static void __attribute__((format(printf, 2, 3))) put(struct page *page, const char *format, ...)
-{
-    enum { LINE = 256 };
-    if (page->used + LINE > sizeof page->text) {
-        flush(page);
-    }
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(page->text + page->used, LINE, format, args);
-    va_end(args);
-    page->used += n < 0 ? 0 : n < LINE ? (size_t)n : LINE - 1;
-}
+#include "os/print.h"
 
 /* "1.5 MiB", in a buffer of the caller's. */
 struct size_text {
