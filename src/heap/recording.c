@@ -247,6 +247,7 @@ void recorded_free(void *p)
         recorder_free(front.recorder, p, is_lent());
         if (unlikely(slab_free_local(s, p))) {
             heap_trip(front.heap, s);
+            recorder_look(front.recorder);
         }
         return;
     }

@@ -22,8 +22,8 @@
 enum {
     STACKS = 4, /* a thread's last ones are kept: of coroutines */
     LIBRARY_DEEPEST = 64,
-    CHAINS = 8, /* ways out of the library, of that many frames at most */
-    CHAIN = 8,
+    CHAINS = 16, /* ways out of the library: a few for each function of the family, */
+    CHAIN = 8,   /* of that many frames at most */
     BRANCH_BITS = 6,
     BRANCH_WAYS = 2,
     BRANCH_WORDS = 12,
@@ -64,7 +64,8 @@ struct calls {
     uint32_t clock;                       /* counts changes of the current one */
     unsigned turn;                        /* the way whose branch is replaced next */
     struct chain chain[CHAINS];
-    struct frames walked; /* the innermost first, during a call */
+    unsigned chain_used, chain_next; /* the last one that was the way; and which is replaced next */
+    struct frames walked;            /* the innermost first, during a call */
     struct frames stack[STACKS];
     struct objects objects;
     struct branch branch[1 << BRANCH_BITS][BRANCH_WAYS];
@@ -186,7 +187,7 @@ __attribute__((noinline)) static enum walk_result find_chain(struct calls *calls
     }
     chain.sp = (int32_t)(place->sp - from);
     if (fixed && chain.count > 0) {
-        calls->chain[(chain.first ^ chain.first >> 4) % CHAINS] = chain;
+        calls->chain[calls->chain_next++ % CHAINS] = chain;
     }
     return WALK_ON;
 }
@@ -194,12 +195,18 @@ __attribute__((noinline)) static enum walk_result find_chain(struct calls *calls
 /* False when the way is another one: then nothing has changed. */
 static inline bool leave_by_chain(struct calls *calls, struct place *place, uintptr_t *word)
 {
-    const struct chain *chain = &calls->chain[(place->pc ^ place->pc >> 4) % CHAINS];
     struct place from = *place;
-    if (likely(chain->first == place->pc && known_chain(chain, place, word) && !in_library(calls, place->pc))) {
-        return true;
+    unsigned used = calls->chain_used;
+    for (unsigned n = 0; n < CHAINS; n++, used = (used + 1) % CHAINS) {
+        const struct chain *chain = &calls->chain[used];
+        if (likely(chain->first == from.pc && known_chain(chain, place, word))) {
+            if (likely(!in_library(calls, place->pc))) {
+                calls->chain_used = used;
+                return true;
+            }
+            *place = from;
+        }
     }
-    *place = from;
     return false;
 }
 

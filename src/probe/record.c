@@ -128,6 +128,8 @@ static void set_in(struct recorder *r)
 {
     r->chunk = NULL;
     r->at = r->end = 0;
+    r->near = 0;
+    r->now = &joined.area->now;
     r->sequence = 0;
     r->pid = os_process_id();
     r->tid = os_thread_id();
@@ -273,7 +275,8 @@ static void tell_object(const struct object *object)
 /* The stack of who asks, told of before its number is used. */
 static uint32_t stack_of(struct recorder *r)
 {
-    if (!r->stacks || !make_room(r, BLOCK_WORDS, recorder_clock(r), false)) {
+    bool room = !is_new(r) && r->end - r->at >= BLOCK_WORDS + CLOCK_WORDS;
+    if (!r->stacks || (unlikely(!room) && !make_room(r, BLOCK_WORDS, recorder_clock(r), false))) {
         return 0;
     }
     r->calls = r->calls ? r->calls : calls_begin();
@@ -314,7 +317,7 @@ static void end_event(struct recorder *r)
     r->busy = 0;
 }
 
-void recorder_slowly(struct recorder *r, enum ring_op op, const void *p, size_t size, size_t align)
+void recorder_slowly(struct recorder *r, enum ring_op op, const void *p, size_t size, size_t align, bool far)
 {
     int saved = errno;
     if (!begin_event(r)) {
@@ -322,8 +325,7 @@ void recorder_slowly(struct recorder *r, enum ring_op op, const void *p, size_t 
     }
     bool gives = op == RING_FREE;
     uint32_t stack = gives ? 0 : stack_of(r);
-    recorder_clock_fence();
-    uint64_t clock = recorder_clock(r);
+    uint64_t clock = far || is_new(r) ? recorder_clock_far(r) : recorder_clock_near(r);
     if (make_room(r, BLOCK_WORDS, clock, false)) {
         put_block(r, gives || p ? op : RING_FAILED, p, size, stack, align, clock);
     } else {
@@ -339,10 +341,7 @@ struct recorder_realloc recorder_realloc_begins(struct recorder *r, const void *
     int saved = errno;
     if (begin_event(r)) {
         of.stack = stack_of(r);
-        if (foreign) {
-            recorder_clock_fence();
-        }
-        uint64_t clock = recorder_clock(r);
+        uint64_t clock = foreign || is_new(r) ? recorder_clock_far(r) : recorder_clock_near(r);
         of.begun = make_room(r, 3 * (BLOCK_WORDS + CLOCK_WORDS), clock, false);
         if (of.begun) {
             put_block(r, RING_REALLOC_FROM, p, 0, 0, 0, clock);
@@ -361,10 +360,7 @@ void recorder_realloc_ends(struct recorder *r, struct recorder_realloc of, const
         return;
     }
     int saved = errno;
-    if (now != p) {
-        recorder_clock_fence();
-    }
-    uint64_t clock = recorder_clock(r);
+    uint64_t clock = now != p ? recorder_clock_far(r) : recorder_clock_near(r);
     if (make_room(r, 2 * BLOCK_WORDS, clock, false)) {
         put_block(r, RING_REALLOC_TO, now ? now : p, now ? size : 0, of.stack, 0, clock);
         if (!now) {

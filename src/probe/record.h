@@ -8,7 +8,8 @@
  * first event, a chunk that is full, a clock whose upper half is another, stacks, a signal's handler that allocates in the
  * middle of an event - is found out by two compares and done out of line.
  *
- * Bound: an event without a stack is some 40 instructions and a look at the clock; a chunk is taken for every few thousand of them.
+ * Bound: an event without a stack is some 40 instructions; a chunk is taken for every few thousand of them. The clock is looked at
+ * where another thread may have had the block of late, else for one event in sixteen: a look costs as much as all the rest.
  *
  * Lost: what comes while no chunk is to be had, once the thread has waited for the collector's `patience`; and what a signal's
  * handler allocates in the middle of an event. Both are counted, and said with RING_LOST. When the collector has said that it
@@ -31,21 +32,24 @@ struct calls;
 
 /* A thread's. Nobody else writes to it but `owner`, who takes it over when the thread is gone. */
 struct recorder {
-    struct ring_chunk *chunk;   /* NULL: none */
-    uint32_t at, end;           /* words of it: written, and how many there are; both 0 without one */
-    uint32_t high;              /* upper half of the clock of the event before */
-    bool ns;                    /* what the clock is: RING_CLOCK_NS */
-    bool stacks, losing;        /* they are wanted; and no chunk was to be had when one was wanted last */
-    uintptr_t busy;             /* the stack pointer of who is writing an event; 0: nobody */
-    struct calls *calls;        /* NULL before its first stack */
-    uint64_t lost, untold;      /* events, since the last RING_LOST; and of them not counted in the area yet */
-    uint64_t sequence, beat_at; /* of its next chunk; and when, in milliseconds, `beat` was seen first */
-    uint32_t number;            /* in its process, 0: none yet */
-    uint32_t area;              /* which one it writes to, of those that have been joined */
-    uint32_t freed, beat;       /* what the area's were while it is losing */
-    int32_t pid, tid;           /* as it sees them itself */
-    _Atomic int owner;          /* its thread's id, negative when that has ended; 0: nobody's */
-    char name[16];              /* as told */
+    struct ring_chunk *chunk;    /* NULL: none */
+    uint32_t at, end;            /* words of it: written, and how many there are; both 0 without one */
+    uint32_t high;               /* upper half of the clock of the event before */
+    bool ns;                     /* what the clock is: RING_CLOCK_NS */
+    bool stacks, losing;         /* they are wanted; and no chunk was to be had when one was wanted last */
+    uint8_t near;                /* so many events may yet be stamped without a look at the clock */
+    uintptr_t busy;              /* the stack pointer of who is writing an event; 0: nobody */
+    uint64_t last;               /* the clock of the event before, if that was stamped by recorder_clock_near */
+    const _Atomic uint64_t *now; /* area.now */
+    struct calls *calls;         /* NULL before its first stack */
+    uint64_t lost, untold;       /* events, since the last RING_LOST; and of them not counted in the area yet */
+    uint64_t sequence, beat_at;  /* of its next chunk; and when, in milliseconds, `beat` was seen first */
+    uint32_t number;             /* in its process, 0: none yet */
+    uint32_t area;               /* which one it writes to, of those that have been joined */
+    uint32_t freed, beat;        /* what the area's were while it is losing */
+    int32_t pid, tid;            /* as it sees them itself */
+    _Atomic int owner;           /* its thread's id, negative when that has ended; 0: nobody's */
+    char name[16];               /* as told */
 } __attribute__((aligned(64)));
 
 /* Joins the collector's area at `path`: 0 or -errno. -EPROTO: there is none, or of another version; -ESRCH: its collector has
@@ -71,8 +75,8 @@ void recorder_thread_ends(struct recorder *r);
 
 static inline uint64_t recorder_clock(const struct recorder *r);
 
-/* p, which is not NULL, is about to be freed. `foreign`: perhaps another thread has made it, and of late: then the clock is read when all
- * that was read before has been, else the processor may do it earlier. */
+/* p, which is not NULL, is about to be freed. `foreign`: perhaps another thread has made it, and of late: then the clock is read, when
+ * all that was read before has been. */
 static inline void recorder_free(struct recorder *r, const void *p, bool foreign);
 
 /* p was made, by an op of RING_MALLOC, RING_CALLOC and RING_ALIGNED; NULL: could not be. `fresh`: perhaps another thread has
@@ -110,8 +114,9 @@ uint32_t recorder_flags(void);
 
 /* -- the way that nearly every event takes -- */
 
-/* What is neither a free nor made as most are: with a stack, for the first time, at the end of a chunk, long, nested. */
-void recorder_slowly(struct recorder *r, enum ring_op op, const void *p, size_t size, size_t align);
+/* What is neither a free nor made as most are: with a stack, for the first time, at the end of a chunk, long, nested. `far`: `foreign`
+ * or `fresh`. */
+void recorder_slowly(struct recorder *r, enum ring_op op, const void *p, size_t size, size_t align, bool far);
 
 static inline uint64_t recorder_counter(void)
 {
@@ -141,6 +146,31 @@ uint64_t recorder_nanoseconds(void);
 static inline uint64_t recorder_clock(const struct recorder *r)
 {
     return unlikely(r->ns) ? recorder_nanoseconds() : recorder_counter();
+}
+
+/* Not before the thread's events so far, nor after this one: enough where nobody else has had a hand in the block of late. */
+static inline uint64_t recorder_clock_near(struct recorder *r)
+{
+    if (likely(r->near > 0)) {
+        r->near--;
+        uint64_t now = atomic_load_explicit(r->now, memory_order_relaxed);
+        r->last = now > r->last ? now : r->last + 1;
+    } else {
+        r->near = RING_NEAR;
+        r->last = recorder_clock(r);
+    }
+    return r->last;
+}
+
+/* What has been done since may concern blocks of others. */
+static inline void recorder_look(struct recorder *r) { r->near = 0; }
+
+/* All that was read before it has been; and what comes next needs to look at the clock again. */
+static inline uint64_t recorder_clock_far(struct recorder *r)
+{
+    r->near = 0;
+    recorder_clock_fence();
+    return recorder_clock(r);
 }
 
 static inline uintptr_t stack_pointer(void)
@@ -188,12 +218,9 @@ static inline void recorder_publish(struct recorder *r, uint32_t words)
 
 static inline void recorder_free(struct recorder *r, const void *p, bool foreign)
 {
-    if (foreign) {
-        recorder_clock_fence();
-    }
-    uint64_t clock = recorder_clock(r);
+    uint64_t clock = foreign ? recorder_clock_far(r) : recorder_clock_near(r);
     if (unlikely(!recorder_enter(r, 3, clock))) {
-        recorder_slowly(r, RING_FREE, p, 0, 0);
+        recorder_slowly(r, RING_FREE, p, 0, 0, true);
         return;
     }
     uint32_t *word = r->chunk->word + r->at;
@@ -207,15 +234,12 @@ static inline void recorder_made(struct recorder *r, enum ring_op op, const void
                                  bool fresh)
 {
     if (unlikely(r->stacks || op == RING_ALIGNED || !p || size >= RING_LONG)) {
-        recorder_slowly(r, op, p, size, align);
+        recorder_slowly(r, op, p, size, align, fresh);
         return;
     }
-    if (fresh) {
-        recorder_clock_fence();
-    }
-    uint64_t clock = recorder_clock(r);
+    uint64_t clock = fresh ? recorder_clock_far(r) : recorder_clock_near(r);
     if (unlikely(!recorder_enter(r, 4, clock))) {
-        recorder_slowly(r, op, p, size, align);
+        recorder_slowly(r, op, p, size, align, true);
         return;
     }
     uint32_t *word = r->chunk->word + r->at;

@@ -18,7 +18,8 @@
  * has its lower 32 bits; RING_CLOCK gives the whole whenever the upper ones are others than in the event before, and a chunk the
  * whole at its beginning. A free is stamped before the block is freed, an allocation after it was made, a realloc is two events in
  * a row (from before, to after): so of one address the events stand in order by clock, a free before the allocation where they are
- * equal.
+ * equal. Where no other thread can have had a hand in a block of late its stamp may be an earlier one, between those of the thread's
+ * event before and of its next: at most RING_NEAR events in a row have such a one, which is not earlier than `area.now` either.
  *
  * Limits: addresses of 48 bits, a multiple of 8; a thread's events are in order, those of two only by clock.
  */
@@ -30,6 +31,7 @@
 
 #define RING_MAGIC   "allotrng" /* 8 bytes, without the 0 */
 #define RING_VERSION 1
+#define RING_NEAR    15
 #define RING_CHUNK   (64u << 10) /* bytes, with its header */
 
 enum ring_clock { RING_CLOCK_COUNTER = 1, RING_CLOCK_NS };
@@ -55,7 +57,8 @@ struct ring_area {
         filled; /* counts chunks that are done: the collector waits on it (futex, shared), with a time limit */
     _Atomic uint64_t lost;      /* events lost so far, of all threads */
     _Atomic uint64_t waited_ns; /* time that threads have waited for a chunk, of all */
-    uint64_t unused[4];
+    _Atomic uint64_t now;       /* the clock, as the collector saw it last: each round */
+    uint64_t unused[3];
     _Atomic uint64_t owner[]; /* of each chunk: 0 free; else pid << 32 | tid, as the process sees them */
 };
 

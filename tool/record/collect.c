@@ -130,9 +130,10 @@ static bool waits_for_chunk(const struct collector *c, const struct thread *t)
 /* All that had been written when it began; true: there was something. */
 static bool round_of_all(struct collector *c)
 {
-    uint64_t clock = area_units(&c->area, area_clock(&c->area));
+    uint64_t raw = area_clock(&c->area), clock = area_units(&c->area, raw);
     bool any = false, waits, progress = true, before, forced = false;
 
+    atomic_store_explicit(&c->area.ring->now, raw, memory_order_relaxed);
     do {
         before = progress;
         waits = progress = false;
@@ -162,6 +163,7 @@ static bool round_of_all(struct collector *c)
 static void free_thread(struct thread *t)
 {
     packer_done(&t->packer);
+    free(t->birth);
     free(t->chunk);
     free(t);
 }

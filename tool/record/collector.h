@@ -9,7 +9,8 @@
  * needs to hold only what lies between two values of `since`.
  *
  * Bounds: rounds are at most TICK apart and flushes FLUSH, so what was written is in the file TICK + FLUSH and the time of a round
- * later. In a round at most the area's 64 MiB are read. Per thread 3 MiB at most, for each live block 48 bytes, for each node 20.
+ * later. In a round at most the area's 64 MiB are read. Per thread 3 MiB at most, 12 MiB a process at most for what is live, for each node 20
+ * bytes.
  */
 #ifndef ALLOT_RECORD_COLLECTOR_H
 #define ALLOT_RECORD_COLLECTOR_H
@@ -19,13 +20,12 @@
 #include "record/collect.h"
 #include "record/source.h"
 
-#define TICK_NS     4000000  /* between two looks while there is something */
-#define IDLE_NS     12000000 /* and while there is nothing */
-#define FLUSH_NS    20000000
-#define LOOK_NS     100000000   /* between two looks at who is gone, and at what they have */
-#define KEY_BYTES   (64u << 20) /* of events as they stand in the area, between key frames */
-#define GONE        256 /* processes that are gone whose nodes are kept: a child may not have said anything yet */
-#define BLOCKS_MOST (2ul << 30) /* bytes of live blocks of a process; with more there are no key frames */
+#define TICK_NS   4000000  /* between two looks while there is something */
+#define IDLE_NS   12000000 /* and while there is nothing */
+#define FLUSH_NS  20000000
+#define LOOK_NS   100000000   /* between two looks at who is gone, and at what they have */
+#define KEY_BYTES (64u << 20) /* of events as they stand in the area, between key frames */
+#define GONE      256         /* processes that are gone whose nodes are kept: a child may not have said anything yet */
 
 struct collector {
     struct area area;
@@ -49,7 +49,7 @@ struct collector {
     uint64_t events;
     uint64_t raw;     /* bytes read since the last key frame */
     uint64_t damaged; /* events that could not be read */
-    bool blocks_off;  /* there are too many to count */
+    bool blocks_off;  /* there is no memory to count them */
     uint64_t *key;    /* where key frames begin */
     uint32_t keys, key_room;
     unsigned seen, left;
@@ -62,6 +62,12 @@ enum { DRAINED = 1, DRAINED_WAITS = 2 /* for a node that another thread tells of
 unsigned drain(struct collector *collector, struct thread *thread, bool forced);
 /* Chunk i is nobody's, and who waits for one is told. */
 void give_back(struct collector *collector, uint32_t i);
+
+/* -- births.c: what is live of what frames have -- */
+/* Counts an event that the thread's packer has just taken. */
+void births_count(struct collector *collector, struct thread *thread, const struct file_event *event);
+/* Its frame ends. */
+void births_end(struct collector *collector, struct thread *thread);
 
 /* -- flush.c: events into frames -- */
 void add_event(struct collector *collector, struct thread *thread, struct file_event *event);

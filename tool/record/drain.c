@@ -15,59 +15,12 @@ struct batch {
     struct file_event event[BATCH];
 };
 
-static void count_block(struct thread *t, const struct file_event *e)
-{
-    struct blocks *b = &t->process->blocks;
-
-    switch (e->op) {
-    case FILE_FREE:
-        blocks_free(b, e->address, e->time);
-        break;
-    case FILE_REALLOC_FROM:
-        t->from = e->address;
-        t->from_time = e->time;
-        break;
-    case FILE_REALLOC_TO:
-        if (t->from == e->address && e->size == 0) {
-            t->from = 0; /* it failed: all is as it was */
-            break;
-        }
-        if (t->from) {
-            blocks_free(b, t->from, t->from_time);
-            t->from = 0;
-        }
-        /* fallthrough */
-    case FILE_MALLOC:
-    case FILE_CALLOC:
-    case FILE_ALIGNED:
-    case FILE_BEFORE:
-        blocks_alloc(b, e->address, e->size, e->stack, e->time);
-        break;
-    default:
-        break;
-    }
-}
-
 static void finish(struct collector *c, struct thread *t, struct batch *batch)
 {
     for (unsigned i = 0; i < batch->count; i++) {
         add_event(c, t, &batch->event[i]);
-        if (!c->blocks_off) {
-            count_block(t, &batch->event[i]);
-        }
     }
     batch->count = 0;
-}
-
-static bool make_room(struct collector *c, struct thread *t)
-{
-    if (!c->blocks_off && !blocks_reserve(&t->process->blocks, BATCH, c->since, BLOCKS_MOST)) {
-        c->blocks_off = true;
-        for (struct process *p = c->processes; p; p = p->next) {
-            blocks_done(&p->blocks);
-        }
-    }
-    return !c->blocks_off;
 }
 
 static uint64_t two(const uint32_t *word) { return word[0] | (uint64_t)word[1] << 32; }
@@ -266,7 +219,7 @@ static bool read_words(struct collector *c, struct thread *t, const struct ring_
                        bool forced)
 {
     struct batch batch;
-    bool waits = false, count = make_room(c, t);
+    bool waits = false;
 
     batch.count = 0;
     while (t->at < head) {
@@ -288,18 +241,13 @@ static bool read_words(struct collector *c, struct thread *t, const struct ring_
             t->at += (uint32_t)used;
             __builtin_prefetch(word + AHEAD_WORDS);
             packer_prefetch(&t->packer, e->address);
-            if (count) {
-                blocks_prefetch(&t->process->blocks, e->address);
-            }
             if (++batch.count == BATCH) {
                 finish(c, t, &batch);
-                count = make_room(c, t);
             }
             continue;
         }
         uint32_t words = there >= 3 ? *(const volatile uint32_t *)&word[1] : 0;
         finish(c, t, &batch);
-        count = make_room(c, t);
         enum told told = there < 3 || words > there - 3
                              ? TOLD_WRONG
                              : tell(c, t, op, word + 3, words, area_units(&c->area, t->high << 32 | word[0]), forced);

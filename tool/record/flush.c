@@ -5,13 +5,17 @@
 
 #include "record/collector.h"
 
-static void write_packer(struct collector *c, const struct process *p, uint32_t thread, struct packer *packer)
+/* What a thread wrote, `t`; else what was noted of its process. */
+static void write_packer(struct collector *c, struct process *p, struct thread *t, struct packer *packer)
 {
     uint32_t length[COLUMNS];
     struct part part[1 + COLUMNS];
 
     if (packer->events == 0) {
         return;
+    }
+    if (t) {
+        births_end(c, t);
     }
     nodes_write(c->nodes, &c->writer, c->since);
     part[0] = (struct part){length, sizeof length};
@@ -22,7 +26,7 @@ static void write_packer(struct collector *c, const struct process *p, uint32_t 
     writer_frame(&c->writer,
                  (struct file_frame){.kind = FILE_KIND_EVENTS,
                                      .process = p->number,
-                                     .thread = thread,
+                                     .thread = t ? t->number : 0,
                                      .since = c->since,
                                      .first = packer->first,
                                      .count = packer->events},
@@ -30,7 +34,7 @@ static void write_packer(struct collector *c, const struct process *p, uint32_t 
     packer->events = 0;
 }
 
-static void add(struct collector *c, struct process *p, uint32_t thread, struct packer *packer,
+static void add(struct collector *c, struct process *p, struct thread *t, struct packer *packer,
                 const struct file_event *event)
 {
     if ((packer->events == 0 && !packer_begin(packer, event->time)) || !packer_add(packer, event)) {
@@ -38,9 +42,12 @@ static void add(struct collector *c, struct process *p, uint32_t thread, struct 
         packer->events = 0;
         return;
     }
+    if (t) {
+        births_count(c, t, event);
+    }
     c->events += event->op != FILE_NOTE && event->op != FILE_REALLOC_FROM;
     if (packer->events == FILE_EVENTS || packer->column[COLUMN_NOTE].used > MIB) {
-        write_packer(c, p, thread, packer);
+        write_packer(c, p, t, packer);
     }
 }
 
@@ -53,7 +60,7 @@ static uint64_t not_before(uint64_t time, uint64_t last, uint64_t since)
 void add_event(struct collector *c, struct thread *t, struct file_event *event)
 {
     event->time = t->time = not_before(event->time, t->time, c->since);
-    add(c, t->process, t->number, &t->packer, event);
+    add(c, t->process, t, &t->packer, event);
 }
 
 void add_note(struct collector *c, struct process *p, const unsigned char *note, size_t bytes)
@@ -61,7 +68,7 @@ void add_note(struct collector *c, struct process *p, const unsigned char *note,
     struct file_event event = {.op = FILE_NOTE, .note = note, .note_bytes = (uint32_t)bytes};
 
     event.time = p->time = not_before(area_units(&c->area, area_clock(&c->area)), p->time, c->since);
-    add(c, p, 0, &p->packer, &event);
+    add(c, p, NULL, &p->packer, &event);
 }
 
 void flush_all(struct collector *c)
@@ -69,9 +76,9 @@ void flush_all(struct collector *c)
     nodes_write(c->nodes, &c->writer, c->since);
     for (struct process *p = c->processes; p; p = p->next) {
         for (struct thread *t = p->threads; t; t = t->next) {
-            write_packer(c, p, t->number, &t->packer);
+            write_packer(c, p, t, &t->packer);
         }
-        write_packer(c, p, 0, &p->packer);
+        write_packer(c, p, NULL, &p->packer);
     }
     c->since = c->round;
 }
@@ -107,17 +114,17 @@ static void write_process_key(struct collector *c, const struct process *p)
 
     for (size_t i = 0; fits && p->blocks.entry && i <= p->blocks.mask; i++) {
         const struct block_entry *e = &p->blocks.entry[i];
-        if (e->address & BLOCKS_LIVE) {
-            uint64_t length = block_size(e);
-            struct sum *of[] = {&all, &stack[e->stack], &size[length ? log2_floor(length) : 0]};
+        if (block_is_live(e)) {
+            uint64_t length = block_size(e), weight = block_weight(&p->blocks, e);
+            struct sum *of[] = {&all, &stack[block_stack(e)], &size[length ? log2_floor(length) : 0]};
             for (size_t k = 0; k < 3; k++) {
-                of[k]->blocks++;
-                of[k]->bytes += length;
+                of[k]->blocks += weight;
+                of[k]->bytes += weight * length;
             }
         }
     }
     if (fits) {
-        unsigned char *at = bytes;
+        unsigned char *at = file_put_number(bytes, (uint64_t)1 << p->blocks.halvings);
         at = file_put_number(at, all.blocks);
         at = file_put_number(at, all.bytes);
         for (unsigned i = 0; i < 64; i++) {

@@ -18,6 +18,8 @@
 #include "record/nodes.h"
 #include "trace/columns.h"
 
+enum { FARS = 64 };
+
 struct thread {
     struct thread *next; /* of the process */
     struct process *process;
@@ -26,12 +28,18 @@ struct thread {
     struct packer packer;
     uint32_t *chunk; /* indexes, of those that have not been given back */
     uint32_t chunks, chunk_room;
-    uint64_t sequence; /* of the chunk that comes next */
-    uint32_t at;       /* words read of the first chunk */
-    uint64_t high;     /* upper half of the clock */
-    uint64_t time;     /* of the last event */
-    uint64_t from;     /* of a realloc that has begun: its block; 0: none */
+    uint64_t sequence;   /* of the chunk that comes next */
+    uint32_t at;         /* words read of the first chunk */
+    uint64_t high;       /* upper half of the clock */
+    uint64_t time;       /* of the last event */
+    struct birth *birth; /* of each block of the packer's frame; NULL: none yet */
+    uint64_t from;       /* of a realloc that has begun: its block; 0: none */
     uint64_t from_time;
+    struct birth from_birth; /* `old`: it was born in another frame */
+    struct {
+        uint64_t address, time;
+    } far[FARS]; /* frees of blocks of other frames, which are being fetched */
+    unsigned fars;
     uint32_t seen_at; /* `at` of the last look at who is gone, and since how many looks */
     uint32_t silent;
     bool gone;

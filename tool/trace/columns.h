@@ -40,6 +40,7 @@ struct packer {
     uint32_t *stack_at; /* hash of node -> index */
     uint32_t block_mask, stack_mask, block_room, stack_room; /* how much of them is in use; and there */
     uint32_t events;
+    uint32_t block; /* of the frame, that the last event was about; 0: none of it */
     uint64_t first; /* what times are counted from */
 };
 

@@ -193,7 +193,7 @@ static bool put_address(struct packer *p, enum file_op op, uint64_t address, uin
     }
     if (op != FILE_VERDICT) {
         uint32_t *slot = find_block(p, address);
-        *slot = model_add_block(m, address, size);
+        *slot = p->block = model_add_block(m, address, size);
     }
     *flags = how << MODEL_ADDRESS_SHIFT;
     return true;
@@ -216,6 +216,7 @@ static void put_free(struct packer *p, const struct file_event *event)
         put_byte(p, COLUMN_EVENT, (unsigned)event->op | MODEL_BY_ADDRESS << 4);
         return;
     }
+    p->block = at;
     uint32_t newest = m->block[0].older;
     if (at == newest) {
         how = MODEL_NEWEST;
@@ -276,6 +277,7 @@ bool packer_add(struct packer *p, const struct file_event *event)
     if (unlikely(++p->events % AT_ONCE == 0) && !room_for_events(p)) {
         return false;
     }
+    p->block = 0;
     put_time(p, event->time);
     if (event->op == FILE_FREE || event->op == FILE_REALLOC_FROM) {
         put_free(p, event);
