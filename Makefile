@@ -17,10 +17,10 @@ all: ## build everything into build/
 	$(COMPILE)
 
 .PHONY: try
-try: ## run real programs on the system's malloc and on allot's, side by side
+try: ## run real programs on the system's malloc and on allot's, side by side; record one, and find what another loses
 	@tools/deps build try
 	$(CONFIGURE)
-	$(COMPILE) --target allot_malloc_shared measure
+	$(COMPILE) --target allot_malloc_shared measure allot example-sessions
 	@python3 bench/try.py --build $(BUILD) $(ARGS)
 
 .PHONY: bench

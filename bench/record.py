@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import re
+import select
 import shutil
 import signal
 import statistics
@@ -19,7 +20,7 @@ import programs
 
 HERE = pathlib.Path(__file__).resolve().parent
 WAYS = ["plain", "record", "no-stacks", "heaptrack"]
-NAMES = ["python3", "sqlite3", "cc1plus", "z3", "churn", "churn of two threads"]
+NAMES = ["python3", "sqlite3", "cc1plus", "z3", "60 M events a second", "churn", "churn of two threads"]
 PROBLEM = """
 (declare-const a (_ BitVec 32)) (declare-const b (_ BitVec 32)) (declare-const c (_ BitVec 32))
 (assert (= (bvmul a b) #x0012d687)) (assert (bvugt a #x00000001)) (assert (bvugt b #x00000001))
@@ -28,8 +29,20 @@ PROBLEM = """
 """
 
 
+def work_for(build, rate):
+    """How much work between two allocations makes a program of so many events a second."""
+    for work in range(4, 200):
+        done = subprocess.run([build / "bin/allot", "run", "--", build / "bin/recorded", "1", "4000000", str(work)], capture_output=True,
+                              text=True, check=True)
+        if float(re.search(r"cpu_ns ([\d.]+)", done.stdout)[1]) >= 1e9 / rate:
+            break
+    return work
+
+
 def work_of(name, build, folder):
     """Command, environment and input of a program, prepared in `folder`."""
+    if name.startswith("60 M"):
+        return [build / "bin/recorded", "1", "60000000", str(work_for(build, 60e6))], {}, os.devnull
     if name.startswith("churn"):
         return [build / "bin/recorded", "2" if "two" in name else "1", "20000000"], {}, os.devnull
     if name == "z3":
@@ -92,29 +105,44 @@ def row(name, runs):
 
 
 def killed(options, folder):
-    """Everything is killed at a random moment, again and again: how many milliseconds before its end each trace ends."""
-    lags = []
+    """Killed at a random moment, again and again: how many milliseconds before the end of what is recorded each trace ends. In turn the
+    whole group is killed, the program alone, the recorder alone (which takes the program with it), and the collector alone."""
+    lags = {"group": [], "program": [], "recorder": [], "collector": []}
     dice = random.Random(options.seed)
-    for _ in range(options.kill):
+    for i in range(options.kill):
+        whom = list(lags)[i % len(lags)]
         clock, trace = folder / "clock", folder / "killed.allot"
         clock.unlink(missing_ok=True)
         process = subprocess.Popen([options.build / "bin/allot", "record", "-q", "-o", trace, "--", options.build / "bin/recorded",
                                     "--clock", clock], start_new_session=True, stderr=subprocess.DEVNULL)
-        time.sleep(0.05 + dice.random() * 0.5)
-        os.killpg(process.pid, signal.SIGKILL)
+        while not said(clock):  # it has not begun
+            time.sleep(0.001)
+        time.sleep(dice.random() * 0.5)
+        pids = [int(pid) for pid in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+        collector = next(pid for pid in pids if pathlib.Path(f"/proc/{pid}/comm").read_text() == "allot collector\n")
+        ends, until = os.pidfd_open(collector), None
+        if whom == "group":
+            os.killpg(process.pid, signal.SIGKILL)
+        elif whom == "collector":
+            os.kill(collector, signal.SIGKILL)
+            until = said(clock)
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            os.kill(process.pid if whom == "recorder" else next(pid for pid in pids if pid != collector), signal.SIGKILL)
         process.wait()
-        said = int.from_bytes(clock.read_bytes()[:8], sys.byteorder) if clock.exists() else 0
-        dump = subprocess.run([options.build / "bin/allot", "dump", "--json", trace], capture_output=True, text=True)
-        if dump.returncode:
-            sys.exit(f"cannot be read: {dump.stderr}")
-        last = 0
-        for line in reversed(dump.stdout.splitlines()):
-            event = json.loads(line)
-            if event["op"] == "alloc":
-                last = event["size"]
-                break
-        lags.append(max(said - last, 0))
-    return sorted(lags)
+        select.select([ends], [], [])  # the collector has written what there was
+        os.close(ends)
+        until = said(clock) if until is None else until
+        done = subprocess.run([options.build / "bin/survived", trace], capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"cannot be read: {done.stderr}")
+        lags[whom].append(max(until - int(re.search(r"last (\d+)", done.stdout)[1]), 0))
+    return lags
+
+
+def said(clock):
+    """The milliseconds that the program has come to; 0 before it has begun."""
+    return int.from_bytes(clock.read_bytes()[:8], sys.byteorder) if clock.exists() else 0
 
 
 def main():
@@ -126,7 +154,8 @@ def main():
 examples:
   bench/record.py                          the table, markdown
   bench/record.py --rounds 1 --only z3
-  bench/record.py --kill 100               kill -9 of everything a hundred times: how early each trace ends
+  bench/record.py --kill 400               kill -9, a hundred times each, of the group, the program, the recorder, the
+                                           collector: how early each trace ends
 """)
     parser.add_argument("--build", type=pathlib.Path, default=HERE.parent / "build", metavar="DIR", help="allot's build (build)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
@@ -138,9 +167,10 @@ examples:
     options.build = options.build.resolve()
     with tempfile.TemporaryDirectory(prefix="allot-record-") as folder:
         if options.kill:
-            lags = killed(options, pathlib.Path(folder))
-            print(f"killed {len(lags)} times: every trace was read; they end early by {statistics.median(lags):.0f} ms "
-                  f"(median), at most {lags[-1]} ms")
+            for whom, lags in killed(options, pathlib.Path(folder)).items():
+                if lags:
+                    print(f"{whom} killed {len(lags)} times: every trace was read; they end early by "
+                          f"{statistics.median(lags):.0f} ms (median), at most {max(lags)} ms")
             return 0
         print("| program | plain, s | record | no stacks | heaptrack | bytes an event | without stacks | events, M | "
               "CPU ns an event, plain / record / no stacks | collector, ns an event | threads waited, s | lost |")
@@ -156,7 +186,7 @@ examples:
                 continue
             sizes[name] = middle(runs["record"], "bytes") / middle(runs["record"], "events")
             print("| " + " | ".join(row(name, runs)) + " |", flush=True)
-        real = [size for name, size in sizes.items() if not name.startswith("churn")]
+        real = [size for name, size in sizes.items() if not name.startswith(("churn", "60 M"))]
         if len(real) > 1:
             print(f"\nBytes an event, mean over the programs that are no churn: {statistics.mean(real):.2f}")
     return 0

@@ -1,6 +1,6 @@
-/* recorded.c - a program to be recorded: recorded THREADS EVENTS, or recorded --clock FILE.
+/* recorded.c - a program to be recorded: recorded THREADS EVENTS [WORK], or recorded --clock FILE.
  *
- * The former allocates and frees some 60 million times a second a thread, with a little work and a few calls of depth between, and
+ * The former allocates and frees as fast as it can, with a little work, so much of it, and a few calls of depth between, and
  * says what processor time its threads took. The latter goes on until it is killed: each allocation's size is the milliseconds
  * since it began, which it also keeps in FILE; so a trace of it says how far it had come.
  */
@@ -17,7 +17,7 @@
 
 enum { LIVE = 64, THREADS = 16 };
 
-static long events;
+static long events, works = 4;
 
 static uint64_t now(clockid_t clock)
 {
@@ -46,7 +46,7 @@ static void *churn(void *arg)
     uint64_t random = 88172645463325252u + (uintptr_t)arg, *cpu = arg, began = now(CLOCK_THREAD_CPUTIME_ID);
 
     for (long i = 0; i < events / 2; i++) {
-        for (int work = 0; work < 4; work++) {
+        for (long work = 0; work < works; work++) {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
@@ -88,10 +88,11 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "--clock") == 0) {
         return until_killed(argv[2]);
     }
-    int threads = argc == 3 ? atoi(argv[1]) : 0;
-    events = argc == 3 ? atol(argv[2]) : 0;
-    if (threads < 1 || threads > THREADS || events < 2) {
-        fprintf(stderr, "usage: recorded THREADS EVENTS | recorded --clock FILE\n");
+    int threads = argc == 3 || argc == 4 ? atoi(argv[1]) : 0;
+    events = threads > 0 ? atol(argv[2]) : 0;
+    works = argc == 4 ? atol(argv[3]) : works;
+    if (threads < 1 || threads > THREADS || events < 2 || works < 1) {
+        fprintf(stderr, "usage: recorded THREADS EVENTS [WORK] | recorded --clock FILE\n");
         return 2;
     }
     uint64_t began = now(CLOCK_MONOTONIC);

@@ -16,17 +16,15 @@
 
 struct kind {
     const char *name;
-    uint32_t live; /* blocks that live when it is full; 0: nothing is ever freed */
+    uint32_t places; /* for blocks, of which half are live in the end; 0: nothing is ever freed */
     uint32_t stacks;
     uint32_t threads;
     uint32_t reallocs; /* of 1024 events */
 };
 static const struct kind kinds[] = {
-    {"ordinary", 100000, 5000, 4, 30},
-    {"many live", 4000000, 50000, 4, 30},
-    {"more live than fit", 20000000, 50000, 4, 30},
-    {"nothing freed", 0, 5000, 1, 0},
-    {"a million stacks", 100000, 1000000, 4, 30},
+    {"0.1 M live", 200000, 5000, 4, 30},  {"2 M live", 4000000, 50000, 4, 30},
+    {"7 M live", 14000000, 50000, 4, 30}, {"20 M live", 40000000, 50000, 4, 30},
+    {"nothing freed", 0, 5000, 1, 0},     {"a million stacks", 200000, 1000000, 4, 30},
 };
 
 struct trace {
@@ -76,11 +74,11 @@ int trace_next(struct trace *t, struct trace_event *e, struct trace_error *error
         e->address = address_of(t->blocks++);
         return 1;
     }
-    uint64_t which = next_random(&t->state) % t->kind.live;
+    uint64_t which = next_random(&t->state) % t->kind.places;
     if (which >= t->blocks) {
         e->op = TRACE_ALLOC;
         e->address = address_of(t->place[t->blocks++]);
-    } else if (random % 1024 < t->kind.reallocs && t->blocks < t->kind.live) {
+    } else if (random % 1024 < t->kind.reallocs && t->blocks < t->kind.places) {
         e->op = TRACE_REALLOC;
         e->old = address_of(t->place[which]);
         swap(&t->place[which], &t->place[t->blocks]);
@@ -106,8 +104,8 @@ static void begin(struct trace *t, const struct kind *kind, uint64_t events)
 {
     free(t->place);
     *t = (struct trace){.about.has_times = true, .kind = *kind, .events = events, .state = 1};
-    t->place = kind->live ? malloc(kind->live * sizeof *t->place) : NULL;
-    for (uint32_t i = 0; t->place && i < kind->live; i++) {
+    t->place = kind->places ? malloc(kind->places * sizeof *t->place) : NULL;
+    for (uint32_t i = 0; t->place && i < kind->places; i++) {
         t->place[i] = i;
     }
 }
@@ -153,7 +151,7 @@ static int measure(const struct kind *kind, uint64_t events)
     }
     double model = seconds() - began;
     begin(&t, kind, events);
-    long own = kind->live ? (long)((uint64_t)kind->live * sizeof *t.place / 1024) : 0;
+    long own = kind->places ? (long)((uint64_t)kind->places * sizeof *t.place / 1024) : 0;
     forget_peak();
     began = seconds();
     struct profile *p = profile_read(&t, &(struct profile_wanted){0}, &error);

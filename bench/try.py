@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs real programs on the system's malloc and on allot's, and prints what each cost.
+"""Runs real programs on the system's malloc and on allot's, and prints what each cost; then what the command says of one of them,
+recorded, and of one that loses memory.
 
 The programs and their work are in programs.py, what a run is in measuring.py. After a warm-up run of every program the
 rounds follow: each runs every program on both sides, in an order shuffled anew. The figures are medians. A program whose
@@ -11,6 +12,7 @@ import os
 import pathlib
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 
@@ -189,6 +191,33 @@ def print_json(results, sides, skipped, rounds):
                       "failed": results.faults, "skipped": skipped}, indent=1))
 
 
+def first_words(text, until):
+    """What a command says, up to the first line that begins so."""
+    lines = text.splitlines()
+    return "\n".join(lines[: next((i for i, line in enumerate(lines) if line.startswith(until)), len(lines))]).rstrip()
+
+
+def look_into(ready, options, folder, progress):
+    """What allot's command says of a real program, and of one that loses memory: (what was done, what was said)."""
+    allot, leaky = ((options.build / name).resolve() for name in ("bin/allot", "bin/examples/sessions"))
+    program = next((program for program in ready if program.name in ("sqlite3", "perl", "cc1") and not program.converse), None)
+    if not program or not allot.exists() or not leaky.exists():
+        return []
+
+    def run(*command, **how):
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=300, check=False, **how)
+        return done.stdout + done.stderr if done.returncode else done.stdout
+
+    progress.say(f"recording {program.name}")
+    trace, lost = folder / f"{program.name}.allot", folder / "sessions.allot"
+    with open(folder / program.name / program.stdin) as stdin:
+        run(allot, "record", "-q", "-o", trace, "--", *program.command, cwd=folder / program.name,
+            env=os.environ | program.env, stdin=stdin)
+    run(allot, "record", "-q", "--leaks", "-o", lost, "--", leaky)
+    return [(f"allot record -- {program.name} ..., allot report {trace.name}", first_words(run(allot, "report", trace), "Over time")),
+            ("allot record --leaks -- examples/sessions, allot leaks sessions.allot", first_words(run(allot, "leaks", lost), "possible"))]
+
+
 def main():
     options = arguments()
     other = options.malloc.name.removeprefix("lib").split(".so")[0].removesuffix("-malloc")
@@ -198,6 +227,7 @@ def main():
         folder = pathlib.Path(folder)
         ready, skipped = prepare(options.programs, folder, progress)
         results, rounds = measure(ready, sides, options, folder, progress)
+        looks = [] if options.json or options.markdown else look_into(ready, options, folder, progress)
     progress.clear()
 
     rows = rows_of(results, ready, sides)
@@ -217,6 +247,8 @@ def main():
                 print(f"{name} brings its own malloc, {own}: that is its system side")
         if skipped:
             print("skipped: " + "; ".join(skipped))
+        for what, said in looks:
+            print(f"\n{colour(1, what)}\n{said}")
     sys.stdout.flush()
     for name, why in results.faults.items():
         print(f"failed: {name}: {why}", file=sys.stderr)

@@ -165,8 +165,11 @@ int attach_ask(pid_t pid, const char *area, struct attach_answer *answer)
     return result;
 }
 
-const char *attach_why(int error)
+const char *attach_why(int error, bool answered)
 {
+    if (answered && (error == -ENOENT || error == -EACCES)) {
+        return "it cannot open the recorder's memory: record it from where it sees the same files";
+    }
     switch (-error) {
     case ESRCH:
         return "there is no such process, or its recorder has ended";

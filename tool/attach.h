@@ -18,7 +18,7 @@ struct attach_answer {
  * no control page where that is the only way; -EPROTO: on another version of it; or another -errno. */
 int attach_ask(pid_t pid, const char *area, struct attach_answer *answer);
 
-/* What is wrong, and what to do, for one of those, or for an answer's error. */
-const char *attach_why(int error);
+/* What is wrong, and what to do: for one of those, or for an answer's error. */
+const char *attach_why(int error, bool answered);
 
 #endif

@@ -1,5 +1,6 @@
 /* allot check - whether a recorded program kept to its budgets of memory: for a build to fail by. */
 #include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,8 +135,7 @@ static bool parse(int argc, char **argv, struct request *out)
             fputs(help, stdout);
             exit(0);
         default:
-            complain("check: %s %s, on the command line, see allot check --help",
-                     option == ':' ? "no value for" : "no option", argv[optind - 1]);
+            complain_option("check", option, argv);
             return false;
         }
     }
@@ -246,14 +246,14 @@ static bool check(const struct request *r, struct checked *c)
         }
         struct budget *b = &c->budget[c->budgets++];
         snprintf(option[f], sizeof option[f], "--%s %.40s", figures[f].option, limit->text);
-        *b = (struct budget){.name = figures[f].name,
-                             .option = option[f],
-                             .bytes = figures[f].bytes,
-                             .is = figure_of(&look, f),
-                             .most = limit->percent ? (uint64_t)((double)of_base[f] * (1 + limit->more / 100))
-                                                    : limit->most,
-                             .has_base = r->baseline != NULL,
-                             .base = of_base[f]};
+        *b = (struct budget){
+            .name = figures[f].name,
+            .option = option[f],
+            .bytes = figures[f].bytes,
+            .is = figure_of(&look, f),
+            .most = limit->percent ? (uint64_t)fmin((double)of_base[f] * (1 + limit->more / 100), 1.8e19) : limit->most,
+            .has_base = r->baseline != NULL,
+            .base = of_base[f]};
         say_from(&look, f, b);
     }
     const struct trace_about *about = trace_about(look.trace);

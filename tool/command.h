@@ -23,5 +23,7 @@ int command_stats(int argc, char **argv);
 /* One line on standard error, `allot: what, where, what to do`. Names may come from hostile files: what is no printable
  * character shows as a question mark. Keeps errno. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* That of what getopt_long answered, '?' or, where the option string begins with one, ':'. */
+void complain_option(const char *command, int answer, char *const *argv);
 
 #endif

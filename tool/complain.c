@@ -1,11 +1,14 @@
 /* The one way the command speaks of trouble: a single line, written in one piece. */
 #include <errno.h>
+#include <getopt.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "words.h"
 
 void complain(const char *format, ...)
 {
@@ -20,15 +23,35 @@ void complain(const char *format, ...)
     length += vsnprintf(line + start, sizeof line - start - 1, format, args);
     va_end(args);
     size_t end = (size_t)length < sizeof line - 2 ? (size_t)length : sizeof line - 2;
-    for (size_t i = start; i < end; i++) {
-        unsigned char c = line[i];
-        if (c < ' ' || c == 0x7f) {
-            line[i] = '?';
+    line[end] = '\0';
+    size_t to = start, bytes;
+    for (size_t i = start; i < end; i += bytes) {
+        if (words_printable(words_decode(line + i, &bytes))) {
+            memmove(line + to, line + i, bytes);
+            to += bytes;
+        } else {
+            line[to++] = '?';
         }
     }
-    line[end++] = '\n';
+    line[to++] = '\n';
     /* Where standard error cannot be written there is nobody left to tell. */
-    ssize_t written = write(STDERR_FILENO, line, end);
+    ssize_t written = write(STDERR_FILENO, line, to);
     (void)written;
     errno = kept;
+}
+
+void complain_option(const char *command, int answer, char *const *argv)
+{
+    const char *word = argv[optind - 1];
+    /* Of several letters in one word getopt may not have come to the end; a long option's letter was not written. */
+    char letter[3] = {'-', (char)optopt, '\0'};
+
+    if (strncmp(word, "--", 2) != 0 && optopt) {
+        word = letter;
+    }
+    complain("%s: %s %s, on the command line, see allot %s --help", command,
+             answer == ':'              ? "no value for"
+             : word != letter && optopt ? "no value is taken in"
+                                        : "no option",
+             word, command);
 }

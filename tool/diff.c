@@ -8,14 +8,17 @@
 #include "json.h"
 #include "leaks_live.h"
 #include "look.h"
+#include "profile/type.h"
 #include "snapshot/growth.h"
 #include "words.h"
 
 static const char help[] =
     "usage: allot diff [OPTION...] BEFORE AFTER\n"
     "\n"
-    "What AFTER took more than BEFORE, and less: in all, and by place. Places are compared by\n"
-    "function, file and line, so that two builds may differ in every address.\n"
+    "What AFTER took more than BEFORE, and less: in all, by place, and by type where stacks tell what\n"
+    "was allocated. Places are compared by function, file and line, so that two builds may differ in\n"
+    "every address. Where both looked at their end who points to whom (allot record --leaks), what\n"
+    "is lost and what is still reachable are told apart.\n"
     "\n"
     "  -s, --sort=WHAT      by the change of peak, end, allocs, bytes or temporary; peak unless told\n"
     "  -n, --top=N          so many places that rose and as many that fell; 0: all; 10 unless told\n"
@@ -47,6 +50,10 @@ struct request {
 /* A place in both: its figures before and after; NULL where it is not. */
 struct pair {
     const struct group *of[2];
+};
+struct pairs {
+    struct pair *pair;
+    size_t count;
 };
 
 static uint64_t figure_of(const struct group *g, enum sort sort)
@@ -102,7 +109,7 @@ static void arrange(struct look *look, bool functions)
     look->groups = look->groups ? kept + 1 : 0;
 }
 
-static struct pair *join(const struct look *look, size_t *count)
+static struct pairs join(const struct look *look)
 {
     struct pair *pair = malloc(((size_t)look[0].groups + look[1].groups + 1) * sizeof *pair);
     size_t n = 0;
@@ -114,8 +121,7 @@ static struct pair *join(const struct look *look, size_t *count)
         a += order <= 0;
         b += order >= 0;
     }
-    *count = n;
-    return pair;
+    return (struct pairs){pair, n};
 }
 
 static enum sort ordered_by;
@@ -132,7 +138,43 @@ static int by_change(const void *a, const void *b)
     return names_compare(&(x->of[0] ? x->of[0] : x->of[1])->place, &(y->of[0] ? y->of[0] : y->of[1])->place);
 }
 
+/* -- types -- */
+
+/* The sites of a trace by type, in place of those by place; those without one are left out. To be freed. False: memory is out. */
+static bool group_by_type(const struct look *look, struct look *out)
+{
+    static struct symbol_frame frame[NAMES_DEEPEST];
+    const struct profile *p = look->profile;
+    *out = (struct look){.profile = look->profile, .group = calloc((size_t)p->sites + 1, sizeof *out->group)};
+    for (uint32_t s = 1; out->group && s <= p->sites; s++) {
+        char text[512];
+        struct group *g = &out->group[out->groups];
+        size_t frames = names_stack(look->names, p->site[s].stack, frame, NAMES_DEEPEST);
+        if (type_of_stack(frame, frames, text, sizeof text)) {
+            const struct symbol_frame *name;
+            if (symbols_known(look->symbols, text, NULL, 0, NULL, 0, &name) == 0) {
+                return false;
+            }
+            *g = (struct group){.place = *name, .sites = 1, .sum.life_least = UINT64_MAX};
+            profile_add(&g->sum, &p->site[s]);
+            out->groups++;
+        }
+    }
+    return out->group;
+}
+
 /* -- printing -- */
+
+/* What is lost, or else still reachable, at the end; false: nobody looked. */
+static bool looked_at(const struct profile *p, bool lost, uint64_t *bytes)
+{
+    *bytes = 0;
+    for (uint32_t i = 0; i < p->verdicts; i++) {
+        bool is_lost = p->verdict[i].verdict == GRAPH_DEFINITE || p->verdict[i].verdict == GRAPH_INDIRECT;
+        *bytes += is_lost == lost ? p->verdict[i].bytes : 0;
+    }
+    return p->verdicts > 0;
+}
 
 static struct words amount(uint64_t value, bool bytes) { return bytes ? words_bytes(value) : words_count(value); }
 
@@ -156,21 +198,23 @@ static void put_pair(const struct pair *pair, enum sort sort)
     putchar('\n');
 }
 
-static void print_text(const struct look *look, const struct request *r, const struct pair *pair, size_t count)
+static const char *const figures[SORTS] = {"peak", "never freed", "allocations", "bytes in all", "temporary"};
+
+static void put_whole(const char *name, uint64_t before, uint64_t after, bool bytes)
 {
-    static const char *const names[SORTS] = {"peak", "never freed", "allocations", "bytes in all", "temporary"};
+    printf("%-13s%13s %13s %13s", name, amount(before, bytes).text, amount(after, bytes).text,
+           changed(before, after, bytes).text);
+    if (before > 0) {
+        printf("  %+.1f %%", 100.0 * ((double)after - (double)before) / (double)before);
+    }
+    putchar('\n');
+}
+
+/* What rose and what fell of places or types. Whether any did. */
+static bool put_pairs(const char *by, const struct request *r, const struct pair *pair, size_t count)
+{
     size_t rose = 0, fell = 0;
     bool bold = words_colour();
-    printf("                    before         after        change\n");
-    for (enum sort s = 0; s < SORTS; s++) {
-        uint64_t before = whole_of(look[0].profile, s), after = whole_of(look[1].profile, s);
-        printf("%-13s%13s %13s %13s", names[s], amount(before, in_bytes(s)).text, amount(after, in_bytes(s)).text,
-               changed(before, after, in_bytes(s)).text);
-        if (before > 0) {
-            printf("  %+.1f %%", 100.0 * ((double)after - (double)before) / (double)before);
-        }
-        putchar('\n');
-    }
     for (size_t i = 0; i < count; i++) {
         uint64_t before = figure_of(pair[i].of[0], r->sort), after = figure_of(pair[i].of[1], r->sort);
         rose += after > before;
@@ -179,19 +223,37 @@ static void print_text(const struct look *look, const struct request *r, const s
     for (int down = 0; down <= 1; down++) {
         size_t all = down ? fell : rose, most = r->top && r->top < all ? r->top : all;
         if (all > 0) {
-            printf("\n%s%s: %s%s\n       change        before         after  place\n", bold ? "\033[1m" : "",
-                   down ? "Less" : "More", names[r->sort], bold ? "\033[0m" : "");
+            printf("\n%s%s: %s%s\n       change        before         after  %s\n", bold ? "\033[1m" : "",
+                   down ? "Less" : "More", figures[r->sort], bold ? "\033[0m" : "", by);
         }
         for (size_t i = 0; i < most; i++) {
             put_pair(&pair[down ? count - 1 - i : i], r->sort);
         }
         if (most < all) {
-            printf("  and %zu place%s more\n", all - most, words_s(all - most));
+            printf("  and %zu %s%s more\n", all - most, by, words_s(all - most));
         }
     }
-    if (rose + fell == 0) {
+    return rose + fell > 0;
+}
+
+/* By place, and then by type. */
+static void print_text(const struct look *look, const struct request *r, const struct pairs by[2])
+{
+    uint64_t lost[2], reachable[2];
+    printf("                    before         after        change\n");
+    for (enum sort s = 0; s < SORTS; s++) {
+        put_whole(figures[s], whole_of(look[0].profile, s), whole_of(look[1].profile, s), in_bytes(s));
+    }
+    if (looked_at(look[0].profile, true, &lost[0]) && looked_at(look[1].profile, true, &lost[1])) {
+        looked_at(look[0].profile, false, &reachable[0]);
+        looked_at(look[1].profile, false, &reachable[1]);
+        put_whole("lost", lost[0], lost[1], true);
+        put_whole("reachable", reachable[0], reachable[1], true);
+    }
+    if (!put_pairs("place", r, by[0].pair, by[0].count)) {
         printf("\nNo place differs.\n");
     }
+    put_pairs("type", r, by[1].pair, by[1].count);
 }
 
 static void json_figures(struct json *j, const char *key, const struct group *g)
@@ -207,10 +269,36 @@ static void json_figures(struct json *j, const char *key, const struct group *g)
     json_end(j);
 }
 
-static void print_json(const struct look *look, const struct request *r, const struct pair *pair, size_t count)
+/* Those that differ, but what neither rose nor fell enough. */
+static void json_pairs(struct json *j, const struct request *r, const struct pairs *pairs, bool types)
+{
+    json_array(j, types ? "types" : "places");
+    for (size_t i = 0; i < pairs->count; i++) {
+        const struct pair *pair = &pairs->pair[i];
+        const struct symbol_frame *f = &(pair->of[1] ? pair->of[1] : pair->of[0])->place;
+        bool far_down = r->top && i >= r->top && pairs->count - 1 - i >= r->top;
+        if (figure_of(pair->of[0], r->sort) == figure_of(pair->of[1], r->sort) || far_down) {
+            continue;
+        }
+        json_object(j, NULL);
+        json_text(j, types ? "type" : "function", f->function);
+        if (!types) {
+            json_text(j, "file", f->file);
+            json_number(j, "line", f->line);
+            json_text(j, "module", f->module);
+        }
+        json_figures(j, "before", pair->of[0]);
+        json_figures(j, "after", pair->of[1]);
+        json_end(j);
+    }
+    json_end(j);
+}
+
+static void print_json(const struct look *look, const struct request *r, const struct pairs by[2])
 {
     static const char *const keys[] = {"before", "after"};
     struct json j;
+    uint64_t bytes;
     json_begin(&j, stdout);
     json_object(&j, NULL);
     for (int i = 0; i < 2; i++) {
@@ -219,26 +307,18 @@ static void print_json(const struct look *look, const struct request *r, const s
         for (enum sort s = 0; s < SORTS; s++) {
             json_number(&j, sorts[s], whole_of(look[i].profile, s));
         }
+        for (int lost = 1; lost >= 0; lost--) {
+            if (looked_at(look[i].profile, lost, &bytes)) {
+                json_number(&j, lost ? "lost" : "reachable", bytes);
+            } else {
+                json_text(&j, lost ? "lost" : "reachable", NULL);
+            }
+        }
         json_end(&j);
     }
     json_text(&j, "places_by", sorts[r->sort]);
-    json_array(&j, "places");
-    for (size_t i = 0; i < count; i++) {
-        const struct symbol_frame *f = &(pair[i].of[1] ? pair[i].of[1] : pair[i].of[0])->place;
-        bool far_down = r->top && i >= r->top && count - 1 - i >= r->top;
-        if (figure_of(pair[i].of[0], r->sort) == figure_of(pair[i].of[1], r->sort) || far_down) {
-            continue;
-        }
-        json_object(&j, NULL);
-        json_text(&j, "function", f->function);
-        json_text(&j, "file", f->file);
-        json_number(&j, "line", f->line);
-        json_text(&j, "module", f->module);
-        json_figures(&j, "before", pair[i].of[0]);
-        json_figures(&j, "after", pair[i].of[1]);
-        json_end(&j);
-    }
-    json_end(&j);
+    json_pairs(&j, r, &by[0], false);
+    json_pairs(&j, r, &by[1], true);
     json_end(&j);
     putchar('\n');
 }
@@ -297,32 +377,40 @@ static bool parse(int argc, char **argv, struct request *out)
     return true;
 }
 
+/* In order of change. False: memory is out. */
+static bool compare(struct look *look, bool functions, const struct request *r, struct pairs *out)
+{
+    arrange(&look[0], functions);
+    arrange(&look[1], functions);
+    *out = join(look);
+    ordered_by = r->sort;
+    if (out->count) {
+        qsort(out->pair, out->count, sizeof *out->pair, by_change);
+    }
+    return out->pair;
+}
+
 static int diff_traces(const struct request *r)
 {
-    struct look look[2];
+    struct look look[2], types[2] = {{0}, {0}};
+    struct pairs by[2] = {{0}, {0}};
     const struct profile_wanted all = {0};
-    size_t count = 0;
     if (!look_at(&look[0], r->path[0], &all) || !look_at(&look[1], r->path[1], &all)) {
         return 1;
     }
-    arrange(&look[0], r->functions);
-    arrange(&look[1], r->functions);
-    struct pair *pair = join(look, &count);
-    if (!pair) {
-        complain("out of memory, %s and %s, end other programs", r->path[0], r->path[1]);
-        return 1;
-    }
-    ordered_by = r->sort;
-    qsort(pair, count, sizeof *pair, by_change);
-    if (r->json) {
-        print_json(look, r, pair, count);
+    bool done = group_by_type(&look[0], &types[0]) && group_by_type(&look[1], &types[1]) &&
+                compare(look, r->functions, r, &by[0]) && compare(types, false, r, &by[1]);
+    if (done) {
+        (r->json ? print_json : print_text)(look, r, by);
     } else {
-        print_text(look, r, pair, count);
+        complain("out of memory, %s and %s, end other programs", r->path[0], r->path[1]);
     }
-    free(pair);
-    look_end(&look[0]);
-    look_end(&look[1]);
-    return 0;
+    for (int i = 0; i < 2; i++) {
+        free(by[i].pair);
+        free(types[i].group);
+        look_end(&look[i]);
+    }
+    return done ? 0 : 1;
 }
 
 int command_diff(int argc, char **argv)

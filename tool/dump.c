@@ -19,7 +19,8 @@
 static const char help[] =
     "usage: allot dump [--json] [-o FILE] TRACE\n"
     "\n"
-    "Writes TRACE, in whatever format it is, as text, one event a line: a file that allot reads too.\n"
+    "Writes TRACE as text, one event a line: a file that allot reads too. TRACE is allot's own, its\n"
+    "text, or of heaptrack, mtrace, DHAT or malloclab (.rep), packed by gzip, xz or zstd or not.\n"
     "\n"
     "  -j, --json           one line of JSON for each event instead\n"
     "  -o, --output=FILE    into FILE, which is replaced as a whole\n"
@@ -59,11 +60,8 @@ static bool parse(int argc, char **argv, struct request *out)
             fputs(help, stdout);
             out->help = true;
             return true;
-        case ':':
-            complain("dump: option %s without its value, on the command line, see allot dump --help", argv[optind - 1]);
-            return false;
         default:
-            complain("dump: no option %s, on the command line, see allot dump --help", argv[optind - 1]);
+            complain_option("dump", option, argv);
             return false;
         }
     }
@@ -204,6 +202,7 @@ static void progress(const struct trace_about *about, bool at_end)
     }
 }
 
+/* The exit status; -1 with errno: it cannot be written. */
 static int write_events(struct trace *trace, const struct request *request, FILE *to)
 {
     const struct trace_about *about = trace_about(trace);
@@ -215,11 +214,14 @@ static int write_events(struct trace *trace, const struct request *request, FILE
     if (!request->json) {
         text_begin(&writer, to, about);
     }
-    while ((got = trace_next(trace, &event, &error)) == 1 && !ferror(to)) {
+    while ((got = trace_next(trace, &event, &error)) == 1) {
         if (request->json) {
             json_event(to, trace, &event);
         } else {
             text_event(&writer, trace, &event);
+        }
+        if (ferror(to)) {
+            return -1;
         }
         progress(about, false);
     }
@@ -245,7 +247,7 @@ static int dump(struct trace *trace, const struct request *request)
         return 1;
     }
     int status = write_events(trace, request, to);
-    if (fflush(to) != 0) {
+    if (status < 0 || fflush(to) != 0 || ferror(to)) {
         complain("cannot write, %s, %m", request->output ? request->output : "standard output");
         return 1;
     }

@@ -13,7 +13,7 @@ static void put_text(FILE *to, const char *text)
         int32_t point = words_decode(text, &length);
         if (point < 0) {
             fputs("\\ufffd", to);
-        } else if (point < ' ' || point == 0x7f) {
+        } else if (!words_printable(point)) { /* all of them are below 2^16 */
             fprintf(to, "\\u%04x", (unsigned)point);
         } else {
             if (point == '"' || point == '\\') {

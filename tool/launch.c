@@ -2,6 +2,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,8 +75,13 @@ bool launch_can_preload(const char *path)
     return false;
 }
 
+static struct sigaction on_size; /* SIGXFSZ, as this process was started with */
+
+void launch_ready(void) { sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, &on_size); }
+
 int launch_exec(const char *path, char **words)
 {
+    sigaction(SIGXFSZ, &on_size, NULL);
     execv(path, words);
     if (errno != ENOEXEC) {
         return errno;

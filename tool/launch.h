@@ -13,6 +13,10 @@ int launch_failed(const char *name, int error);
 /* Says why no library can be preloaded into that program; true when one can. */
 bool launch_can_preload(const char *path);
 
+/* Called first: where a file would get longer than it may be (ulimit -f), a write fails and no signal ends this process. A program
+ * that launch_exec becomes is given what there was. */
+void launch_ready(void);
+
 /* Becomes the program; returns an errno when it could not. */
 int launch_exec(const char *path, char **argv);
 

@@ -15,23 +15,26 @@
 
 static const char help[] =
     "usage: allot leaks [OPTION...] FILE\n"
-    "       allot leaks [OPTION...] --pid PID\n"
+    "       allot leaks [OPTION...] -p PID\n"
     "       allot leaks [OPTION...] -- PROGRAM [ARGUMENT...]\n"
     "\n"
     "Says what leaks, grouped by where it was allocated, worst first. FILE is a trace: where the\n"
     "program looked at its end who points to whom (allot record --leaks), the verdicts are those;\n"
     "else all that was never freed is shown, which is not the same, as much of it may be in use\n"
     "to the end. FILE may also be a snapshot (allot snap). Of a process that runs on allot's malloc a\n"
-    "snapshot is taken now. A PROGRAM is run on allot's malloc, and it and all that it starts look at\n"
-    "their end who points to whom; what they do is not recorded, so it runs at full speed.\n"
+    "snapshot is taken now; where its blocks were allocated is known if it was started with\n"
+    "ALLOT_OPTIONS=sites=1, and of some with sample=on. A PROGRAM is run on allot's malloc, and it and\n"
+    "all that it starts keep where each block was allocated, and look at their end who points to whom.\n"
     "FILE may also be a core file: see allot core for more about one.\n"
     "\n"
     "  -s, --suppressions=FILE  leaves out what FILE says, in LSan's or memcheck's syntax; may be\n"
     "                           given more than once\n"
     "  -r, --reachable      what is still reachable as well\n"
     "  -n, --top=N          so many places of each verdict; 0: all; 10 unless told\n"
-    "      --pid=PID        of this process\n"
-    "  -p, --process=N      of one process only, by its number in the trace\n"
+    "  -p, --pid=PID        of this process\n"
+    "      --trace=FILE     of a process that is recorded, or a snapshot of it: where it allocates, by that\n"
+    "      --no-stacks      PROGRAM runs at full speed: where blocks were allocated is not known then\n"
+    "      --process=N      of one process only, by its number in the trace\n"
     "  -e, --exit-code=N    the status when something leaks; 0 unless told\n"
     "  -j, --json           as JSON\n"
     "  -h, --help           this text\n"
@@ -41,7 +44,8 @@ static const char help[] =
     "Examples:\n"
     "  allot leaks app.allot                             what leaks\n"
     "  allot leaks --suppressions known.supp app.allot   but for what is known\n"
-    "  allot leaks --pid 4711                            of one that runs\n"
+    "  allot leaks -p 4711                               of one that runs\n"
+    "  allot leaks --trace app.allot -p 4711             of one that runs, and is recorded there\n"
     "  allot leaks -- build/server --selftest            of one that is run, at its end\n"
     "  allot leaks --exit-code 23 app.allot              for a test to fail by\n"
     "  allot leaks core                                  of a program that has died\n";
@@ -53,8 +57,10 @@ struct request {
     uint32_t process;
     int status;
     const char *path;
-    pid_t pid;   /* 0: none */
-    char **argv; /* of a program; NULL: none */
+    pid_t pid;         /* 0: none */
+    char **argv;       /* of a program; NULL: none */
+    bool no_stacks;    /* of that */
+    const char *trace; /* with stacks for a snapshot or a process; or NULL */
 };
 
 static bool parse(int argc, char **argv, struct leaks *leaks, struct request *out)
@@ -63,10 +69,12 @@ static bool parse(int argc, char **argv, struct leaks *leaks, struct request *ou
         {"suppressions", required_argument, NULL, 's'},
         {"reachable", no_argument, NULL, 'r'},
         {"top", required_argument, NULL, 'n'},
-        {"process", required_argument, NULL, 'p'},
+        {"process", required_argument, NULL, 'P'},
         {"exit-code", required_argument, NULL, 'e'},
         {"json", no_argument, NULL, 'j'},
-        {"pid", required_argument, NULL, 'P'},
+        {"pid", required_argument, NULL, 'p'},
+        {"no-stacks", no_argument, NULL, 'S'},
+        {"trace", required_argument, NULL, 'T'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -76,7 +84,8 @@ static bool parse(int argc, char **argv, struct leaks *leaks, struct request *ou
         char *end = NULL;
         unsigned long long number = strchr("npeP", option) ? strtoull(optarg, &end, 10) : 0;
         if (end && (optarg[0] < '0' || optarg[0] > '9' || *end || number > (option == 'e' ? 255 : UINT32_MAX))) {
-            complain("leaks: -%c %s, on the command line, takes a number%s", option, optarg,
+            complain("leaks: %s %s, on the command line, takes a number%s",
+                     option == 'P' ? "--process" : (char[]){'-', (char)option, 0}, optarg,
                      option == 'e' ? " up to 255" : "");
             return false;
         }
@@ -92,14 +101,20 @@ static bool parse(int argc, char **argv, struct leaks *leaks, struct request *ou
         case 'n':
             out->print.top = number;
             break;
-        case 'p':
+        case 'P':
             out->process = (uint32_t)number;
             break;
         case 'e':
             out->status = (int)number;
             break;
-        case 'P':
+        case 'p':
             out->pid = number <= INT32_MAX ? (pid_t)number : 0;
+            break;
+        case 'S':
+            out->no_stacks = true;
+            break;
+        case 'T':
+            out->trace = optarg;
             break;
         case 'j':
             out->print.json = true;
@@ -234,9 +249,9 @@ int command_leaks(int argc, char **argv)
     }
     int status = EXIT_USAGE;
     if (parse(argc, argv, leaks, &r)) {
-        status = r.argv                      ? leaks_of_command(leaks, &r.print, r.argv, r.status)
-                 : r.pid                     ? leaks_of_process(leaks, &r.print, r.pid, r.status)
-                 : leaks_is_snapshot(r.path) ? leaks_of_snapshot(leaks, &r.print, r.path, r.status)
+        status = r.argv                      ? leaks_of_command(leaks, &r.print, r.argv, !r.no_stacks, r.status)
+                 : r.pid                     ? leaks_of_process(leaks, &r.print, r.pid, r.trace, r.status)
+                 : leaks_is_snapshot(r.path) ? leaks_of_snapshot(leaks, &r.print, r.path, r.trace, r.status)
                  : core_file_is(r.path)      ? from_core(leaks, &r)
                                              : from_trace(leaks, &r);
     }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "launch.h"
 #include "leaks_live.h"
 #include "library.h"
 #include "snapshot/leaks.h"
@@ -38,21 +39,25 @@ bool leaks_is_snapshot(const char *path)
     return is;
 }
 
-/* All of one snapshot's. */
+/* All of one snapshot's, with stacks of a trace of that process; NULL: there is none. */
 static bool add(struct leaks *leaks, const struct leaks_wanted *print, const char *path, const char *name,
-                struct snapshot *s)
+                const char *trace, struct snapshot *s)
 {
     struct snapshot_error error;
     if (!snapshot_open(s, path, &error)) {
         complain("%s: %s", name, error.line);
         return false;
     }
-    if (!snapshot_leaks(s, leaks, print->reachable)) {
+    struct recorded *recorded = trace ? recorded_read(trace, s) : NULL;
+    bool read = recorded || !trace, done = read && snapshot_leaks(s, leaks, recorded, print->reachable);
+    if (read && !done) {
         complain("no memory to look into it, %s, have more memory", name);
-        snapshot_close(s);
-        return false;
     }
-    return true;
+    recorded_end(recorded);
+    if (!done) {
+        snapshot_close(s);
+    }
+    return done;
 }
 
 static int print_all(struct leaks *leaks, struct leaks_wanted *print, const char *source, const char *note, int status)
@@ -65,11 +70,12 @@ static int print_all(struct leaks *leaks, struct leaks_wanted *print, const char
     return leaks_failed(leaks) > 0 ? status : 0;
 }
 
-static int of_file(struct leaks *leaks, struct leaks_wanted *print, const char *path, const char *name, int status)
+static int of_file(struct leaks *leaks, struct leaks_wanted *print, const char *path, const char *name,
+                   const char *trace, int status)
 {
     struct snapshot s;
     char source[64];
-    if (!add(leaks, print, path, name, &s)) {
+    if (!add(leaks, print, path, name, trace, &s)) {
         return 1;
     }
     snprintf(source, sizeof source, "process %d", s.header.pid);
@@ -78,12 +84,12 @@ static int of_file(struct leaks *leaks, struct leaks_wanted *print, const char *
     return status;
 }
 
-int leaks_of_snapshot(struct leaks *leaks, struct leaks_wanted *print, const char *path, int status)
+int leaks_of_snapshot(struct leaks *leaks, struct leaks_wanted *print, const char *path, const char *trace, int status)
 {
-    return of_file(leaks, print, path, path, status);
+    return of_file(leaks, print, path, path, trace, status);
 }
 
-int leaks_of_process(struct leaks *leaks, struct leaks_wanted *print, pid_t pid, int status)
+int leaks_of_process(struct leaks *leaks, struct leaks_wanted *print, pid_t pid, const char *trace, int status)
 {
     int fd;
     char path[32];
@@ -91,7 +97,7 @@ int leaks_of_process(struct leaks *leaks, struct leaks_wanted *print, pid_t pid,
         return 1;
     }
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return of_file(leaks, print, path, "snapshot", status);
+    return of_file(leaks, print, path, "snapshot", trace, status);
 }
 
 /* -- a command -- */
@@ -106,8 +112,7 @@ static int become(void *arg)
 {
     struct starting *s = arg;
     library_option(s->options);
-    execv(s->program, s->argv);
-    return errno;
+    return launch_exec(s->program, s->argv);
 }
 
 /* Reads what each process has left, and removes it. How many; -1: one could not be read. */
@@ -122,7 +127,7 @@ static int add_folder(struct leaks *leaks, const struct leaks_wanted *print, con
             continue;
         }
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        bool added = count >= 0 && add(leaks, print, path, entry->d_name, &s);
+        bool added = count >= 0 && add(leaks, print, path, entry->d_name, NULL, &s);
         if (added) {
             snapshot_close(&s);
         }
@@ -136,7 +141,7 @@ static int add_folder(struct leaks *leaks, const struct leaks_wanted *print, con
     return count;
 }
 
-int leaks_of_command(struct leaks *leaks, struct leaks_wanted *print, char **argv, int status)
+int leaks_of_command(struct leaks *leaks, struct leaks_wanted *print, char **argv, bool stacks, int status)
 {
     static struct starting s;
     struct supervised child;
@@ -156,7 +161,9 @@ int leaks_of_command(struct leaks *leaks, struct leaks_wanted *print, char **arg
         complain("no folder for what is found: %s, %s, set TMPDIR to another", strerror(errno), folder);
         return NOT_RUN;
     }
-    snprintf(s.options, sizeof s.options, "leaks=exit,leaks_file=%.200s/%%p", folder);
+    const char *given = getenv("ALLOT_OPTIONS");
+    stacks = stacks && !(given && strstr(given, "harden=")); /* a hardened process keeps none */
+    snprintf(s.options, sizeof s.options, "leaks=exit,leaks_file=%.200s/%%p%s", folder, stacks ? ",sites=1" : "");
     error = supervise(become, &s, &child);
     if (error || child.error) {
         complain("cannot run it: %s, %s, check what file it is", strerror(error ? -error : child.error), argv[0]);

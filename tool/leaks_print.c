@@ -197,10 +197,16 @@ static bool copy_leak(struct leak *to, const struct leak *from)
     return good;
 }
 
+static bool is_suppressed(struct suppressions *s, enum graph_verdict verdict, const struct leak *leak)
+{
+    return suppressions_match(s, verdict, leak->frame, leak->frames) || suppressions_name(s, leak->type) ||
+           suppressions_name(s, leak->owner);
+}
+
 bool leaks_add(struct leaks *leaks, const struct leak *leak)
 {
     enum graph_verdict verdict = leak->verdict < VERDICTS ? leak->verdict : GRAPH_UNKNOWN;
-    if (is_news(verdict) && suppressions_match(leaks->suppressions, verdict, leak->frame, leak->frames)) {
+    if (is_news(verdict) && is_suppressed(leaks->suppressions, verdict, leak)) {
         leaks->suppressed.blocks += leak->count;
         leaks->suppressed.bytes += leak->bytes;
         leaks->suppressed.groups++;
@@ -215,7 +221,9 @@ bool leaks_add(struct leaks *leaks, const struct leak *leak)
             return false;
         }
         *slot = (uint32_t)++leaks->groups;
-        leaks->sum[verdict].groups++;
+        /* Of those that are no news their sum may be all that is known. */
+        bool placed = leak->frames || leak->type || leak->owner || leak->address;
+        leaks->sum[verdict].groups += placed || is_news(verdict);
     }
     struct leak *sum = &leaks->group[*slot - 1].sum;
     sum->count += leak->count;
@@ -262,15 +270,18 @@ static int compare_groups(const void *a, const void *b)
 
 /* -- a suppression for it -- */
 
-/* LSan's line: the function of its place without what it takes, else its module. False: it has neither. */
+/* LSan's line: the function of its place without what it takes, else its module; without a stack its class or owner. False: it has
+ * none of them. */
 static bool suppression_for(const struct leak *leak, char *out, size_t room)
 {
     const struct symbol_frame *f = leak->frames ? &leak->frame[names_place(leak->frame, leak->frames)] : NULL;
-    if (f && f->function && f->function[0] != '(') {
-        size_t length = strcspn(f->function, "(");
+    size_t length = f && f->function ? names_length(f->function) : 0;
+    if (length > 0) {
         snprintf(out, room, "leak:%.*s", (int)length, f->function);
     } else if (f && f->module) {
         snprintf(out, room, "leak:%s", words_base(f->module));
+    } else if (!leak->frames && (leak->type || leak->owner)) {
+        snprintf(out, room, "leak:^%s$", leak->type ? leak->type : leak->owner);
     } else {
         return false;
     }
@@ -284,9 +295,12 @@ static void print_sums(const struct leaks *leaks)
     for (size_t i = 0; i < VERDICTS; i++) {
         uint64_t blocks = leaks->sum[verdicts[i].verdict].blocks, groups = leaks->sum[verdicts[i].verdict].groups;
         if (blocks > 0) {
-            printf("  %-12s %10s in %s block%s from %s place%s: %s\n", verdicts[i].name,
-                   words_bytes(leaks->sum[verdicts[i].verdict].bytes).text, words_count(blocks).text, words_s(blocks),
-                   words_count(groups).text, words_s(groups), verdicts[i].meaning);
+            printf("  %-12s %10s in %s block%s", verdicts[i].name,
+                   words_bytes(leaks->sum[verdicts[i].verdict].bytes).text, words_count(blocks).text, words_s(blocks));
+            if (groups > 0) {
+                printf(" from %s place%s", words_count(groups).text, words_s(groups));
+            }
+            printf(": %s\n", verdicts[i].meaning);
         }
     }
     if (leaks->suppressed.blocks > 0) {
@@ -377,23 +391,6 @@ static void print_text(const struct leaks *leaks, const struct leaks_wanted *wan
 
 /* -- JSON -- */
 
-static void json_frames(struct json *json, const struct leak *leak)
-{
-    json_array(json, "frames");
-    for (size_t i = 0; i < leak->frames; i++) {
-        const struct symbol_frame *f = &leak->frame[i];
-        json_object(json, NULL);
-        json_text(json, "function", f->function);
-        json_text(json, "file", f->file);
-        json_number(json, "line", f->line);
-        json_text(json, "module", f->module);
-        json_number(json, "offset", f->offset);
-        json_flag(json, "inlined", f->inlined);
-        json_end(json);
-    }
-    json_end(json);
-}
-
 static void json_leak(struct json *json, const struct leak *leak)
 {
     char line[512];
@@ -412,7 +409,7 @@ static void json_leak(struct json *json, const struct leak *leak)
         json_text(json, "process", leak->process ? "several" : NULL);
     }
     json_text(json, "suppression", suppression_for(leak, line, sizeof line) ? line : NULL);
-    json_frames(json, leak);
+    names_json(json, leak->frame, leak->frames);
     json_end(json);
 }
 

@@ -19,8 +19,9 @@ static struct {
 static void show_progress(const struct trace_about *about)
 {
     if (time(NULL) - progress.began >= 1 && about->bytes > 0) {
-        fprintf(stderr, "\r\033[K%.60s: %d %%", words_base(progress.path),
-                (int)(100.0 * (double)about->read / (double)about->bytes));
+        fputs("\r\033[K", stderr);
+        words_put(stderr, words_base(progress.path), 60);
+        fprintf(stderr, ": %d %%", (int)(100.0 * (double)about->read / (double)about->bytes));
         progress.shown = true;
     }
 }

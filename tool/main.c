@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "launch.h"
 
 struct command {
     const char *name;
@@ -40,7 +41,9 @@ static void print_help(FILE *to)
                 "  allot run -- python3 job.py            the program on allot's malloc, all else as it was\n"
                 "  allot run --stats -- sqlite3 my.db     and what its heap was like, when it ends\n"
                 "  allot stats 4711                       the same of one that runs and shares it\n"
-                "  allot record -- python3 job.py         every allocation of it, into a file\n"
+                "  allot record -o app.allot -- ./app     every allocation of it, into a file\n"
+                "  allot report app.allot                 what it did with its memory\n"
+                "  allot leaks -- ./app                   what it loses, and where that was allocated\n"
                 "  allot help run                         everything about one command\n");
 }
 
@@ -88,10 +91,15 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    launch_ready();
     int status = dispatch(argc, argv);
 
     if (fflush(stdout) != 0) {
         complain("cannot write, standard output, %m");
+        return status ? status : 1;
+    }
+    if (ferror(stdout)) { /* something in between, and why is forgotten */
+        complain("cannot write, standard output, not all of it is there");
         return status ? status : 1;
     }
     return status;

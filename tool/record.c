@@ -1,7 +1,8 @@
 /* allot record - runs a program and puts every allocation of it, and of what it starts, into a file.
  *
- *     this process: | stands in for the program (supervise.h) | a thread collects (record/collect.h) |
- *     the program:  | the library writes to the collector's area, reached as /proc/PID/fd/N |
+ *     this process:  | stands in for the program (supervise.h) |
+ *     the collector: | has the area, and writes the file (record/apart.h) |
+ *     the program:   | the library writes to the collector's area, reached as /proc/PID/fd/N |
  *
  * The file has its final name from the start, as it must be there whatever becomes of this process: it is readable at any time,
  * and says whether it was ended.
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,7 +29,8 @@
 #include "launch.h"
 #include "library.h"
 #include "probe/ring.h"
-#include "record/collect.h"
+#include "reach.h"
+#include "record/apart.h"
 #include "supervise.h"
 #include "which.h"
 #include "words.h"
@@ -76,7 +79,7 @@ struct request {
 
     char path[PATH_MAX]; /* the program's file */
     char name[PATH_MAX]; /* of the trace */
-    const char *area;
+    struct reach reach;  /* with -p, where the process cannot look into our folder in /proc */
 };
 
 enum { OPTION_NO_STACKS = 256, OPTION_MALLOC, OPTION_LOSSLESS, OPTION_VERIFY, OPTION_LEAKS, OPTION_JSON, OPTION_FOR };
@@ -172,6 +175,11 @@ static bool parse(int argc, char **argv, struct request *out)
         complain("record: no program, on the command line, see allot record --help");
         return false;
     }
+    if (out->leaks && out->system_malloc) {
+        complain("only what is never freed will be known, --leaks --malloc system, who points to whom is looked at on "
+                 "allot's own malloc: leave out --malloc, or look at a core by allot core");
+        out->leaks = false;
+    }
     out->argv = argv + optind;
     return true;
 }
@@ -212,8 +220,32 @@ static int create(struct request *request, const char *program)
     return fd;
 }
 
+/* The trace, of which there is nothing; where that was to go to a device or a link, it stays. */
+static void remove_trace(const struct request *request)
+{
+    struct stat st;
+
+    if (lstat(request->name, &st) == 0 && S_ISREG(st.st_mode)) {
+        unlink(request->name);
+    }
+}
+
+static const char *what_to_raise(int error)
+{
+    switch (-error) {
+    case ENOMEM:
+        return "raise ulimit -v";
+    case EMFILE:
+        return "raise ulimit -n";
+    case EFBIG:
+        return "raise ulimit -f";
+    default:
+        return "see allot record --help";
+    }
+}
+
 /* A collector for what is asked; the words of a command line are in the file's head. NULL: it has been said why. */
-static struct collector *begin(struct request *request, const char *program, const char *words, size_t bytes)
+static struct apart *begin(struct request *request, const char *program, const char *words, size_t bytes)
 {
     struct collect_options options = {
         .flags = (request->no_stacks ? 0 : RING_STACKS) | (request->verify ? RING_VERIFY_STACKS : 0) |
@@ -222,18 +254,22 @@ static struct collector *begin(struct request *request, const char *program, con
         .command = words,
         .command_bytes = bytes,
         .fd = create(request, program),
+        .area = request->reach.fd,
     };
     int error;
 
     if (options.fd < 0) {
         return NULL;
     }
-    struct collector *collector = collect_begin(&options, &error);
+    struct apart *collector = apart_begin(&options, &error);
     if (!collector) {
-        complain("cannot record, %s, %s", request->name, strerror(-error));
+        remove_trace(request);
+        complain("cannot record (%s), %s, %s", strerror(-error), request->name, what_to_raise(error));
     }
     return collector;
 }
+
+static const char *why(int error) { return error == -EOWNERDEAD ? "the collector was killed" : strerror(-error); }
 
 static void say(const struct request *request, const struct collect_result *result)
 {
@@ -266,22 +302,22 @@ static int record(struct request *request)
     struct supervised child;
     size_t bytes;
     char *words = words_of(request->argv, &bytes);
-    struct collector *collector = words ? begin(request, request->argv[0], words, bytes) : NULL;
+    struct apart *collector = words ? begin(request, request->argv[0], words, bytes) : NULL;
 
     if (!collector) {
         return EXIT_OWN_FAILURE;
     }
     char *option;
-    if (asprintf(&option, "record=%s", collect_area(collector)) < 0) {
+    if (asprintf(&option, "record=%s", apart_area(collector)) < 0) {
         complain("no memory, for the options, run fewer programs");
         return EXIT_OWN_FAILURE;
     }
     library_option(option);
 
     int error = supervise(become, request, &child);
-    collect_end(collector, &result);
+    apart_end(collector, &result);
     if (error || child.error) {
-        unlink(request->name);
+        remove_trace(request);
         if (!error) {
             return launch_failed(request->argv[0], child.error);
         }
@@ -290,8 +326,8 @@ static int record(struct request *request)
     }
     int status = launch_status(child.status);
     if (result.error) {
-        complain("the recording ends early, %s, %s; the program's status was %d", request->name,
-                 strerror(-result.error), status);
+        complain("the recording ends early, %s, %s; the program's status was %d", request->name, why(result.error),
+                 status);
         return EXIT_OWN_FAILURE;
     }
     if (result.processes == 0) {
@@ -316,6 +352,12 @@ static void wait_while_recording(const struct request *request, const sigset_t *
     close(signals);
 }
 
+static int refused(pid_t pid, const char *name, const char *why_not)
+{
+    complain("cannot record process %d (%s), %s", (int)pid, name, why_not);
+    return EXIT_OWN_FAILURE;
+}
+
 static int record_process(struct request *request)
 {
     struct attach_answer answer;
@@ -333,23 +375,31 @@ static int record_process(struct request *request)
     sigaddset(&ends, SIGTERM);
     sigaddset(&ends, SIGHUP);
     sigprocmask(SIG_BLOCK, &ends, NULL);
-    struct collector *collector = begin(request, name, words, bytes > 0 ? (size_t)bytes : 0);
+    struct reach *reach = &request->reach;
+    int error = reach_is_near(request->pid) ? 0 : reach_make(request->pid, "allot-ring", true, reach);
+    if (error) {
+        return refused(request->pid, name, attach_why(error, false));
+    }
+    struct apart *collector = begin(request, name, words, bytes > 0 ? (size_t)bytes : 0);
     if (!collector) {
+        reach_remove(reach);
         return EXIT_OWN_FAILURE;
     }
-    int error = attach_ask(request->pid, collect_area(collector), &answer);
-    error = error ? error : answer.answered ? answer.error : 0;
-    if (error) {
-        collect_end(collector, &result);
-        unlink(request->name);
-        complain("cannot record process %d (%s), %s", (int)request->pid, name, attach_why(error));
-        return EXIT_OWN_FAILURE;
+    error = attach_ask(request->pid, reach->fd ? reach->path : apart_area(collector), &answer);
+    if (error || answer.answered) {
+        reach_remove(reach);
+    }
+    if (error || answer.error) {
+        apart_end(collector, &result);
+        remove_trace(request);
+        return refused(request->pid, name, attach_why(error ? error : answer.error, !error));
     }
     wait_while_recording(request, &ends);
+    reach_remove(reach);
     attach_ask(request->pid, NULL, &answer);
-    collect_end(collector, &result);
+    apart_end(collector, &result);
     if (result.error) {
-        complain("the recording ends early, %s, %s", request->name, strerror(-result.error));
+        complain("the recording ends early, %s, %s", request->name, why(result.error));
         return EXIT_OWN_FAILURE;
     }
     if (!request->quiet) {

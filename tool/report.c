@@ -13,8 +13,8 @@ static const char help[] = /* %s: the formats */
     "usage: allot report [OPTION...] FILE\n"
     "\n"
     "Says what a recorded program did with its memory: in a few sentences, then in tables of the\n"
-    "places that allocated. FILE is a trace of allot record, or one of another tool's that allot\n"
-    "dump reads.\n"
+    "places that allocated. FILE is a trace of allot record, or one of heaptrack, mtrace, DHAT or\n"
+    "malloclab.\n"
     "\n"
     "  -t, --text           as text, which it is anyway\n"
     "  -j, --json           as JSON, all of it\n"
@@ -199,8 +199,7 @@ static bool parse(int argc, char **argv, struct request *out)
             exit(0);
         }
         if (option == ':' || option == '?') {
-            complain("report: %s %s, on the command line, see allot report --help",
-                     option == ':' ? "no value for" : "no option", argv[optind - 1]);
+            complain_option("report", option, argv);
             return false;
         }
         if (!take_option(out, option)) {

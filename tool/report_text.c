@@ -1,4 +1,4 @@
-/* allot report --text: for a reader at a terminal of 100 columns. */
+/* allot report --text: for a reader at a terminal, of 100 columns where nothing is known of it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,12 +8,17 @@
 #include "verdict.h"
 #include "words.h"
 
-#define WIDTH   100
-#define SPARKS  64
-#define CALLERS 4
-#define BAR     30
+#define WIDTH     100
+#define NARROWEST 72
+#define WIDEST    160
+#define SPARKS    64
+#define PLACE     70 /* columns of a place, where lines may be longer than a terminal's */
+#define CALLERS   4
+#define BAR       30
 
 static bool colour, utf8;
+static bool fixed; /* lines have to keep within `width` */
+static size_t width;
 
 static const char *bold(void) { return colour ? "\033[1m" : ""; }
 static const char *dim(void) { return colour ? "\033[2m" : ""; }
@@ -30,7 +35,7 @@ static void put_sentence(const char *text)
         char one[256];
         length = strcspn(word, " ");
         size_t columns = length;
-        if (column > 2 && column + 1 + columns > WIDTH) {
+        if (column > 2 && column + 1 + columns > width) {
             fputs("\n    ", stdout);
             column = 4;
         } else if (word != text) {
@@ -38,7 +43,7 @@ static void put_sentence(const char *text)
             column++;
         }
         snprintf(one, sizeof one, "%.*s", (int)(length < sizeof one ? length : sizeof one - 1), word);
-        column += words_put(stdout, one, 0);
+        column += words_put(stdout, one, fixed ? width - 4 : 0);
     }
     putchar('\n');
 }
@@ -90,6 +95,8 @@ static uint64_t live_of(const struct timeline_point *point) { return point->high
 static uint64_t resident_of(const struct timeline_point *point) { return point->resident; }
 static uint64_t allocs_of(const struct timeline_point *point) { return point->allocs; }
 
+static uint32_t spark_count(void) { return width < SPARKS + 36 ? (uint32_t)width - 36 : SPARKS; }
+
 /* A row of blocks, each the most of its points, or their sum. */
 static void put_sparks(const char *name, const struct timeline *t, uint64_t (*of)(const struct timeline_point *),
                        bool sum, const char *most)
@@ -98,8 +105,9 @@ static void put_sparks(const char *name, const struct timeline *t, uint64_t (*of
                                        "\u2585", "\u2586", "\u2587", "\u2588"};
     static const char *const coarse[] = {" ", ".", ":", "-", "=", "+", "*", "#", "@"};
     uint64_t value[SPARKS] = {0}, highest = 0;
+    uint32_t sparks = spark_count();
     for (uint32_t i = 0; i < t->count; i++) {
-        uint32_t at = t->count <= SPARKS ? i : (uint32_t)((uint64_t)i * SPARKS / t->count);
+        uint32_t at = t->count <= sparks ? i : (uint32_t)((uint64_t)i * sparks / t->count);
         uint64_t v = of(&t->point[i]);
         value[at] = sum ? value[at] + v : v > value[at] ? v : value[at];
         highest = value[at] > highest ? value[at] : highest;
@@ -108,11 +116,11 @@ static void put_sparks(const char *name, const struct timeline *t, uint64_t (*of
         return;
     }
     printf("  %-9s ", name);
-    for (uint32_t i = 0; i < SPARKS && i < t->count; i++) {
+    for (uint32_t i = 0; i < sparks && i < t->count; i++) {
         unsigned level = value[i] ? 1 + (unsigned)((double)value[i] / (double)highest * 7.999) : 0;
         fputs(utf8 ? fine[level > 8 ? 8 : level] : coarse[level > 8 ? 8 : level], stdout);
     }
-    for (uint32_t i = t->count; i < SPARKS; i++) {
+    for (uint32_t i = t->count; i < sparks; i++) {
         putchar(' ');
     }
     printf("  %s\n", most);
@@ -122,7 +130,7 @@ static void put_timeline(const struct profile *p)
 {
     char most[64];
     const struct timeline *t = &p->timeline;
-    uint32_t columns = t->count < SPARKS ? t->count : SPARKS;
+    uint32_t columns = t->count < spark_count() ? t->count : spark_count();
     heading("Over time");
     snprintf(most, sizeof most, "%s at most", words_bytes(p->peak_bytes).text);
     put_sparks("live", t, live_of, false, most);
@@ -135,7 +143,7 @@ static void put_timeline(const struct profile *p)
     printf("            0%*s%s%s\n", gap > 1 ? gap : 1, "", end.text, p->timed ? "" : " events");
     for (uint32_t i = 0; i < p->marks && i < 20; i++) {
         printf("  mark %9s  ", time_of(p, p->mark[i].time).text);
-        words_put(stdout, p->mark[i].text, 70);
+        words_put(stdout, p->mark[i].text, width - 30);
         putchar('\n');
     }
     if (p->marks > 20) {
@@ -171,62 +179,59 @@ static const struct {
     {"Most lost to size classes", "       bytes    share of what was asked for  from"},
 };
 
-static void put_row(const struct look *look, const struct group *g, enum report_sort sort)
+/* How many columns it took. */
+static int put_row(const struct look *look, const struct group *g, enum report_sort sort)
 {
     const struct profile *p = look->profile;
     const struct profile_site *s = &g->sum;
     switch (sort) {
     case BY_PEAK:
-        printf("%12s %12s %8s  ", words_bytes(s->peak_bytes).text, words_count(s->peak_blocks).text,
-               words_percent(s->peak_bytes, p->peak_bytes).text);
-        return;
+        return printf("%12s %12s %8s  ", words_bytes(s->peak_bytes).text, words_count(s->peak_blocks).text,
+                      words_percent(s->peak_bytes, p->peak_bytes).text);
     case BY_END:
-        printf("%12s %12s %8s  ", words_bytes(s->left_bytes).text, words_count(s->left_blocks).text,
-               words_percent(s->left_bytes, p->left_bytes).text);
-        return;
+        return printf("%12s %12s %8s  ", words_bytes(s->left_bytes).text, words_count(s->left_blocks).text,
+                      words_percent(s->left_bytes, p->left_bytes).text);
     case BY_ALLOCS:
-        printf("%12s %8s %12s %12s  ", words_count(s->allocs).text, words_percent(s->allocs, p->allocs).text,
-               words_bytes(s->bytes).text, mean_life(p, s).text);
-        return;
+        return printf("%12s %8s %12s %12s  ", words_count(s->allocs).text, words_percent(s->allocs, p->allocs).text,
+                      words_bytes(s->bytes).text, mean_life(p, s).text);
     case BY_TEMPORARY:
-        printf("%12s %8s %11s %12s  ", words_count(s->temporary).text, words_percent(s->temporary, p->temporary).text,
-               words_percent(s->temporary, s->allocs).text, mean_life(p, s).text);
-        return;
+        return printf("%12s %8s %11s %12s  ", words_count(s->temporary).text,
+                      words_percent(s->temporary, p->temporary).text, words_percent(s->temporary, s->allocs).text,
+                      mean_life(p, s).text);
     case BY_BYTES:
-        printf("%12s %8s %12s %12s  ", words_bytes(s->bytes).text, words_percent(s->bytes, p->bytes).text,
-               words_count(s->allocs).text, words_bytes(s->allocs ? s->bytes / s->allocs : 0).text);
-        return;
+        return printf("%12s %8s %12s %12s  ", words_bytes(s->bytes).text, words_percent(s->bytes, p->bytes).text,
+                      words_count(s->allocs).text, words_bytes(s->allocs ? s->bytes / s->allocs : 0).text);
     case BY_GROWTH:
-        printf("%12s %15s %12s  ", words_bytes(profile_growth(p, s)).text, words_bytes(s->low[p->windows - 1]).text,
-               words_bytes(s->left_bytes).text);
-        return;
+        return printf("%12s %15s %12s  ", words_bytes(profile_growth(p, s)).text,
+                      words_bytes(s->low[p->windows - 1]).text, words_bytes(s->left_bytes).text);
     case BY_REALLOCS:
-        printf("%12s %8s %12s  ", words_count(s->reallocs).text, words_percent(s->reallocs, p->reallocs).text,
-               words_bytes(s->grown).text);
-        return;
+        return printf("%12s %8s %12s  ", words_count(s->reallocs).text, words_percent(s->reallocs, p->reallocs).text,
+                      words_bytes(s->grown).text);
     default:
-        printf("%12s %27s  ", words_bytes(s->slack).text, words_percent(s->slack, s->bytes).text);
+        return printf("%12s %27s  ", words_bytes(s->slack).text, words_percent(s->slack, s->bytes).text);
     }
 }
 
 /* What called that is the same in every program. */
 static bool is_main(const struct symbol_frame *f) { return f->function && strcmp(f->function, "main") == 0; }
 
-static void put_place(const struct look *look, const struct group *g)
+static void put_place(const struct look *look, const struct group *g, size_t column)
 {
     struct symbol_frame caller[CALLERS];
     size_t count = look_callers(look, g->widest, caller, CALLERS);
-    printf("%s", bold());
-    names_put(stdout, &g->place, 70);
-    printf("%s", plain());
+    char stacks[32] = "";
     if (g->sites > 1) {
-        printf("  %s(%u stacks)%s", dim(), g->sites, plain());
+        snprintf(stacks, sizeof stacks, "  (%u stacks)", g->sites);
     }
+    size_t taken = column + strlen(stacks);
+    printf("%s", bold());
+    names_put(stdout, &g->place, !fixed ? PLACE : width > taken + 20 ? width - taken : 20);
+    printf("%s%s%s%s", plain(), dim(), stacks, plain());
     putchar('\n');
     if (count > 1 && !is_main(&g->place)) {
         printf("%s               ", dim());
-        for (size_t i = 1, column = 15; i < count && column < WIDTH - 20; i++) {
-            column += 3 + (fputs(" < ", stdout), names_put(stdout, &caller[i], WIDTH - column - 3));
+        for (size_t i = 1, column = 15; i < count && column < width - 20; i++) {
+            column += 3 + (fputs(" < ", stdout), names_put(stdout, &caller[i], width - column - 3));
             if (is_main(&caller[i])) {
                 break;
             }
@@ -244,8 +249,8 @@ static void put_table(const struct look *look, enum report_sort sort, size_t top
         printf("%s\n", tables[sort].columns);
     }
     for (uint32_t i = 0; i < count && (top == 0 || i < top); i++) {
-        put_row(look, &look->group[order[i]], sort);
-        put_place(look, &look->group[order[i]]);
+        int column = put_row(look, &look->group[order[i]], sort);
+        put_place(look, &look->group[order[i]], (size_t)column);
     }
     if (top && count > top) {
         printf("  and %zu place%s more\n", (size_t)(count - top), words_s(count - top));
@@ -257,7 +262,8 @@ static void put_table(const struct look *look, enum report_sort sort, size_t top
 
 static void put_bar(uint64_t part, uint64_t most)
 {
-    unsigned length = most ? (unsigned)((double)part / (double)most * BAR + 0.5) : 0;
+    size_t longest = width < BAR + 52 ? width - 52 : BAR;
+    unsigned length = most ? (unsigned)((double)part / (double)most * (double)longest + 0.5) : 0;
     for (unsigned i = 0; i < length; i++) {
         fputs(i ? "" : "  ", stdout);
         fputs(utf8 ? "\u2588" : "#", stdout);
@@ -371,6 +377,9 @@ void report_text(const struct look *look, const struct report_wanted *wanted)
 {
     const struct profile *p = look->profile;
     struct verdict verdict;
+    size_t columns = words_columns();
+    fixed = columns > 0;
+    width = !fixed ? WIDTH : columns < NARROWEST ? NARROWEST : columns > WIDEST ? WIDEST : columns;
     colour = words_colour();
     utf8 = words_utf8();
     put_head(look);

@@ -98,15 +98,8 @@ static bool parse(int argc, char **argv, struct request *out)
         case 'h':
             fputs(help, stdout);
             return true;
-        case ':':
-            complain("run: option -%c without its value, on the command line, see allot run --help", optopt);
-            return false;
         default:
-            if (optopt) {
-                complain("run: no option -%c, or it has no value, on the command line, see allot run --help", optopt);
-            } else {
-                complain("run: no option %s, on the command line, see allot run --help", argv[optind - 1]);
-            }
+            complain_option("run", option, argv);
             return false;
         }
         out->stats = true;

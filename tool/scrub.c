@@ -285,7 +285,7 @@ static int scrub(struct scrub *s, bool *ended, struct trace_error *error)
 {
     struct file_frame head;
     uint8_t before = 0;
-    int got;
+    int got = 0;
 
     *ended = false;
     while (!*ended && (got = frames_peek(&s->frames, &head, error)) > 0) {
@@ -400,12 +400,8 @@ int command_scrub(int argc, char **argv)
         case 'h':
             fputs(help, stdout);
             return 0;
-        case ':':
-            complain("scrub: option %s without its value, on the command line, see allot scrub --help",
-                     argv[optind - 1]);
-            return EXIT_USAGE;
         default:
-            complain("scrub: no option %s, on the command line, see allot scrub --help", argv[optind - 1]);
+            complain_option("scrub", option, argv);
             return EXIT_USAGE;
         }
     }

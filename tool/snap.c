@@ -9,6 +9,7 @@
 #include "command.h"
 #include "json.h"
 #include "outfile.h"
+#include "snapshot/around.h"
 #include "snapshot/ask.h"
 #include "snapshot/growth.h"
 #include "snapshot/leaks.h"
@@ -289,15 +290,6 @@ static bool put_types(const struct request *r, const struct snapshot *s, struct 
     return done;
 }
 
-static uint64_t stack_bytes(const struct snapshot *s)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < s->threads; i++) {
-        bytes += s->thread[i].stack;
-    }
-    return bytes;
-}
-
 static int show_sums(const struct request *r, const struct snapshot *s)
 {
     struct graph_sum sum[GRAPH_DEFINITE + 1];
@@ -309,7 +301,7 @@ static int show_sums(const struct request *r, const struct snapshot *s)
         json_signed(j, "pid", s->header.pid);
         json_text(j, "command", s->command);
         json_number(j, "threads", s->threads);
-        json_number(j, "stack_bytes", stack_bytes(s));
+        json_number(j, "stack_bytes", around_stacks(s));
         json_number(j, "descriptors", s->descriptors);
         json_number(j, "edges", s->graph.edges.count);
         json_flag(j, "all_stopped", !(s->header.flags & SNAP_SOME_UNSTOPPED));
@@ -317,7 +309,7 @@ static int show_sums(const struct request *r, const struct snapshot *s)
         printf("process %d, ", s->header.pid);
         words_put(stdout, *s->command ? s->command : "?", 100);
         printf(": %zu thread%s with %s of stack, %zu descriptors\n", s->threads, words_s(s->threads),
-               words_bytes(stack_bytes(s)).text, s->descriptors);
+               words_bytes(around_stacks(s)).text, s->descriptors);
         if (snapshot_note(s)) {
             puts(snapshot_note(s));
         }
@@ -355,7 +347,7 @@ static int show_leaks(const struct request *r, const struct snapshot *s)
                                   .source = source,
                                   .note = snapshot_note(s)};
     bool read = leaks && (!r->suppressions || leaks_suppress(leaks, r->suppressions));
-    bool done = read && snapshot_leaks(s, leaks, r->all);
+    bool done = read && snapshot_leaks(s, leaks, NULL, r->all);
     if (done) {
         leaks_print(leaks, &wanted);
     }

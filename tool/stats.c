@@ -238,16 +238,8 @@ static bool parse(int argc, char **argv, struct request *out)
         case 'h':
             fputs(help, stdout);
             exit(0);
-        case ':':
-            complain("stats: option -%c without its value, on the command line, see allot stats --help", optopt);
-            return false;
         default:
-            if (optopt) {
-                complain("stats: no option -%c, or it has no value, on the command line, see allot stats --help",
-                         optopt);
-            } else {
-                complain("stats: no option %s, on the command line, see allot stats --help", argv[optind - 1]);
-            }
+            complain_option("stats", option, argv);
             return false;
         }
     }

@@ -7,31 +7,18 @@
 #include <unistd.h>
 
 #include "stats_print.h"
+#include "words.h"
 
 /* -- words -- */
 
-struct text {
-    char text[32];
-};
-
-static struct text human(uint64_t bytes)
+static struct words limit_words(uint64_t bytes)
 {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    struct text out;
-    double size = (double)bytes;
-    unsigned u = 0;
-    for (; size >= 1024 && u < 6; u++) {
-        size /= 1024;
-    }
-    snprintf(out.text, sizeof out.text, u ? "%.1f %s" : "%.0f %s", size, units[u]);
-    return out;
+    return bytes == UINT64_MAX ? (struct words){"-"} : words_bytes(bytes);
 }
 
-static struct text human_limit(uint64_t bytes) { return bytes == UINT64_MAX ? (struct text){"-"} : human(bytes); }
-
-static struct text human_time(uint64_t ms)
+static struct words human_time(uint64_t ms)
 {
-    struct text out;
+    struct words out;
     uint64_t s = ms / 1000;
     if (s < 120) {
         snprintf(out.text, sizeof out.text, "%d s", (int)s);
@@ -105,21 +92,22 @@ void stats_sort(struct allot_control_tables *t)
 
 static void show_now(const struct allot_control_now *n, const struct allot_control_tables *t, bool fresh)
 {
-    printf("  live        %12s", human(fresh ? t->live : n->live).text);
+    printf("  live        %12s", words_bytes(fresh ? t->live : n->live).text);
     if (fresh) {
-        printf(" in %llu blocks, of which %s in runs of pages", (unsigned long long)t->blocks, human(t->runs).text);
-        printf(" and %s in large ones", human(t->large).text);
+        printf(" in %llu blocks, of which %s in runs of pages", (unsigned long long)t->blocks,
+               words_bytes(t->runs).text);
+        printf(" and %s in large ones", words_bytes(t->large).text);
     }
-    printf("\n  peak        %12s\n", human(n->peak).text);
-    printf("  held        %12s in use, whole slabs and pages; limit %s, ", human(n->held).text,
-           human_limit(n->limit).text);
-    printf("soft limit %s\n", human_limit(n->soft_limit).text);
-    printf("  kept        %12s for later: ", human(n->kept_slabs + n->kept_runs + n->kept_large).text);
-    printf("%s for slabs, ", human(n->kept_slabs).text);
-    printf("%s for runs, ", human(n->kept_runs).text);
-    printf("%s for large blocks\n", human(n->kept_large).text);
-    printf("  given back  %12s so far\n", human(n->given_back).text);
-    printf("  mapped      %12s address space, %llu segments of 4 MiB among it\n", human(n->mapped).text,
+    printf("\n  peak        %12s\n", words_bytes(n->peak).text);
+    printf("  held        %12s in use, whole slabs and pages; limit %s, ", words_bytes(n->held).text,
+           limit_words(n->limit).text);
+    printf("soft limit %s\n", limit_words(n->soft_limit).text);
+    printf("  kept        %12s for later: ", words_bytes(n->kept_slabs + n->kept_runs + n->kept_large).text);
+    printf("%s for slabs, ", words_bytes(n->kept_slabs).text);
+    printf("%s for runs, ", words_bytes(n->kept_runs).text);
+    printf("%s for large blocks\n", words_bytes(n->kept_large).text);
+    printf("  given back  %12s so far\n", words_bytes(n->given_back).text);
+    printf("  mapped      %12s address space, %llu segments of 4 MiB among it\n", words_bytes(n->mapped).text,
            (unsigned long long)n->segments);
     printf("  threads     %12llu\n", (unsigned long long)n->threads);
 }
@@ -141,8 +129,8 @@ static void show_heaps(const struct allot_control_tables *t)
         const struct allot_control_heap *h = &t->of_heap[i];
         char thread[16];
         snprintf(thread, sizeof thread, "%d", h->tid);
-        printf("  %10u  %-8s %10s %12s ", h->id, kind_name(h->kind), h->tid ? thread : "-", human(h->live).text);
-        printf("%12s\n", human(h->held).text);
+        printf("  %10u  %-8s %10s %12s ", h->id, kind_name(h->kind), h->tid ? thread : "-", words_bytes(h->live).text);
+        printf("%12s\n", words_bytes(h->held).text);
     }
     say_more(t->heaps, ALLOT_CONTROL_HEAPS, "heaps");
 }
@@ -152,8 +140,8 @@ static void show_tags(const struct allot_control_tables *t)
     heading("\n        used        limit    refused  tag");
     for (size_t i = 0; i < rows(t->tags, ALLOT_CONTROL_TAGS); i++) {
         const struct allot_control_tag *tag = &t->of_tag[i];
-        printf("  %10s ", human(tag->used).text);
-        printf("%12s %10llu  ", human_limit(tag->limit).text, (unsigned long long)tag->refused);
+        printf("  %10s ", words_bytes(tag->used).text);
+        printf("%12s %10llu  ", limit_words(tag->limit).text, (unsigned long long)tag->refused);
         put_name(tag->name);
         putchar('\n');
     }
@@ -195,11 +183,11 @@ void stats_show_line(const struct allot_control *page, bool fresh, bool first)
     if (first) {
         heading("        live         peak         held         kept   given back   threads");
     }
-    printf("%12s ", human(fresh ? page->tables.live : n->live).text);
-    printf("%12s ", human(n->peak).text);
-    printf("%12s ", human(n->held).text);
-    printf("%12s ", human(n->kept_slabs + n->kept_runs + n->kept_large).text);
-    printf("%12s %9llu\n", human(n->given_back).text, (unsigned long long)n->threads);
+    printf("%12s ", words_bytes(fresh ? page->tables.live : n->live).text);
+    printf("%12s ", words_bytes(n->peak).text);
+    printf("%12s ", words_bytes(n->held).text);
+    printf("%12s ", words_bytes(n->kept_slabs + n->kept_runs + n->kept_large).text);
+    printf("%12s %9llu\n", words_bytes(n->given_back).text, (unsigned long long)n->threads);
 }
 
 /* -- as JSON -- */
@@ -324,7 +312,7 @@ void stats_show_listed(pid_t pid, const struct allot_control *page, bool first)
         heading("  process  program                 live         peak         held   threads");
     }
     control_process_name(pid, name);
-    printf("%9d  %-16s %11s ", (int)pid, name, human(page->now.live).text);
-    printf("%12s ", human(page->now.peak).text);
-    printf("%12s %9llu\n", human(page->now.held).text, (unsigned long long)page->now.threads);
+    printf("%9d  %-16s %11s ", (int)pid, name, words_bytes(page->now.live).text);
+    printf("%12s ", words_bytes(page->now.peak).text);
+    printf("%12s %9llu\n", words_bytes(page->now.held).text, (unsigned long long)page->now.threads);
 }

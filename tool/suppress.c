@@ -61,7 +61,7 @@ void suppressions_end(struct suppressions *all)
 
 /* One way back, to the last *, is enough: what an earlier one took too little of, the last can take. So time is at most the
  * product of the lengths. */
-bool suppress_like(const char *pattern, const char *text)
+static bool is_like(const char *pattern, const char *text, char any)
 {
     const char *star = NULL, *retry = text;
     for (;;) {
@@ -70,7 +70,7 @@ bool suppress_like(const char *pattern, const char *text)
             retry = text;
         } else if (!*pattern && !*text) {
             return true;
-        } else if (*text && (*pattern == '?' || *pattern == *text)) {
+        } else if (*text && (*pattern == any || *pattern == *text)) {
             pattern++;
             text++;
         } else if (star && *retry) {
@@ -82,7 +82,9 @@ bool suppress_like(const char *pattern, const char *text)
     }
 }
 
-/* LSan's: somewhere in the text, but ^ is its beginning and $ its end; ? is no more than itself there, and near enough. */
+bool suppress_like(const char *pattern, const char *text) { return is_like(pattern, text, '?'); }
+
+/* LSan's: somewhere in the text, but ^ is its beginning and $ its end; ? is no more than itself. */
 static bool like_lsan(const char *pattern, const char *text)
 {
     char without[LINE_MOST];
@@ -96,7 +98,7 @@ static bool like_lsan(const char *pattern, const char *text)
     if (!end && length < sizeof without - 2) {
         strcat(without, "*");
     }
-    return suppress_like(without, text);
+    return is_like(without, text, '*');
 }
 
 static bool is_plain(const char *pattern) { return !strpbrk(pattern, "*?"); }
@@ -392,6 +394,16 @@ static bool matches(const struct suppression *s, const struct symbol_frame *fram
             if (like_lsan(s->part[0].pattern, texts[t])) {
                 return true;
             }
+        }
+    }
+    return false;
+}
+
+bool suppressions_name(const struct suppressions *all, const char *name)
+{
+    for (const struct suppression *s = all->first; s; s = s->next) {
+        if (s->lsan && like_lsan(s->part[0].pattern, name)) {
+            return true;
         }
     }
     return false;

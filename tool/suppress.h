@@ -1,6 +1,7 @@
 /* Leaks that somebody has decided not to hear of: files of LSan's and of memcheck's syntax, in one another as they come.
  *
- *   leak:PATTERN            LSan: some frame's function, file or module has the pattern in it; * any text, ^ begin, $ end
+ *   leak:PATTERN            LSan: some frame's function, file or module has the pattern in it; * any text, ^ begin, $ end. Here also
+ *                           what the block is, or whose, as a leak without a stack can be named by nothing else
  *
  *   {                       memcheck: a name, kinds, and the innermost frames
  *      a name
@@ -34,6 +35,9 @@ bool suppressions_read(struct suppressions *suppressions, const char *path);
 /* Whether one of them is for a leak with these frames, innermost first. */
 bool suppressions_match(struct suppressions *suppressions, enum graph_verdict verdict, const struct symbol_frame *frame,
                         size_t frames);
+
+/* Whether an LSan line is for a leak of this class, or of this owner; NULL: of none. */
+bool suppressions_name(const struct suppressions *suppressions, const char *name);
 
 /* Whether all of the text is as the pattern says, which has * and ?. */
 bool suppress_like(const char *pattern, const char *text);

@@ -115,11 +115,11 @@ static void say_leaks(const struct look *look, struct verdict *v)
     } else if (blocks > 0) {
         say(v, "leaks",
             "%s in %s block%s from %s place%s %s never freed, %s of it from %s; whether something still pointed there "
-            "was not looked at.",
+            "was not looked at: allot record --leaks does.",
             words_bytes(bytes).text, words_count(blocks).text, words_s(blocks), words_count(sites).text, words_s(sites),
             blocks == 1 ? "was" : "were", words_percent(g ? g->sum.left_bytes : 0, bytes).text,
             g ? place_of(g).text : "?");
-    } else {
+    } else if (p->allocs + p->before_blocks > 0) {
         say(v, "leaks", "All that was allocated was freed.");
     }
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "words.h"
@@ -115,7 +116,7 @@ int32_t words_decode(const char *text, size_t *length)
     return point;
 }
 
-static bool printable(int32_t point)
+bool words_printable(int32_t point)
 {
     return point >= ' ' && !(point >= 0x7f && point < 0xa0) && !(point >= 0x200b && point <= 0x200f) &&
            !(point >= 0x2028 && point <= 0x202e) && !(point >= 0x2060 && point <= 0x206f) && point != 0xfeff;
@@ -131,7 +132,7 @@ size_t words_put(FILE *to, const char *text, size_t width)
     size_t most = width == 0 ? SIZE_MAX : all <= width ? width : width > 3 ? width - 3 : 0;
     for (const char *c = text; *c && columns < most; c += length, columns++) {
         int32_t point = words_decode(c, &length);
-        if (printable(point)) {
+        if (words_printable(point)) {
             fwrite(c, 1, length, to);
         } else {
             putc('?', to);
@@ -192,6 +193,12 @@ bool words_read_ns(const char *text, uint64_t *ns)
 }
 
 bool words_colour(void) { return isatty(STDOUT_FILENO) && !getenv("NO_COLOR"); }
+
+size_t words_columns(void)
+{
+    struct winsize size;
+    return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
 
 bool words_utf8(void)
 {

@@ -34,10 +34,14 @@ bool words_read_ns(const char *text, uint64_t *ns);
 
 /* Whether standard output is a terminal that is to have colours. */
 bool words_colour(void);
+/* Columns of the terminal that standard output is; 0: it is none. */
+size_t words_columns(void);
 /* Whether what is printed may hold more than ASCII. */
 bool words_utf8(void);
 
 /* One code point of UTF-8 at `text` (not its end) and its bytes in *length; -1 and 1 byte: it is none. */
 int32_t words_decode(const char *text, size_t *length);
+/* Whether a terminal shows it: false for control characters, those that turn the direction of text, and -1. */
+bool words_printable(int32_t point);
 
 #endif

@@ -56,6 +56,7 @@ struct allot_arena {
     size_t next;                 /* bytes of the next new block */
     size_t held, peak, refused;  /* bytes in blocks, used and spare; the most of it; see struct allot_use */
     bool watched;                /* somebody watches this process's accesses */
+    const char *name;            /* as in the options */
 };
 
 struct allot_arena_opts {
@@ -63,6 +64,7 @@ struct allot_arena_opts {
     size_t max; /* blocks double up to that many bytes, 0: 4 MiB, or `first` if that is more; SIZE_MAX: without a cap */
     size_t limit; /* bytes that are never exceeded by all blocks together, spare ones included; 0: none */
     struct allot_allocator from; /* where blocks come from, at multiples of 16; ops NULL: allot's heap */
+    const char *name;            /* for who looks for leaks: as long as the arena; NULL: none */
     bool local;                  /* of allot_arena_shared_init alone: each thread allocates in chunks of its own */
 };
 

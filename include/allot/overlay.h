@@ -65,8 +65,9 @@ struct allot_overlay_seg {
 };
 
 struct allot_overlay_opts {
-    bool excludes; /* what lives together is said by `excludes`; false: by `parent` */
-    size_t align;  /* of every place, in bytes, a power of two; 0: 16 */
+    bool excludes;    /* what lives together is said by `excludes`; false: by `parent` */
+    size_t align;     /* of every place, in bytes, a power of two; 0: 16 */
+    const char *name; /* for who looks for leaks: as long as the overlay; NULL: none */
 };
 
 /* How long a layout is. clique <= the best there can be <= area <= total. */

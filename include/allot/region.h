@@ -67,6 +67,10 @@ struct allot_region_opts {
      * are refused with -ENOMEM. NULL: they are in memory of the library's own, which grows. For SHARED it is needed. */
     void *memory;
     size_t memory_size;
+
+    /* Of a region whose offsets are addresses of this process's memory, for who looks for leaks: that memory is said to be this region's,
+     * and whoever points into it holds it. As long as the region; NULL: none. Not for SHARED. */
+    const char *name;
 };
 
 struct allot_region {

@@ -11,69 +11,99 @@ void graph_free_edges(struct graph_edges *e)
     *e = (struct graph_edges){0};
 }
 
-static bool add_root(struct graph *g, const struct scan_edge *e, size_t range)
+struct maker {
+    struct graph *g;
+    struct graph_edges out;
+    size_t next; /* of the blocks whose edges begin further on, the first */
+    bool no_memory;
+};
+
+static void add_roots(void *arg, const struct scan_edge *edge, size_t count)
 {
-    if (!grow((void **)&g->root, &g->root_room, g->roots + 1, sizeof *g->root)) {
-        return false;
+    struct maker *m = arg;
+    struct graph *g = m->g;
+    if (!grow((void **)&g->root, &g->root_room, g->roots + count, sizeof *g->root)) {
+        m->no_memory = true;
+        return;
     }
-    g->root[g->roots++] = (struct graph_root){
-        .address = g->range[range].kind == IMAGE_REGISTERS || g->range[range].kind == IMAGE_HELD ? 0 : e->address,
-        .block = (uint32_t)e->block,
-        .range = (uint32_t)range & 0x7fffffff,
-        .middle = e->middle};
-    return true;
+    for (size_t i = 0; i < count; i++) {
+        enum image_kind kind = g->range[edge[i].from].kind;
+        g->root[g->roots++] =
+            (struct graph_root){.address = kind == IMAGE_REGISTERS || kind == IMAGE_HELD ? 0 : edge[i].address,
+                                .block = edge[i].block,
+                                .range = edge[i].from & 0x7fffffff,
+                                .middle = edge[i].middle};
+    }
 }
 
-static bool make_roots(struct graph *g)
+static void add_edges(void *arg, const struct scan_edge *edge, size_t count)
 {
-    g->roots = 0;
-    for (size_t i = 0; i < g->ranges; i++) {
-        if (!is_root(&g->range[i])) {
-            continue;
+    struct maker *m = arg;
+    struct graph_edges *out = &m->out;
+    if (!grow((void **)&out->to, &out->room, out->count + count, sizeof *out->to)) {
+        m->no_memory = true;
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        while (m->next <= edge[i].from) {
+            out->first[m->next++] = out->count;
         }
-        struct scan s = scan_range(g, &g->range[i]);
-        struct scan_edge e;
-        while (scan_next(&s, &e)) {
-            if (!add_root(g, &e, i)) {
-                return false;
-            }
+        out->to[out->count++] = edge[i].block * 2 + (edge[i].middle ? GRAPH_MIDDLE : 0);
+    }
+}
+
+static void make_edges(struct maker *m)
+{
+    struct scan scan = {.g = m->g, .visit = add_edges, .arg = m};
+    for (size_t i = 0; i < m->out.blocks && !m->no_memory; i += SCAN_BATCH) {
+        uint32_t batch[SCAN_BATCH];
+        size_t count = size_min(SCAN_BATCH, m->out.blocks - i);
+        for (size_t k = 0; k < count; k++) {
+            batch[k] = (uint32_t)(i + k);
+        }
+        scan_blocks(&scan, batch, count);
+    }
+    scan_end(&scan);
+    while (m->next <= m->out.blocks) {
+        m->out.first[m->next++] = m->out.count;
+    }
+    m->g->unread = scan.unread;
+}
+
+static void make_roots(struct maker *m)
+{
+    struct scan scan = {.g = m->g, .visit = add_roots, .arg = m};
+    m->g->roots = 0;
+    for (size_t i = 0; i < m->g->ranges && !m->no_memory; i++) {
+        if (is_root(&m->g->range[i])) {
+            scan_range(&scan, &m->g->range[i], (uint32_t)i);
         }
     }
-    return true;
+    scan_end(&scan);
 }
 
 bool graph_make_edges(struct graph *g)
 {
-    struct graph_edges out = {.blocks = g->blocks->count};
-    out.first = os_map((out.blocks + 1) * sizeof *out.first);
-    bool done = out.first && grow((void **)&out.to, &out.room, 1, sizeof *out.to);
+    struct maker m = {.g = g, .out = {.blocks = g->blocks->count}};
     graph_free_edges(&g->edges);
-    g->unread = 0;
-    for (size_t i = 0; done && i < out.blocks; i++) {
-        struct scan s = scan_block(g, i);
-        struct scan_edge e;
-        out.first[i] = out.count;
-        while (done && scan_next(&s, &e)) {
-            done = grow((void **)&out.to, &out.room, out.count + 1, sizeof *out.to);
-            if (done) {
-                out.to[out.count++] = (uint32_t)e.block * 2 + (e.middle ? GRAPH_MIDDLE : 0);
-            }
-        }
-        g->unread += s.unread;
+    m.out.first = grow_map((m.out.blocks + 1) * sizeof *m.out.first);
+    m.no_memory = !m.out.first || !grow((void **)&m.out.to, &m.out.room, 1, sizeof *m.out.to);
+    if (!m.no_memory) {
+        make_edges(&m);
+        make_roots(&m);
     }
-    if (!done || !make_roots(g)) {
-        graph_free_edges(&out);
+    if (m.no_memory) {
+        graph_free_edges(&m.out);
         return false;
     }
-    out.first[out.blocks] = out.count;
-    g->edges = out;
+    g->edges = m.out;
     return true;
 }
 
 bool graph_turn_edges(const struct graph_edges *e, struct graph_edges *out)
 {
     *out = (struct graph_edges){.blocks = e->blocks, .count = e->count};
-    out->first = os_map((e->blocks + 1) * sizeof *out->first);
+    out->first = grow_map((e->blocks + 1) * sizeof *out->first);
     if (!out->first || !grow((void **)&out->to, &out->room, size_max(e->count, 1), sizeof *out->to)) {
         graph_free_edges(out);
         return false;

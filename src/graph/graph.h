@@ -35,13 +35,28 @@ struct graph_block {
     uint32_t owner; /* index into the block list's owners: the general heap, an arena, a pool, a tag ... */
 };
 
-/* Whose blocks they are. An arena's or a region's piece is one block of its upstream and holds objects besides. */
-enum graph_owner_kind { GRAPH_MALLOC, GRAPH_HEAP, GRAPH_TAG, GRAPH_ARENA, GRAPH_POOL, GRAPH_CACHE, GRAPH_REGION };
+/* Whose blocks they are. What an arena, a region or an overlay has is one block of its upstream and holds objects besides. */
+enum graph_owner_kind {
+    GRAPH_MALLOC,
+    GRAPH_HEAP,
+    GRAPH_TAG,
+    GRAPH_ARENA,
+    GRAPH_POOL,
+    GRAPH_CACHE,
+    GRAPH_REGION,
+    GRAPH_OVERLAY
+};
 struct graph_owner {
     enum graph_owner_kind kind;
     const char *name;    /* or NULL */
     size_t object_bytes; /* of a pool's or cache's objects; 0: any */
 };
+
+static inline const char *graph_owner_kind_name(enum graph_owner_kind kind)
+{
+    static const char *const names[] = {"malloc", "heap", "tag", "arena", "pool", "cache", "region", "overlay"};
+    return names[kind];
+}
 
 /* A block list: by address, none overlaps another. Made by a walk (snap/ for allot's heap, the tool for glibc's), consumed here. */
 struct graph_blocks {
@@ -55,15 +70,19 @@ struct graph_blocks {
 
 #define GRAPH_NONE SIZE_MAX
 
-/* Which block an address lies in, by two tables: number of the leaf of each 4 MiB, and in it, of each 256 bytes, the first block
- * that lies there. */
+/* Which block an address lies in; see graph/index.h. */
+struct graph_cell {
+    uint64_t begins; /* a bit of each 16 bytes of its KiB: a block begins in them */
+    uint32_t before; /* how many begin before that KiB */
+    uint32_t what;   /* GRAPH_CELL_... of those that begin in it */
+};
 struct graph_index {
     uintptr_t from; /* a multiple of 4 MiB */
     size_t length;
-    uint32_t *leaf_of; /* number + 1; 0: no block */
+    uint32_t *leaf_of; /* of each 4 MiB: number + 1 of its cells; 0: no block */
     size_t spans;
-    uint32_t *first; /* in leaves: index + 1; 0: none */
-    size_t room;
+    struct graph_cell *cell;
+    size_t leaves, room;
 };
 
 /* A word of a root that refers to a block. */

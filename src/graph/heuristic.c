@@ -5,6 +5,8 @@
  *   an array of 64-bit length  | length | data ...                                 data
  *   new T[n]                   | n      | T | T ...                                 the first T, which has a destructor
  *   a second base class        | vtable ... | vtable ...                            what has the second vtable
+ *
+ * And one of our own: what is placed in a region's memory is pointed to, wherever it lies there.
  */
 #include "graph/graph.h"
 
@@ -50,6 +52,9 @@ bool graph_is_beginning(const struct graph *g, size_t block, uintptr_t address)
 {
     const struct graph_block *b = &g->blocks->block[block];
     size_t offset = address - b->address;
+    if (g->blocks->owner[b->owner].kind == GRAPH_REGION) {
+        return true;
+    }
     if (offset % 8 != 0 || b->size < 16) {
         return false;
     }

@@ -1,36 +1,41 @@
-/* graph/index.c - from an address to its block: two loads, and a step for each block that begins in the same 256 bytes before it.
- * Costs a 64th of the memory that blocks lie in, and nothing for what lies between. */
-#include "graph/graph.h"
+/* graph/index.c - the index of a block list, made in one pass over it, and one over its cells; see graph/index.h. */
+#include "graph/index.h"
 
 #include "graph/grow.h"
-#include "graph/scan.h"
 
-enum { LEAF = 1 << (GRAPH_SPAN_SHIFT - GRAPH_GRAIN_SHIFT) };
-
-static uint32_t *leaf(struct graph_index *x, size_t *leaves, uintptr_t address)
+/* The leaf of a span, made if need be; spans come in order, so leaves are in order too. NULL: memory is out. */
+static struct graph_cell *leaf(struct graph_index *x, size_t span)
 {
-    uint32_t *number = &x->leaf_of[(address - x->from) >> GRAPH_SPAN_SHIFT];
+    uint32_t *number = &x->leaf_of[span];
     if (*number == 0) {
-        if (!grow((void **)&x->first, &x->room, (*leaves + 1) * LEAF, sizeof *x->first)) {
+        if (!grow((void **)&x->cell, &x->room, (x->leaves + 1) * GRAPH_LEAF, sizeof *x->cell)) {
             return NULL;
         }
-        *number = (uint32_t)++ * leaves;
+        *number = (uint32_t)++x->leaves;
     }
-    return &x->first[(*number - 1) * (size_t)LEAF];
+    return &x->cell[(*number - 1) * GRAPH_LEAF];
 }
 
-static bool enter(struct graph_index *x, size_t *leaves, const struct graph_block *b, uint32_t number)
+/* `before` counts those of the cell itself until all are in. */
+static bool enter(struct graph_index *x, const struct graph_block *b, bool after_arena)
 {
-    const uintptr_t grain = (uintptr_t)1 << GRAPH_GRAIN_SHIFT;
-    uintptr_t last = b->address + size_max(b->size, 1) - 1;
-    for (uintptr_t at = b->address & ~(grain - 1); at <= last; at += grain) {
-        uint32_t *of = leaf(x, leaves, at);
-        if (!of) {
+    uintptr_t from = b->address - x->from, to = from + size_max(b->size, 1) - 1;
+    struct graph_cell *cells = leaf(x, from >> GRAPH_SPAN_SHIFT);
+    for (size_t span = (from >> GRAPH_SPAN_SHIFT) + 1; cells && span <= to >> GRAPH_SPAN_SHIFT; span++) {
+        if (!leaf(x, span)) {
             return false;
         }
-        of += at >> GRAPH_GRAIN_SHIFT & (LEAF - 1);
-        *of = *of ? *of : number;
+        cells = leaf(x, from >> GRAPH_SPAN_SHIFT); /* they may have moved */
     }
+    if (!cells) {
+        return false;
+    }
+    struct graph_cell *cell = &cells[from >> GRAPH_CELL_SHIFT & (GRAPH_LEAF - 1)];
+    uint64_t bit = (uint64_t)1 << (from >> 4 & 63);
+    bool uneven = from % 16 != 0 || cell->begins & bit;
+    cell->begins |= bit;
+    cell->before++;
+    cell->what |= (uneven ? GRAPH_CELL_UNEVEN : 0) | (after_arena ? GRAPH_CELL_ARENA : 0);
     return true;
 }
 
@@ -45,11 +50,19 @@ static bool make_index(struct graph_index *x, const struct graph_blocks *blocks)
     x->length = last->address + size_max(last->size, 1) - x->from;
     x->spans = (x->length >> GRAPH_SPAN_SHIFT) + 1;
     x->leaf_of = os_map(x->spans * sizeof *x->leaf_of);
-    size_t leaves = 0;
     for (size_t i = 0; x->leaf_of && i < blocks->count; i++) {
-        if (!enter(x, &leaves, &blocks->block[i], (uint32_t)i + 1)) {
+        const struct graph_block *b = &blocks->block[i], *one_before = i ? b - 1 : NULL;
+        bool after_arena = one_before && one_before->address + one_before->size == b->address &&
+                           blocks->owner[one_before->owner].kind == GRAPH_ARENA;
+        if (!enter(x, b, after_arena)) {
             return false;
         }
+    }
+    uint32_t before = 0;
+    for (size_t i = 0; i < x->leaves * GRAPH_LEAF; i++) {
+        uint32_t own = x->cell[i].before;
+        x->cell[i].before = before;
+        before += own;
     }
     return x->leaf_of;
 }
@@ -68,7 +81,7 @@ bool graph_begin(struct graph *g, const struct graph_blocks *blocks, const struc
 void graph_end(struct graph *g)
 {
     grow_free(g->index.leaf_of, g->index.spans, sizeof *g->index.leaf_of);
-    grow_free(g->index.first, g->index.room, sizeof *g->index.first);
+    grow_free(g->index.cell, g->index.room, sizeof *g->index.cell);
     graph_free_edges(&g->edges);
     grow_free(g->root, g->root_room, sizeof *g->root);
     if (g->blocks->count) {
@@ -80,20 +93,14 @@ void graph_end(struct graph *g)
 
 size_t graph_find(const struct graph *g, uintptr_t address)
 {
-    return address - g->index.from < g->index.length ? graph_lookup(g, address) : GRAPH_NONE;
+    uintptr_t offset = address - g->index.from;
+    const struct graph_cell *cell = offset < g->index.length ? graph_cell_at(&g->index, offset) : NULL;
+    return cell ? graph_lookup(g, cell, address).block : GRAPH_NONE;
 }
 
 size_t graph_block_at(const struct graph_blocks *blocks, uintptr_t address)
 {
-    size_t from = 0, to = blocks->count;
-    while (from < to) {
-        size_t middle = from + (to - from) / 2;
-        if (blocks->block[middle].address <= address) {
-            from = middle + 1;
-        } else {
-            to = middle;
-        }
-    }
-    const struct graph_block *b = from ? &blocks->block[from - 1] : NULL;
-    return b && address - b->address < size_max(b->size, 1) ? from - 1 : GRAPH_NONE;
+    size_t count = graph_begin_up_to(blocks, address, 0, blocks->count);
+    const struct graph_block *b = count ? &blocks->block[count - 1] : NULL;
+    return b && address - b->address < size_max(b->size, 1) ? count - 1 : GRAPH_NONE;
 }

@@ -20,95 +20,98 @@ struct marker {
     struct graph *g;
     uint32_t *stack;
     size_t top;
-    size_t unread;
+    uint8_t verdict; /* of what is come upon */
+    uint32_t leader; /* of what is lost: with whom it goes */
+    struct scan scan;
 };
 
-static void push(struct marker *m, size_t block, unsigned verdict)
+static void push(struct marker *m, uint32_t block, uint8_t verdict)
 {
-    m->g->verdict[block] = (uint8_t)verdict;
-    m->stack[m->top++] = (uint32_t)block;
+    m->g->verdict[block] = verdict;
+    m->stack[m->top++] = block;
 }
 
-static inline void see(struct marker *m, const struct scan_edge *e, enum graph_verdict verdict)
+/* All that the blocks on the stack lead to. */
+static void follow(struct marker *m)
 {
-    uint8_t *now = &m->g->verdict[e->block];
-    if ((*now & ~MAYBE) == GRAPH_UNKNOWN) {
-        if (!e->middle || verdict == GRAPH_POSSIBLE) {
-            push(m, e->block, verdict);
+    while (m->top) {
+        uint32_t batch[SCAN_BATCH];
+        size_t count = size_min(m->top, SCAN_BATCH);
+        m->top -= count;
+        memcpy(batch, m->stack + m->top, count * sizeof *batch);
+        scan_blocks(&m->scan, batch, count);
+        scan_end(&m->scan);
+    }
+}
+
+static void see(void *arg, const struct scan_edge *edge, size_t count)
+{
+    struct marker *m = arg;
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *now = &m->g->verdict[edge[i].block];
+        if ((*now & ~MAYBE) != GRAPH_UNKNOWN) {
+            continue;
+        }
+        if (!edge[i].middle || m->verdict == GRAPH_POSSIBLE) {
+            push(m, edge[i].block, m->verdict);
         } else {
             *now |= MAYBE;
         }
     }
 }
 
-static void see_all(struct marker *m, struct scan *s, enum graph_verdict verdict)
-{
-    struct scan_edge e;
-    while (scan_next(s, &e)) {
-        see(m, &e, verdict);
-    }
-    m->unread += s->unread;
-}
-
-static void follow(struct marker *m, enum graph_verdict verdict)
-{
-    while (m->top) {
-        struct scan s = scan_block(m->g, m->stack[--m->top]);
-        see_all(m, &s, verdict);
-    }
-}
-
 static void mark_from_roots(struct marker *m, bool threads, enum graph_verdict verdict)
 {
     const struct graph *g = m->g;
+    m->verdict = (uint8_t)verdict;
     for (size_t i = 0; !g->root && g->image && i < g->ranges; i++) {
         if (is_root(&g->range[i]) && is_threads(&g->range[i]) == threads) {
-            struct scan s = scan_range(g, &g->range[i]);
-            see_all(m, &s, verdict);
-            follow(m, verdict);
+            scan_range(&m->scan, &g->range[i], (uint32_t)i);
         }
     }
+    scan_end(&m->scan);
     for (size_t i = 0; i < g->roots; i++) {
         const struct graph_root *r = &g->root[i];
         if (is_threads(&g->range[r->range]) == threads) {
-            struct scan_edge e = {r->block, r->middle, r->address};
-            see(m, &e, verdict);
-            follow(m, verdict);
+            see(m, &(struct scan_edge){.block = r->block, .middle = r->middle}, 1);
         }
     }
+    follow(m);
 }
 
 static void mark_possible(struct marker *m)
 {
+    m->verdict = GRAPH_POSSIBLE;
     for (size_t i = 0; i < m->g->blocks->count; i++) {
         if (m->g->verdict[i] == (GRAPH_UNKNOWN | MAYBE)) {
-            push(m, i, GRAPH_POSSIBLE);
-            follow(m, GRAPH_POSSIBLE);
+            push(m, (uint32_t)i, GRAPH_POSSIBLE);
         }
     }
+    follow(m);
 }
 
-/* All that a lost block leads to, as far as that is open, goes with it. */
-static void lead(struct marker *m, uint32_t leader, uint8_t own, uint8_t others, bool (*is_open)(uint8_t verdict))
+/* All that a lost block leads to, as far as that is open, goes with it: what nobody has come upon; the second time what is lost and
+ * not settled. */
+static void take_along(void *arg, const struct scan_edge *edge, size_t count)
 {
-    struct graph *g = m->g;
-    push(m, leader, own);
-    g->leader[leader] = leader;
-    while (m->top) {
-        struct scan s = scan_block(g, m->stack[--m->top]);
-        struct scan_edge e;
-        while (scan_next(&s, &e)) {
-            if (is_open(g->verdict[e.block])) {
-                push(m, e.block, others);
-                g->leader[e.block] = leader;
-            }
+    struct marker *m = arg;
+    for (size_t i = 0; i < count; i++) {
+        uint8_t now = m->g->verdict[edge[i].block];
+        if (m->verdict & SETTLED ? now >= GRAPH_INDIRECT && !(now & SETTLED) : now == GRAPH_UNKNOWN) {
+            push(m, edge[i].block, m->verdict);
+            m->g->leader[edge[i].block] = m->leader;
         }
-        m->unread += s.unread;
     }
 }
 
-static bool is_unknown(uint8_t verdict) { return verdict == GRAPH_UNKNOWN; }
-static bool is_lost_unsettled(uint8_t verdict) { return verdict >= GRAPH_INDIRECT && !(verdict & SETTLED); }
+static void lead(struct marker *m, uint32_t leader, uint8_t settled)
+{
+    m->verdict = GRAPH_INDIRECT | settled;
+    m->leader = leader;
+    m->g->leader[leader] = leader;
+    push(m, leader, GRAPH_DEFINITE | settled);
+    follow(m);
+}
 
 /* Twice: first in order of address, which finds a block for each of those that none before leads to. One of them may lead to one
  * before it, never to one behind it. So in the other order each that has not been reached by then is led to by none, and is
@@ -117,17 +120,15 @@ static void find_lost(struct marker *m)
 {
     struct graph *g = m->g;
     size_t count = g->blocks->count;
-    for (size_t i = 0; i < count; i++) {
-        g->verdict[i] &= (uint8_t)~MAYBE;
-    }
+    m->scan.visit = take_along;
     for (size_t i = 0; i < count; i++) {
         if (g->verdict[i] == GRAPH_UNKNOWN) {
-            lead(m, (uint32_t)i, GRAPH_DEFINITE, GRAPH_INDIRECT, is_unknown);
+            lead(m, (uint32_t)i, 0);
         }
     }
     for (size_t i = count; i-- > 0;) {
         if (g->verdict[i] == GRAPH_DEFINITE) {
-            lead(m, (uint32_t)i, GRAPH_DEFINITE | SETTLED, GRAPH_INDIRECT | SETTLED, is_lost_unsettled);
+            lead(m, (uint32_t)i, SETTLED);
         }
     }
     for (size_t i = 0; i < count; i++) {
@@ -137,14 +138,14 @@ static void find_lost(struct marker *m)
 
 bool graph_mark(struct graph *g)
 {
-    struct marker m = {.g = g};
+    struct marker m = {.g = g, .scan = {.g = g, .visit = see, .arg = &m}};
     size_t count = g->blocks->count;
     if (count == 0) {
         return true;
     }
-    g->verdict = g->verdict ? g->verdict : os_map(count * sizeof *g->verdict);
-    g->leader = g->leader ? g->leader : os_map(count * sizeof *g->leader);
-    m.stack = os_map(count * sizeof *m.stack);
+    g->verdict = g->verdict ? g->verdict : grow_map(count * sizeof *g->verdict);
+    g->leader = g->leader ? g->leader : os_map(count * sizeof *g->leader); /* read and written of lost ones only */
+    m.stack = grow_map(count * sizeof *m.stack);
     if (!g->verdict || !g->leader || !m.stack) {
         grow_free(m.stack, count, sizeof *m.stack);
         return false;
@@ -154,7 +155,7 @@ bool graph_mark(struct graph *g)
     mark_from_roots(&m, true, GRAPH_THREAD_ONLY);
     mark_possible(&m);
     find_lost(&m);
-    g->unread = m.unread;
+    g->unread = m.scan.unread;
     grow_free(m.stack, count, sizeof *m.stack);
     return true;
 }

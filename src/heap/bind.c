@@ -25,3 +25,6 @@ const struct instance *instance_find(void)
     }
     return first;
 }
+
+/* A program may use parts that have no need of the heap, and what these know is to be known. */
+__attribute__((constructor)) static void bind_early(void) { instance_in_use(); }

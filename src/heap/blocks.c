@@ -86,7 +86,7 @@ void *heap_alloc_more_small(struct heap *h, struct front *f, size_t size)
         b = heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
     }
     note_zeroed(at, zeroed);
-    site_note(b);
+    site_note_slot(b, zeroed);
     return b;
 }
 
@@ -103,7 +103,7 @@ void *heap_alloc_more_mid(struct heap *h, size_t size, unsigned c)
         b = heap_refill(h, c, GROUP_ANY, at.list, &zeroed);
     }
     note_zeroed(at, zeroed);
-    site_note(b);
+    site_note_slot(b, zeroed);
     return b;
 }
 

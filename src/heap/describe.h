@@ -42,6 +42,7 @@ struct core_desc {
     const void *tags;      /* struct allot_tag ** [TAGS_ROOT] */
     const void *hardening; /* struct hardening */
     const void *secret;    /* uint64_t[2] */
+    const void *known;     /* struct os_known (os/owned.h) */
 
     /* A snapshot, asked for by who may write to this process's memory: `path` first, then 1 is added to `asked`. Whichever thread next
      * needs memory that it has not at hand, or gives some back, has it written there, and says so when that has begun: then the file

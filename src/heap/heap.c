@@ -26,6 +26,7 @@
 #include "heap/typed.h"
 #include "os/fault.h"
 #include "os/memory.h"
+#include "os/owned.h"
 #include "os/process.h"
 #include "span/large.h"
 #include "span/map.h"
@@ -461,10 +462,12 @@ static void before_fork(void)
     large_lock();
     segments_lock();
     record_lock();
+    os_owned_lock();
 }
 
 static void after_fork_in_parent(void)
 {
+    os_owned_unlock();
     record_unlock();
     segments_unlock();
     large_unlock();
@@ -502,6 +505,7 @@ static void after_fork_in_child(void)
     if (front.known) {
         list_push(&fronts_list, &front);
     }
+    os_owned_lock_reset();
     record_lock_reset();
     segments_lock_reset();
     large_lock_reset();

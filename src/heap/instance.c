@@ -1,6 +1,8 @@
 /* heap/instance.c - the table of this copy, and which copy is in use. See heap/instance.h. */
 #include "heap/instance.h"
 
+#include "os/owned.h"
+
 const struct instance own_instance = {
     .abi = INSTANCE_ABI,
     .malloc = allot_malloc,
@@ -65,6 +67,7 @@ const struct instance own_instance = {
     .since_done = allot_since_done,
     .leaks = allot_leaks,
     .snapshot = allot_snapshot,
+    .know = os_known_add,
 };
 
 extern ALLOT_API const struct instance allot_instance __attribute__((alias("own_instance")));
@@ -74,7 +77,10 @@ const struct instance *_Atomic instance_chosen;
 const struct instance *instance_choose(void)
 {
     const struct instance *first = instance_find();
+    const struct instance *none = NULL;
     first = first ? first : &own_instance;
-    atomic_store_explicit(&instance_chosen, first, memory_order_release);
+    if (atomic_compare_exchange_strong(&instance_chosen, &none, first) && first != &own_instance) {
+        first->know(&os_known);
+    }
     return first;
 }

@@ -19,7 +19,9 @@
 #include <allot/tag.h>
 
 /* Changes with the layout of segments, slabs and this table: copies of different numbers cannot share a process. */
-#define INSTANCE_ABI 6
+#define INSTANCE_ABI 7
+
+struct os_known;
 
 struct instance {
     unsigned abi;
@@ -85,6 +87,7 @@ struct instance {
     void (*since_done)(struct allot_since *);
     int (*leaks)(const struct allot_leaks_opts *, struct allot_leaks *);
     int (*snapshot)(const char *);
+    void (*know)(struct os_known *);
 };
 
 /* This copy's table; others find it under the exported name allot_instance. That name may not be used in here: where a

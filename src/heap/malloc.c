@@ -31,7 +31,7 @@ static void *alloc_without_heap(struct front *lists, size_t size, bool *zeroed)
         return heap_alloc_small(NULL, lists, size, zeroed);
     }
     void *p = heap_alloc_little(size, NULL, zeroed);
-    site_note(p);
+    site_note_slot(p, *zeroed);
     return p;
 }
 
@@ -100,7 +100,7 @@ void slow_free(void *p)
         first->free(p);
     } else if (is_recorded()) {
         recorded_free(p);
-    } else if (slab_owner(slab_of(p)) == front.heap_id && !begins_large(p)) {
+    } else if (!begins_large(p) && slab_owner(slab_of(p)) == front.heap_id) {
         fast_free(p);
     } else {
         untold_free(p);

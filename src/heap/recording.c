@@ -11,7 +11,6 @@
 #include "heap/hard.h"
 #include "heap/instance.h"
 #include "heap/share.h"
-#include "os/fault.h"
 #include "os/process.h"
 #include "probe/control.h"
 
@@ -112,19 +111,6 @@ static int tell_before(void *p, size_t usable, void *arg)
 
 /* -- requests -- */
 
-/* A collector that is gone has ended as it may, and programs that were started under it go on. */
-static void __attribute__((cold)) say(const char *path, int error)
-{
-    if (error != -ENOENT && error != -ESRCH) {
-        os_say("record=%s: %s (error %d); nothing is recorded, and the program goes on", path,
-               error == -EBUSY    ? "it is recorded already"
-               : error == -EPROTO ? "no area of a collector of this version"
-               : error == -EACCES ? "it may not be opened"
-                                  : "it cannot be joined",
-               -error);
-    }
-}
-
 /* With the lock held. */
 static bool answer(uint32_t asked)
 {
@@ -139,8 +125,8 @@ static bool answer(uint32_t asked)
     } else {
         recorder_leave();
     }
-    if (error) {
-        say(path, error);
+    if (error && begins) { /* else who has asked hears of it */
+        recorder_say_refused(path, error);
     }
     record_request.error = error;
     atomic_store_explicit(&record_request.answered, asked, memory_order_release);

@@ -95,8 +95,10 @@ static inline struct sample *sample_lift(const void *p)
     return unlikely(atomic_load_explicit(&sample_any, memory_order_relaxed)) ? sample_lift_big(p) : NULL;
 }
 
-/* The number of the stack of a live block that is sampled; 0: it is not. */
+/* The number of the stack of a live block that is sampled; 0: it is not. The second is for who holds the lock, or looks at a picture of
+ * memory that was made while somebody did. */
 uint32_t sample_stack_of(const void *p);
+uint32_t sample_stack_of_locked(const void *p);
 
 /* The chain of stacks, newest first; and what one amounts to now. */
 const struct sample_stack *sample_stacks(void);

@@ -1,14 +1,17 @@
 /* heap/site.c - see heap/site.h. Reading and writing take no lock: an entry is the block's owner's; what leads to it is made once. */
 #include "heap/site.h"
 
+#include <string.h>
+
 #include <allot/part.h>
 
 #include "heap/choice.h"
 #include "heap/hard.h"
 #include "heap/sample.h"
-#include "os/memory.h"
+#include "os/noscan.h"
 #include "probe/calls.h"
 #include "probe/calls_tree.h"
+#include "probe/record.h"
 #include "span/map.h"
 #include "span/run.h"
 
@@ -25,6 +28,7 @@ struct site_desc own_site_desc __attribute__((visibility("hidden"), used)) = {
     .table = sites_table,
     .samples = samples,
     .stacks = &calls_tree,
+    .modules = &modules_first,
 };
 extern ALLOT_API struct site_desc allot_site_desc __attribute__((alias("own_site_desc")));
 
@@ -40,6 +44,10 @@ bool sites_keep(void)
 
 uint32_t site_here(void)
 {
+    uint32_t told = front.recorder ? recorder_stack(front.recorder) : 0;
+    if (told) { /* else who collects would never hear of it */
+        return told;
+    }
     if (!front.calls && !front.ended) {
         front.calls = calls_begin();
     }
@@ -57,10 +65,10 @@ void site_thread_ends(void)
 /* Who comes second gives what he has made back. NULL when memory is out. */
 static void *make(void *_Atomic *at, size_t bytes)
 {
-    void *made = os_map(bytes), *before = NULL;
+    void *made = os_map_noscan(bytes), *before = NULL;
     if (made &&
         !atomic_compare_exchange_strong_explicit(at, &before, made, memory_order_acq_rel, memory_order_acquire)) {
-        os_unmap(made, bytes);
+        os_unmap_noscan(made, bytes);
         made = before;
     }
     return made;
@@ -87,14 +95,15 @@ static _Atomic uint32_t *entry_of(const void *p, bool making)
         return chunk ? &chunk->large : NULL;
     }
     uint32_t owner = slab_owner(slab_of(p));
-    if (owner >= OWNER_LIMIT && owner != OWNER_RUN) { /* a guarded block, which has its stack */
+    bool by_page = owner == OWNER_RUN || owner == OWNER_GUARD;
+    if (owner >= OWNER_LIMIT && !by_page) {
         return NULL;
     }
     _Atomic uint32_t *slots = atomic_load_explicit(&chunk->slots, memory_order_acquire);
     if (!slots && making) {
         slots = make((void *_Atomic *)&chunk->slots, UNITS * SITE_SLOTS * sizeof *slots);
     }
-    return slots ? &slots[site_index((uintptr_t)p, owner == OWNER_RUN, slab_of(p)->recip)] : NULL;
+    return slots ? &slots[site_index((uintptr_t)p, by_page, slab_of(p)->recip)] : NULL;
 }
 
 void site_set(const void *p, uint32_t site)
@@ -105,11 +114,20 @@ void site_set(const void *p, uint32_t site)
     }
 }
 
-uint32_t site_of(const void *p)
+void site_clear(void *p, bool zeroed)
 {
-    if (!sites_kept) {
-        return sample_stack_of(p);
+    const struct slab *s = slab_of(p);
+    if (slab_owner(s) < OWNER_LIMIT) { /* a guarded one is new */
+        memset(p, 0, zeroed ? sizeof(struct block) : slab_stride(s));
     }
+}
+
+static uint32_t kept(const void *p)
+{
     const _Atomic uint32_t *entry = entry_of(p, false);
     return entry ? atomic_load_explicit(entry, memory_order_relaxed) : 0;
 }
+
+uint32_t site_of(const void *p) { return sites_kept ? kept(p) : sample_stack_of(p); }
+
+uint32_t site_of_locked(const void *p) { return sites_kept ? kept(p) : sample_stack_of_locked(p); }

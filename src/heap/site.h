@@ -2,12 +2,15 @@
  *
  *   sites_table[address >> 35] --> leaf[address >> 22 & 8191]: of 4 MiB of addresses
  *                                    large: of the block that begins there
- *                                    slots: of units' slots, SITE_SLOTS for each; of a segment of runs, of each page
+ *                                    slots: of units' slots, SITE_SLOTS for each; of runs and guarded blocks, of each page
  *
  * Kept in arrays of their own and not in the blocks, so that sizes, alignment and usable sizes are what they are without, a block
  * that is overrun does not lose it, and every kind of block has one: of malloc and its kin, aligned, big, tagged, of first-class
  * heaps. Costs 4 bytes a slot, of pages that are touched as slots are; and a stack for each allocation, for which each takes the
  * slow path: every block is a chosen one (heap/choice.h), and lists stay empty.
+ *
+ * Slots are cleared when they are handed out, beyond what was asked for as well, since who keeps sites looks for leaks: a word that
+ * an earlier block has left there, and that nobody has written since, is no reference.
  *
  * The number is that of the call by which the block came where it is: realloc that moves it, else whoever made it. What is read
  * of a block that is not live is anybody's. Blocks that a program makes of another - those of a first-class heap's two-level
@@ -36,11 +39,12 @@ struct site_chunk {
 };
 extern struct site_chunk *_Atomic sites_table[SITE_ROOT];
 
-/* Where an address of a slot has its entry among those: given the owner word and `recip` of its unit (slab/slab.h). */
-static inline size_t site_index(uintptr_t p, bool is_run, uint32_t recip)
+/* Where an address of a slot has its entry among those: by its page where its unit is one of a run or of guarded blocks, else by the
+ * `recip` of its unit (slab/slab.h). */
+static inline size_t site_index(uintptr_t p, bool by_page, uint32_t recip)
 {
     size_t unit = p / UNIT_SIZE % UNITS;
-    return is_run ? p % SEGMENT_SIZE / RUN_PAGE : unit * SITE_SLOTS + ((p % UNIT_SIZE) * (uint64_t)recip >> 32);
+    return by_page ? p % SEGMENT_SIZE / RUN_PAGE : unit * SITE_SLOTS + ((p % UNIT_SIZE) * (uint64_t)recip >> 32);
 }
 
 /* For who reads this process's memory from the outside: where all that leads to a block's stack is. One in each copy of the library,
@@ -55,6 +59,7 @@ struct site_desc {
     const void *table;       /* sites_table */
     const void *samples;     /* struct sample * [1 << SAMPLE_BITS], by sample_hash (heap/sample.h) */
     const void *stacks;      /* struct trie: the tree of stacks (probe/trie.h, probe/calls_tree.h) */
+    const void *modules;     /* struct module *: the objects that have numbers (probe/module.h) */
 };
 
 /* Chosen at the start, for good. */
@@ -67,11 +72,23 @@ uint32_t site_here(void);
 /* Of a block, where it begins; 0: not known, so of none that lies elsewhere. */
 void site_set(const void *p, uint32_t site);
 uint32_t site_of(const void *p);
+/* The same for who holds the lock of samples (sample_stack_of_locked). */
+uint32_t site_of_locked(const void *p);
 
 static inline void site_note(const void *p)
 {
     if (unlikely(sites_kept) && p) {
         site_set(p, site_here());
+    }
+}
+
+/* The same of a slot, which is cleared: what an earlier block has left in it would hold what the program has lost. */
+void site_clear(void *p, bool zeroed);
+static inline void site_note_slot(void *p, bool zeroed)
+{
+    if (unlikely(sites_kept) && p) {
+        site_set(p, site_here());
+        site_clear(p, zeroed);
     }
 }
 

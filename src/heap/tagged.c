@@ -30,11 +30,13 @@
 
 /* -- the word -- */
 
-/* What is sealed says itself how long it is. */
-static uint64_t *word_at(const void *p, size_t bytes)
+typedef uint64_t any_word __attribute__((aligned(1)));
+
+/* What is sealed says itself how long it is, any number of bytes. */
+static any_word *word_at(const void *p, size_t bytes)
 {
     bytes = sealed() ? block_asked(p, bytes, "double free", "tagged block") : bytes;
-    return (uint64_t *)((char *)p + bytes - TAG_WORD);
+    return (any_word *)((char *)p + bytes - TAG_WORD);
 }
 
 static uint64_t word_of(uint32_t index) { return (uint64_t)~index << 32 | index; }

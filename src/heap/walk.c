@@ -1,12 +1,14 @@
 /* heap/walk.c - every live block, one by one; and the proof that the books are right.
  *
- * What is live is never recorded: it is what slabs have out, less what threads have at hand.
+ * What is live is never recorded: it is what slabs have out, less what threads have at hand (heap/live.h). Here in place, for who is in
+ * the process and wants neither memory nor order; snap/walk.c reads an image by the same rule, and has blocks by address, with owners.
  */
 #include <allot/malloc.h>
 
 #include "heap/guard.h"
 #include "heap/heap.h"
 #include "heap/instance.h"
+#include "heap/live.h"
 #include "heap/nothing.h"
 #include "heap/part.h"
 #include "heap/seal.h"
@@ -16,59 +18,46 @@
 #include "span/map.h"
 #include "span/run.h"
 
-/* List i + 1 of a front holds blocks of class i, and list 0 is for malloc(0), which class 0 serves. */
-static void unmark_lists(const struct front *f, const struct slab *s, uint64_t *map)
+/* -- this process's heap, as heap/live.h reads one -- */
+
+static const void *own_at(const void *of, const void *address, size_t bytes)
 {
-    unsigned c = s->klass;
-    slab_follow(s, f->list[c + 1], map);
-    if (c == 0) {
-        slab_follow(s, f->list[0], map);
-    }
+    (void)of;
+    (void)bytes;
+    return address;
 }
 
-static void unmark_front(const struct front *f, const struct slab *s, uint64_t *map)
+static bool own_is_lost(const void *of, const struct heap *h)
 {
-    unmark_lists(f, s, map);
-    if (f->aside) {
-        unmark_lists(f->aside, s, map);
-    }
+    (void)of;
+    return heap_is_lost(h);
 }
 
-static void unmark_fronts(const struct slab *s, uint64_t *map)
+static const struct front *own_next_front(const void *of, const struct front *before, size_t *n)
 {
-    stats_lock();
-    for (const struct front *f = fronts_first(); f; f = f->next) {
-        unmark_front(f, s, map);
-    }
-    stats_unlock();
+    (void)of;
+    (void)n;
+    return before ? before->next : fronts_first();
 }
 
-static void unmark_at_hand(const struct heap *h, const struct slab *s, uint64_t *map)
+static const struct heap *own_next_heap(const void *of, const struct heap *before, size_t *n)
 {
-    unsigned c = s->klass;
-    if (heap_is_lost(h)) {
-        return;
-    }
-    if (c >= SMALL_CLASSES) {
-        slab_follow(s, h->mid[c - SMALL_CLASSES], map);
-    } else if (is_common(s)) {
-        unmark_fronts(s, map);
-    } else if (h->front) {
-        unmark_front(h->front, s, map);
-    }
+    (void)of;
+    (void)n;
+    return before ? before->older : heaps_newest();
 }
 
 void heap_mark_live(const struct slab *s, uint64_t *map)
 {
-    slab_mark_out(s, map);
-    const struct heap *h = heap_by_id(slab_owner(s));
-    if (h) {
-        unmark_at_hand(h, s, map);
+    static const struct live own = {NULL, own_at, own_is_lost, own_next_front, own_next_heap};
+    const struct live_slab slab = {s, (uintptr_t)slab_data(s)};
+    bool of_all = is_common(s); /* whose fronts come and go */
+    if (of_all) {
+        stats_lock();
     }
-    if (h && atomic_load_explicit(&h->lent, memory_order_relaxed)) {
-        for (const struct heap *by = heaps_newest(); by; by = by->older) {
-            unmark_at_hand(by, s, map);
-        }
+    live_mark(&own, &slab, heap_by_id(slab_owner(s)), map);
+    if (of_all) {
+        stats_unlock();
     }
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -188,6 +189,18 @@ int os_call_filters(void)
 int os_thread_id(void) { return (int)syscall(SYS_gettid); }
 
 int os_process_id(void) { return (int)syscall(SYS_getpid); }
+
+bool os_process_lives(int pid)
+{
+    int saved = errno, fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    bool lives = fd >= 0 ? poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0) == 0
+                         : errno != ESRCH && (syscall(SYS_kill, pid, 0) == 0 || errno == EPERM);
+    if (fd >= 0) {
+        close(fd);
+    }
+    errno = saved;
+    return lives;
+}
 
 bool os_thread_is_gone(int tid)
 {

@@ -37,6 +37,9 @@ static inline bool os_calls_are_filtered(void) { return os_call_filters() != 0; 
 int os_thread_id(void);
 int os_process_id(void);
 
+/* Whether a process of that id, as this one sees it, is there and has not ended; it may be another by now. */
+bool os_process_lives(int pid);
+
 /* Whether a thread of this process has gone; its id may be another's by now, also in another process. */
 bool os_thread_is_gone(int tid);
 

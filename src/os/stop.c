@@ -25,7 +25,7 @@ static struct os_lock lock;
 static struct os_thread *_Atomic all;
 static size_t room;
 static _Atomic size_t count;
-static _Atomic unsigned round, gone; /* a stop is under way while they differ */
+static _Atomic unsigned round, gone; /* the last stop, and the last that is over */
 static _Atomic unsigned came;
 static _Atomic int stop_signal;
 
@@ -48,23 +48,26 @@ static void take_context(struct os_thread *t, ucontext_t *context)
     t->tp = (uintptr_t)__builtin_thread_pointer();
 }
 
+/* A signal may be late by any time, so whether this one is still wanted stands in the thread's entry: who takes `asked` out of it has
+ * it until the thread goes on, and os_go waits for that. */
 static void on_signal(int signal, siginfo_t *info, void *context)
 {
     int saved = errno, tid = os_thread_id();
-    unsigned now = atomic_load(&round);
     struct os_thread *thread = atomic_load(&all);
     (void)signal;
     (void)info;
-    for (size_t i = 0; now != atomic_load(&gone) && i < atomic_load(&count); i++) {
+    for (size_t i = 0; i < atomic_load(&count); i++) {
         struct os_thread *t = &thread[i];
-        if (atomic_load(&t->tid) == tid && !atomic_load(&t->stopped)) {
+        if (atomic_load(&t->tid) == tid && atomic_exchange(&t->asked, false)) {
+            unsigned own = t->round;
             take_context(t, context);
             atomic_store(&t->stopped, true);
             atomic_fetch_add(&came, 1);
-            futex(&came, FUTEX_WAKE, 1, NULL);
-            for (unsigned seen; (seen = atomic_load(&gone)) != now;) {
+            futex(&came, FUTEX_WAKE, INT32_MAX, NULL);
+            for (unsigned seen; (int)((seen = atomic_load(&gone)) - own) < 0;) {
                 futex(&gone, FUTEX_WAIT, seen, NULL);
             }
+            break;
         }
     }
     errno = saved;
@@ -143,7 +146,7 @@ static bool add(int tid, uintptr_t sp)
     }
     struct os_thread *t = &atomic_load(&all)[n];
     char path[64];
-    *t = (struct os_thread){.self = tid == os_thread_id()};
+    *t = (struct os_thread){.self = tid == os_thread_id(), .round = atomic_load(&round)};
     path_of(path, tid, "comm");
     size_t length = read_file(path, t->name, sizeof t->name);
     if (length && t->name[length - 1] == '\n') {
@@ -155,6 +158,7 @@ static bool add(int tid, uintptr_t sp)
         atomic_store(&t->stopped, true);
     }
     atomic_store(&t->tid, tid);
+    atomic_store(&t->asked, !t->self);
     atomic_store(&count, n + 1);
     if (!t->self) {
         syscall(SYS_tgkill, os_process_id(), tid, atomic_load(&stop_signal));
@@ -252,8 +256,22 @@ struct os_threads os_stop(uintptr_t sp)
     return out;
 }
 
+/* Whom nobody waits for any more is not asked any more; who is about to wait does so first, as entries are used again. */
+static void take_back(struct os_thread *t)
+{
+    if (t->self || atomic_exchange(&t->asked, false)) {
+        return;
+    }
+    for (unsigned seen; seen = atomic_load(&came), !atomic_load(&t->stopped);) {
+        futex(&came, FUTEX_WAIT, seen, NULL);
+    }
+}
+
 void os_go(void)
 {
+    for (size_t i = 0; i < atomic_load(&count); i++) {
+        take_back(&atomic_load(&all)[i]);
+    }
     atomic_store(&gone, atomic_load(&round));
     futex(&gone, FUTEX_WAKE, INT32_MAX, NULL);
     os_unlock(&lock);

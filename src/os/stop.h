@@ -20,8 +20,10 @@
 
 struct os_thread {
     _Atomic int tid;
+    _Atomic bool asked; /* to stop, by a signal that it has not had yet */
     _Atomic bool stopped;
     bool self;
+    unsigned round;         /* of which stop this is */
     uintptr_t sp;           /* 0: not known */
     uintptr_t tp;           /* its thread pointer; 0: not known */
     uintptr_t registers;    /* where they lie, */

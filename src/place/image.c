@@ -228,6 +228,9 @@ static bool place_ranges(struct allot_region *r, const struct image_head *head, 
         if (i >= head->spans && s->fit == ALLOT_BUDDY && !block) {
             return false;
         }
+        if (i < head->spans) {
+            region_tell_owned(s, range.at, range.size);
+        }
         *n = (struct region_node){
             .at = range.at, .size = range.size, .link = {i < head->spans ? NODE_SPAN : NODE_TAKEN, range.piece}};
     }

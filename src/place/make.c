@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "os/memory.h"
+#include "os/noscan.h"
+#include "os/owned.h"
 #include "place/region.h"
 
 #define AREAS      64
@@ -17,13 +19,13 @@
 /* Another mapping for one of the three, of so many bytes; what was in it is in it. */
 static bool grow(void **array, size_t *mapped, size_t bytes)
 {
-    void *now = os_map(bytes);
+    void *now = os_map_noscan(bytes); /* offsets may be addresses, but what is placed is not held by its place */
     if (!now) {
         return false;
     }
     if (*array) {
         memcpy(now, *array, *mapped);
-        os_unmap(*array, *mapped);
+        os_unmap_noscan(*array, *mapped);
     }
     *array = now;
     *mapped = bytes;
@@ -126,6 +128,7 @@ static size_t plan_state(struct region_state *s, uint64_t size, const struct all
                                .shift = lowest_bit(unit),
                                .areas = opts->areas ? opts->areas : AREAS,
                                .threshold = opts->threshold,
+                               .name = opts->lock == ALLOT_REGION_SHARED ? NULL : opts->name,
                                .first = NONE,
                                .last = NONE,
                                .finger = NONE,
@@ -268,6 +271,7 @@ static int add(struct allot_region *r, uint64_t base, uint64_t size)
     s->spans = span;
     s->held += size;
     s->peak = s->held;
+    region_tell_owned(s, base, size);
     region_chain(r, id, before);
     if (s->fit == ALLOT_BUDDY) {
         buddy_insert(r, id);
@@ -313,9 +317,12 @@ int allot_region_attach(struct allot_region *r, void *memory, size_t memory_size
 void allot_region_done(struct allot_region *r)
 {
     void *arrays[] = {r->state, r->nodes, r->blocks};
+    if (r->state && state_of(r)->name) {
+        os_owned_remove(r->state);
+    }
     for (int i = 0; i < 3; i++) {
         if (r->mapped[i]) {
-            os_unmap(arrays[i], r->mapped[i]);
+            os_unmap_noscan(arrays[i], r->mapped[i]);
         }
     }
     *r = (struct allot_region){0};

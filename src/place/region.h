@@ -19,6 +19,7 @@
 #include <allot/region.h>
 
 #include "base/bits.h"
+#include "os/owned.h"
 
 #define OFFSETS_END ((uint64_t)1 << 63)
 
@@ -66,6 +67,8 @@ struct region_state {
     uint64_t threshold;
     bool foreign;          /* the records are in the caller's memory, and do not grow */
     pthread_mutex_t mutex; /* SHARED */
+
+    const char *name; /* as in the options; not of one that is shared */
 
     uint64_t held, used; /* held = sum of all nodes in the chain; used = of the taken ones */
     uint64_t count;      /* of taken ranges; a claim of several pieces is one */
@@ -267,6 +270,14 @@ uint64_t buddy_pieces(uint64_t at, uint64_t size, uint64_t unit);
 void buddy_insert(struct allot_region *r, uint32_t id);
 uint64_t buddy_largest(const struct allot_region *r);
 void buddy_check(const struct allot_region *r);
+
+/* A span has come to the region: who looks for leaks is to know, if it has a name. */
+static inline void region_tell_owned(const struct region_state *s, uint64_t at, uint64_t size)
+{
+    if (s->name) {
+        os_owned_add(s, OS_OWNED_REGION, s->name, at, size);
+    }
+}
 
 /* -- the chain and the nodes (place/region.c) -- */
 

@@ -116,7 +116,11 @@ static void read_options(void)
     }
     for (char *item; (item = strsep(&rest, ",")) != NULL;) {
         if (strncmp(item, name, sizeof name - 1) == 0) {
-            recorder_join(item + sizeof name - 1, RING_BEGIN_EXEC, &bell);
+            const char *path = item + sizeof name - 1;
+            int error = recorder_join(path, RING_BEGIN_EXEC, &bell);
+            if (error) {
+                recorder_say_refused(path, error);
+            }
         }
     }
 }

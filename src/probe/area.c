@@ -5,13 +5,14 @@
 #include <errno.h>
 #include <string.h>
 
-#include "os/memory.h"
+#include "os/noscan.h"
 #include "os/process.h"
 #include "os/shared.h"
 #include "probe/calls.h"
 
 /* How long a heart may be silent, in milliseconds. */
-enum { HEART_MS = 2000 };
+/* A collector that is there may have to wait for a processor. */
+enum { HEART_MS = 2000, STALLED_MS = 60000 };
 
 _Atomic bool recorder_is_on;
 
@@ -28,9 +29,9 @@ static struct recorder *block_of(unsigned b)
     struct recorder *of = atomic_load_explicit(&block[b], memory_order_acquire), *none = NULL;
     if (!of) {
         size_t bytes = ((size_t)FIRST << b) * sizeof *of;
-        of = os_map_forgotten(bytes);
+        of = os_map_forgotten_noscan(bytes);
         if (of && !atomic_compare_exchange_strong(&block[b], &none, of)) {
-            os_unmap(of, bytes);
+            os_unmap_noscan(of, bytes);
             of = none;
         }
     }
@@ -126,7 +127,9 @@ static bool heart_beats(struct recorder *r)
     if (beat != r->beat || r->beat_at == 0) {
         r->beat = beat;
         r->beat_at = now;
-    } else if (now - r->beat_at > HEART_MS) {
+    } else if (now - r->beat_at > (os_process_lives(joined.area->collector) ? STALLED_MS : HEART_MS)) {
+        r->untold++; /* what is not recorded from here on, at least */
+        area_tell_lost(r);
         is_over();
     }
     return area_is_collected();
@@ -207,6 +210,7 @@ static bool is_area(const struct ring_area *area, size_t length)
 void area_unmap_unused(void)
 {
     if (joined.area && !recorder_on() && !anybody_records()) {
+        os_noscan_end(joined.area);
         os_leave(joined.area, joined.length);
         joined.area = NULL;
     }
@@ -217,7 +221,7 @@ int area_join(const char *path, enum ring_begin begin, _Atomic uint32_t *bell)
     if (recorder_on()) {
         return -EBUSY;
     }
-    if (!recorded && !(recorded = os_map_forgotten(sizeof *recorded))) {
+    if (!recorded && !(recorded = os_map_forgotten_noscan(sizeof *recorded))) {
         return -ENOMEM;
     }
     size_t length;
@@ -231,6 +235,7 @@ int area_join(const char *path, enum ring_begin begin, _Atomic uint32_t *bell)
         return known ? -ESRCH : -EPROTO;
     }
     area_unmap_unused();
+    os_noscan_begin(area, length);
     joined.area = area;
     joined.length = length;
     joined.chunks = area->chunks;

@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-#include "os/memory.h"
+#include "os/noscan.h"
 #include "probe/calls_last.h"
 #include "probe/stack.h"
 
@@ -73,7 +73,7 @@ struct calls {
 
 struct calls *calls_begin(void)
 {
-    struct calls *calls = os_map(sizeof *calls);
+    struct calls *calls = os_map_noscan(sizeof *calls);
     if (calls) {
         stack_library(&calls->library_start, &calls->library_end);
     }
@@ -90,7 +90,7 @@ void calls_end(struct calls *calls)
     for (unsigned i = 0; i < STACKS; i++) {
         frames_free(&calls->stack[i]);
     }
-    os_unmap(calls, sizeof *calls);
+    os_unmap_noscan(calls, sizeof *calls);
 }
 
 /* When an object has gone. */

@@ -12,6 +12,7 @@
 #ifndef PROBE_CALLS_H
 #define PROBE_CALLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,9 @@ void calls_end(struct calls *calls);
 
 void calls_tell(const struct calls_told *told);
 
+/* Tells of all that had been told before: to who is told now. Of what comes meanwhile is told as ever. */
+void calls_tell_again(void);
+
 /* The number of the calling thread's stack, its frames in the library itself left out, where that is not linked into the program; 0
  * when nothing is known of it, or memory is out. */
 uint32_t calls_here(struct calls *calls);
@@ -42,6 +46,8 @@ uint32_t calls_here(struct calls *calls);
 /* How many nodes there are: a forked child has them all, under the same numbers, and goes on from there. */
 uint32_t calls_nodes(void);
 void calls_node(uint32_t id, uint32_t *parent, uintptr_t *pc);
+/* Whether what a node lies in has not been unloaded since: else its address is nobody's, or another's. */
+bool calls_is_loaded(uint32_t id);
 /* The frames of a stack, innermost first: how many were written, `most` at most. */
 size_t calls_frames(uint32_t id, uintptr_t *pcs, size_t most);
 

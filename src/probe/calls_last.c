@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "os/memory.h"
+#include "os/noscan.h"
 
 enum { FIRST = 128, WORDS = 2 };
 
@@ -18,7 +18,7 @@ bool frames_grow(struct frames *frames, uint32_t count)
         most *= 2;
     }
     struct frames now = {.count = frames->count, .most = most, .used = frames->used};
-    now.frame = os_map(frames_length(most));
+    now.frame = os_map_noscan(frames_length(most));
     if (!now.frame) {
         return false;
     }
@@ -35,7 +35,7 @@ bool frames_grow(struct frames *frames, uint32_t count)
 void frames_free(struct frames *frames)
 {
     if (frames->most) {
-        os_unmap(frames->frame, frames_length(frames->most));
+        os_unmap_noscan(frames->frame, frames_length(frames->most));
     }
 }
 

@@ -23,6 +23,24 @@ void calls_node(uint32_t id, uint32_t *parent, uintptr_t *pc)
     *pc = calls_pc(trie_key(node));
 }
 
+bool calls_is_loaded(uint32_t id)
+{
+    uint32_t number = (uint32_t)(trie_key(trie_node(&calls_tree, id)) >> CALLS_PC_BITS);
+    const struct module *module = number ? module_numbered(number) : NULL;
+    return number == 0 || (module && object_is_still(&module->object));
+}
+
+void calls_tell_again(void)
+{
+    module_each(told.object);
+    for (uint32_t id = 1, nodes = calls_nodes(); id <= nodes; id++) {
+        const struct trie_node *node = trie_node(&calls_tree, id);
+        if (node && trie_key(node)) { /* else it is being made, and told of then */
+            told.node(id, node->parent, calls_pc(trie_key(node)));
+        }
+    }
+}
+
 size_t calls_frames(uint32_t id, uintptr_t *pcs, size_t most)
 {
     size_t count = 0;

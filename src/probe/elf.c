@@ -233,19 +233,26 @@ uintptr_t elf_function_at(const struct elf *elf, uintptr_t address, char *name, 
     return best;
 }
 
-uintptr_t elf_function_named(const struct elf *elf, const char *name)
+uintptr_t elf_entry_named(const struct elf *elf, const char *name, size_t *next)
 {
     struct symbols symbols;
     size_t length = strlen(name) + 1;
     if (!read_symbols(elf, &symbols)) {
         return 0;
     }
-    for (size_t i = 0; i < symbols.count; i++) {
-        const ElfW(Sym) *symbol = &symbols.table[i];
+    while (*next < symbols.count) {
+        const ElfW(Sym) *symbol = &symbols.table[(*next)++];
         uintptr_t text = symbols.strings + symbol->st_name;
         if (is_function(symbol) && mapped(elf, text, length) && memcmp((const char *)text, name, length) == 0) {
-            return elf->bias + symbol->st_value;
+            return (uintptr_t)symbol;
         }
     }
     return 0;
+}
+
+uintptr_t elf_function_named(const struct elf *elf, const char *name)
+{
+    size_t next = 0;
+    const ElfW(Sym) *symbol = (const ElfW(Sym) *)elf_entry_named(elf, name, &next);
+    return symbol ? elf->bias + symbol->st_value : 0;
 }

@@ -38,6 +38,9 @@ uintptr_t elf_build_id(const struct elf *elf);
 /* The function that others may link to, and `address` lies in; 0 when there is none. The name is cut to `size`. */
 uintptr_t elf_function_at(const struct elf *elf, uintptr_t address, char *name, size_t size);
 
+/* Where the next entry of a function of this name is in the table of symbols, from entry *next on, which is moved; 0: there is no more. */
+uintptr_t elf_entry_named(const struct elf *elf, const char *name, size_t *next);
+
 /* The function of this name; 0 when there is none. */
 uintptr_t elf_function_named(const struct elf *elf, const char *name);
 

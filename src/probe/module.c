@@ -4,11 +4,11 @@
 #include <stddef.h>
 
 #include "base/bits.h"
-#include "os/memory.h"
+#include "os/noscan.h"
 
 enum { NUMBERS = 65535 };
 
-static _Atomic(struct module *) modules; /* the newest first */
+_Atomic(struct module *) modules_first;
 
 /* Records come from pages of many, as objects are hundreds at most. One is lost when two threads find the same object at once. */
 static struct module *new_module(void)
@@ -25,12 +25,12 @@ static struct module *new_module(void)
         if (used < PER_BLOCK) {
             return &now->module[used];
         }
-        fresh = os_map(sizeof *fresh);
+        fresh = os_map_noscan(sizeof *fresh);
         if (!fresh) {
             return NULL;
         }
         if (!atomic_compare_exchange_strong(&block, &now, fresh)) {
-            os_unmap(fresh, sizeof *fresh);
+            os_unmap_noscan(fresh, sizeof *fresh);
         }
     }
 }
@@ -39,7 +39,7 @@ static bool overlap(const struct object *a, const struct object *b) { return a->
 
 static void replace_others(const struct module *module)
 {
-    for (struct module *other = atomic_load(&modules); other; other = other->next) {
+    for (struct module *other = atomic_load(&modules_first); other; other = other->next) {
         if (other != module && overlap(&other->object, &module->object)) {
             atomic_store(&other->replaced, true);
         }
@@ -57,6 +57,15 @@ void module_again(struct module *module, module_told *told)
     }
 }
 
+void module_each(module_told *told)
+{
+    for (struct module *module = atomic_load(&modules_first); module; module = module->next) {
+        if (!atomic_load_explicit(&module->replaced, memory_order_relaxed)) {
+            told(&module->object);
+        }
+    }
+}
+
 static struct module *find(struct module *from, const struct module *until, const struct object *object)
 {
     for (; from != until; from = from->next) {
@@ -69,7 +78,7 @@ static struct module *find(struct module *from, const struct module *until, cons
 
 struct module *module_of(const struct object *object, module_told *told)
 {
-    struct module *newest = atomic_load(&modules), *searched = NULL, *fresh = NULL;
+    struct module *newest = atomic_load(&modules_first), *searched = NULL, *fresh = NULL;
     for (;;) {
         struct module *known = find(newest, searched, object);
         if (known) {
@@ -95,9 +104,18 @@ struct module *module_of(const struct object *object, module_told *told)
             return NULL;
         }
         fresh->next = searched = newest;
-        if (atomic_compare_exchange_strong(&modules, &newest, fresh)) {
+        if (atomic_compare_exchange_strong(&modules_first, &newest, fresh)) {
             replace_others(fresh);
             return fresh;
         }
     }
+}
+
+const struct module *module_numbered(uint32_t number)
+{
+    const struct module *module = atomic_load(&modules_first);
+    while (module && module->number != number) {
+        module = module->next;
+    }
+    return module;
 }

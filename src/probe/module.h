@@ -23,10 +23,18 @@ struct module {
     struct module *next;
 };
 
+extern _Atomic(struct module *) modules_first; /* the newest */
+
 typedef void module_told(const struct object *object);
 
 /* NULL when memory or numbers are out. */
 struct module *module_of(const struct object *object, module_told *told);
+
+/* That of a number, which is not 0; or NULL. */
+const struct module *module_numbered(uint32_t number);
+
+/* Of each that is known, and that no other has replaced. */
+void module_each(module_told *told);
 
 /* Told of again, if another has lain there: to be asked when something new is found in it. */
 void module_again(struct module *module, module_told *told);

@@ -44,7 +44,6 @@ static unsigned known_of(uintptr_t page)
     return word % ELF_PAGE;
 }
 
-/* An object's build id tells it from any other. Without one, the length of the file has to do. */
 static uint64_t mark_of(uintptr_t head)
 {
     unsigned known = known_of(head);
@@ -55,7 +54,7 @@ static uint64_t mark_of(uintptr_t head)
     if (known > NO_HEADER) {
         memcpy(&id, (const void *)(head + known + sizeof(ElfW(Nhdr)) + 4), sizeof id);
     }
-    return ((id ^ length) * 0x9e3779b97f4a7c15u ^ head) * 0xbf58476d1ce4e5b9u;
+    return object_mark(head, id, length);
 }
 
 static bool spans(uintptr_t head, uintptr_t address, struct object *object)

@@ -24,6 +24,13 @@ struct object {
         mark; /* of this object at this address: another one that was loaded there later has another. 0: it stays */
 };
 
+/* An object's build id tells it from any other: its first 8 bytes, 0 without one; then the length of the file, as its header tells
+ * where its section headers are, has to do. */
+static inline uint64_t object_mark(uintptr_t head, uint64_t id, uint64_t length)
+{
+    return ((id ^ length) * 0x9e3779b97f4a7c15u ^ head) * 0xbf58476d1ce4e5b9u;
+}
+
 /* False when no object lies there. */
 bool object_find(uintptr_t address, struct object *object);
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "os/fault.h"
 #include "os/memory.h"
 #include "os/process.h"
 #include "probe/area.h"
@@ -92,15 +93,12 @@ static void put_text(struct recorder *r, enum ring_text what, const char *text, 
     publish(r, 3 + words);
 }
 
-/* Which a thread gives itself early, if it does: it is asked for with its first two chunks, and at its end. */
+/* As it is when the thread begins: the collector sees to what becomes of it, as a process may forbid itself to ask. */
 static void put_name(struct recorder *r, uint64_t clock)
 {
-    char name[16] = "";
+    char name[16];
     os_thread_name(name);
-    if (memcmp(name, r->name, sizeof name) != 0) {
-        memcpy(r->name, name, sizeof name);
-        put_text(r, RING_TEXT_THREAD, name, clock);
-    }
+    put_text(r, RING_TEXT_THREAD, name, clock);
 }
 
 static void put_process(struct recorder *r, uint32_t parent, uint64_t clock)
@@ -133,7 +131,6 @@ static void set_in(struct recorder *r)
     r->sequence = 0;
     r->pid = os_process_id();
     r->tid = os_thread_id();
-    r->name[0] = 0;
     r->ns = joined.clock == RING_CLOCK_NS;
     r->stacks = joined.flags & RING_STACKS;
     r->area = atomic_load_explicit(&joined.number, memory_order_relaxed);
@@ -182,7 +179,7 @@ static bool take_chunk(struct recorder *r, uint64_t clock, bool for_long)
     if (r->lost) {
         put_lost(r, clock);
     }
-    if (r->sequence <= 2) {
+    if (r->sequence == 1) {
         put_name(r, clock);
     }
     return true;
@@ -276,7 +273,7 @@ static void tell_object(const struct object *object)
 static uint32_t stack_of(struct recorder *r)
 {
     bool room = !is_new(r) && r->end - r->at >= BLOCK_WORDS + CLOCK_WORDS;
-    if (!r->stacks || (unlikely(!room) && !make_room(r, BLOCK_WORDS, recorder_clock(r), false))) {
+    if ((unlikely(!room) && !make_room(r, BLOCK_WORDS, recorder_clock(r), false)) || !r->stacks) {
         return 0;
     }
     r->calls = r->calls ? r->calls : calls_begin();
@@ -375,8 +372,24 @@ void recorder_enters(struct recorder *r)
 {
     if (begin_event(r)) {
         make_room(r, 0, recorder_clock(r), true);
+        if (r->stacks) {
+            whose = r;
+            calls_tell_again();
+            whose = NULL;
+        }
         end_event(r);
     }
+}
+
+uint32_t recorder_stack(struct recorder *r)
+{
+    uint32_t stack = 0;
+    if (!r->busy && begin_event(r)) {
+        make_room(r, 0, recorder_clock(r), false); /* what is wanted is known then */
+        stack = stack_of(r);
+        end_event(r);
+    }
+    return stack;
 }
 
 void recorder_before(struct recorder *r, const void *p, size_t usable, uint64_t clock)
@@ -444,6 +457,23 @@ int recorder_join(const char *path, enum ring_begin begin, _Atomic uint32_t *bel
     return area_join(path, begin, bell);
 }
 
+/* A collector that is gone has ended as it may, and programs that were started under it go on. */
+void recorder_say_refused(const char *path, int error)
+{
+    char program[PATH];
+    os_program(program, sizeof program);
+    bool without_proc = error == -ENOENT && !program[0];
+    if ((error != -ENOENT && error != -ESRCH) || without_proc) {
+        os_say("record=%s: %s (error %d); nothing is recorded, and the program goes on", path,
+               error == -EBUSY    ? "it is recorded already"
+               : error == -EPROTO ? "no area of a collector of this version"
+               : error == -EACCES ? "it may not be opened"
+               : without_proc     ? "there is no /proc here"
+                                  : "it cannot be joined",
+               -error);
+    }
+}
+
 void recorder_leave(void)
 {
     atomic_store(&recorder_is_on, false);
@@ -453,9 +483,6 @@ void recorder_leave(void)
 void recorder_thread_ends(struct recorder *r)
 {
     if (recorder_on() && !is_new(r) && begin_event(r)) {
-        if (r->chunk && make_room(r, BLOCK_WORDS, recorder_clock(r), false)) {
-            put_name(r, recorder_clock(r));
-        }
         area_let_go(r);
         end_event(r);
     }

@@ -13,7 +13,8 @@
  *
  * Lost: what comes while no chunk is to be had, once the thread has waited for the collector's `patience`; and what a signal's
  * handler allocates in the middle of an event. Both are counted, and said with RING_LOST. When the collector has said that it
- * ends, or its heart has not beaten for two seconds in which a chunk was wanted, nothing is recorded any more.
+ * ends, or its heart has not beaten for two seconds in which a chunk was wanted and there is no such process (for a minute where there
+ * is one), nothing is recorded any more, and one event at least counts as lost.
  *
  * Who records (heap/recording.c, preload/recorder.c) says when a thread begins and ends. Allocates from the system only.
  */
@@ -49,7 +50,6 @@ struct recorder {
     uint32_t freed, beat;        /* what the area's were while it is losing */
     int32_t pid, tid;            /* as it sees them itself */
     _Atomic int owner;           /* its thread's id, negative when that has ended; 0: nobody's */
-    char name[16];               /* as told */
 } __attribute__((aligned(64)));
 
 /* Joins the collector's area at `path`: 0 or -errno. -EPROTO: there is none, or of another version; -ESRCH: its collector has
@@ -57,6 +57,9 @@ struct recorder {
  * this sees to it that one call at a time is made of it, recorder_leave, recorder_begin and recorder_end. */
 #define RECORDER_ENDED 0x10000u
 int recorder_join(const char *path, enum ring_begin begin, _Atomic uint32_t *bell);
+
+/* A line about such an error, but where the collector has gone. */
+void recorder_say_refused(const char *path, int error) __attribute__((cold));
 
 /* Nobody begins any more; the area is unmapped when the last recorder has ended. */
 void recorder_leave(void);
@@ -93,7 +96,11 @@ struct recorder_realloc {
 struct recorder_realloc recorder_realloc_begins(struct recorder *r, const void *p, bool foreign);
 void recorder_realloc_ends(struct recorder *r, struct recorder_realloc of, const void *p, const void *now, size_t size);
 
-/* Where the clocks of what follows must not be before it: its first chunk is taken. */
+/* The number of the calling thread's stack, for others than events: told of, as theirs. 0: stacks are not wanted, or it is not known. */
+uint32_t recorder_stack(struct recorder *r);
+
+/* Where the clocks of what follows must not be before it: its first chunk is taken; and the stacks that the process knows from before are
+ * told of, as nobody does again. */
 void recorder_enters(struct recorder *r);
 
 /* A block that was live at that time; in the order of the times. */

@@ -2,13 +2,14 @@
 #include "probe/trie.h"
 
 #include "os/memory.h"
+#include "os/noscan.h"
 
 enum { FIRST_SLOTS_BITS = 12, MOST_SLOTS_BITS = 31 };
 
 static struct trie_table *new_table(unsigned bits, struct trie_table *older)
 {
     size_t length = sizeof(struct trie_table) + ((size_t)8 << bits);
-    struct trie_table *table = os_map(length);
+    struct trie_table *table = os_map_noscan(length);
     if (table) {
         table->shift = 32 - bits;
         table->most = 1u << (bits - 1);
@@ -19,7 +20,7 @@ static struct trie_table *new_table(unsigned bits, struct trie_table *older)
 
 static void free_table(struct trie_table *table)
 {
-    os_unmap(table, sizeof(struct trie_table) + ((size_t)8 << (32 - table->shift)));
+    os_unmap_noscan(table, sizeof(struct trie_table) + ((size_t)8 << (32 - table->shift)));
 }
 
 /* Puts a number into a table, unless the same node's is there: the one that is there afterwards, or 0 when the table is full. */
@@ -92,12 +93,12 @@ static uint32_t new_node(struct trie *trie, const struct trie_table *table, uint
         node = trie_node_in(trie, nodes + 1, &segment);
         if (!node) {
             size_t length = sizeof *node << (TRIE_FIRST_BITS + (segment ? segment - 1 : 0));
-            struct trie_node *none = NULL, *fresh = os_map(length);
+            struct trie_node *none = NULL, *fresh = os_map_noscan(length);
             if (!fresh) {
                 return 0;
             }
             if (!atomic_compare_exchange_strong(&trie->segment[segment], &none, fresh)) {
-                os_unmap(fresh, length);
+                os_unmap_noscan(fresh, length);
             }
             node = trie_node_in(trie, nodes + 1, &segment);
         }

@@ -78,6 +78,7 @@ int allot_arena_init(struct allot_arena *a, const struct allot_arena_opts *opts)
                               .next = first,
                               .max = max,
                               .limit = opts->limit ? opts->limit : SIZE_MAX,
+                              .name = opts->name,
                               .watched = os_parts_watched()};
     return 0;
 }
@@ -175,6 +176,7 @@ static struct allot_arena_block *push(struct allot_arena *a, size_t need, bool o
             return NULL;
         }
         b->mark = arena_mark_of(b);
+        b->name = a->name;
         if (a->watched) {
             os_watch_deny(b + 1, b->size - sizeof *b);
         }

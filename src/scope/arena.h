@@ -14,7 +14,7 @@ struct allot_arena_block {
     char *at;                       /* where its objects end; not kept up to date while the arena's `at` lies in it */
     size_t size;                    /* in bytes, all of it */
     uintptr_t mark;                 /* arena_mark_of(this), until it goes back to where it came from */
-    uintptr_t unused;
+    const char *name;               /* the arena's, or NULL */
 };
 
 _Static_assert(sizeof(struct allot_arena_block) % ALLOT_ARENA_ALIGN == 0, "the first object is aligned");

@@ -14,6 +14,7 @@
 
 #include "base/bits.h"
 #include "os/fault.h"
+#include "os/owned.h"
 #include "os/watch.h"
 #include "scope/overlay.h"
 
@@ -99,10 +100,13 @@ int allot_overlay_init(struct allot_overlay *o, void *area, size_t size, const s
     if (failed) {
         allot_free(o->place);
         *o = (struct allot_overlay){0};
-    } else if (o->watched) {
+        return failed;
+    }
+    os_owned_add(o->place, OS_OWNED_OVERLAY, opts ? opts->name : NULL, (uintptr_t)o->area, o->layout.area);
+    if (o->watched) {
         os_watch_deny(o->area, o->layout.area);
     }
-    return failed;
+    return 0;
 }
 
 /* -- coming and going ------------------------------------------------------------------------------------------- */
@@ -261,6 +265,7 @@ void allot_overlay_done(struct allot_overlay *o)
     if (o->own) {
         allot_free(o->area);
     }
+    os_owned_remove(o->place);
     allot_free(o->place);
     *o = (struct allot_overlay){0};
 }

@@ -1,10 +1,14 @@
-/* snap/areas.c - where the heap is in an image: its descriptor, and the memory that is its own. */
+/* snap/areas.c - where the heap is in an image: its descriptor, and the memory that is its own or its watchers'. */
 #define _GNU_SOURCE
 #include <string.h>
 
 #include "graph/grow.h"
+#include "os/noscan.h"
+#include "os/owned.h"
 #include "snap/layout.h"
 #include "snap/read.h"
+
+enum { MAGIC_BYTES = 16, NOSCAN_TABLES = 64 };
 
 enum snap_trouble snap_expect(const struct image *image, uintptr_t desc)
 {
@@ -17,20 +21,24 @@ enum snap_trouble snap_expect(const struct image *image, uintptr_t desc)
     return same ? SNAP_OK : SNAP_OTHER_VERSION;
 }
 
+/* Where in a range that may hold variables, from an address on, the 16 bytes of a magic are; 0: nowhere. */
+static uintptr_t next_magic(const struct image_range *r, uintptr_t from, const char *magic)
+{
+    if (!r->bytes || (r->kind != IMAGE_GLOBALS && r->kind != IMAGE_OTHER && r->kind != IMAGE_CONSTANT)) {
+        return 0;
+    }
+    const char *bytes = r->bytes, *at = memmem(bytes + (from - r->from), r->to - from, magic, MAGIC_BYTES);
+    return at ? r->from + (uintptr_t)(at - bytes) : 0;
+}
+
 uintptr_t snap_find(const struct image *image)
 {
     for (size_t i = 0; i < image->ranges; i++) {
         const struct image_range *r = &image->range[i];
-        const char *at = r->bytes, *end = at + (r->to - r->from);
-        if (r->kind != IMAGE_GLOBALS && r->kind != IMAGE_OTHER && r->kind != IMAGE_CONSTANT) {
-            continue;
-        }
-        while (at && (at = memmem(at, (size_t)(end - at), CORE_DESC_MAGIC, sizeof CORE_DESC_MAGIC - 1)) != NULL) {
-            uintptr_t desc = r->from + (uintptr_t)(at - (const char *)r->bytes);
-            if (snap_expect(image, desc) != SNAP_NO_HEAP) {
-                return desc;
+        for (uintptr_t at = next_magic(r, r->from, CORE_DESC_MAGIC); at; at = next_magic(r, at + 1, CORE_DESC_MAGIC)) {
+            if (snap_expect(image, at) != SNAP_NO_HEAP) {
+                return at;
             }
-            at++;
         }
     }
     return 0;
@@ -46,7 +54,7 @@ enum snap_trouble reader_begin(struct reader *r, const struct image *image, uint
     r->desc = image_at(image, desc, sizeof *r->desc);
     const uint32_t *epoch = READ_AT(r, r->desc->epoch, uint32_t);
     const struct hardening *hard = READ_AT(r, r->desc->hardening, struct hardening);
-    const uint64_t *secret = reader_at(r, r->desc->secret, sizeof r->secret);
+    const uint64_t *secret = reader_at(r, r->desc->secret, sizeof r->secret, sizeof *secret);
     if (!epoch || !hard || !secret) {
         return SNAP_NO_HEAP;
     }
@@ -59,9 +67,24 @@ enum snap_trouble reader_begin(struct reader *r, const struct image *image, uint
 const struct set *snap_part_at(const struct reader *r, uint32_t n)
 {
     const char *parts = r->desc->parts;
-    struct part *const *const *root = reader_at(r, parts + n / PARTS_LEAF % PARTS_ROOT * sizeof *root, sizeof *root);
-    struct part *const *leaf = root && *root ? reader_at(r, &(*root)[n % PARTS_LEAF], sizeof *leaf) : NULL;
+    struct part *const *const *root =
+        reader_at(r, parts + n / PARTS_LEAF % PARTS_ROOT * sizeof *root, sizeof *root, sizeof *root);
+    struct part *const *leaf =
+        root && *root ? reader_at(r, &(*root)[n % PARTS_LEAF], sizeof *leaf, sizeof *leaf) : NULL;
     return leaf && *leaf ? set_of(*leaf) : NULL;
+}
+
+const struct os_known *snap_known(const struct reader *r, const struct os_known *before, unsigned *n)
+{
+    enum { COPIES = 1024 };
+    const struct os_known *at = before ? before->next : r->desc->known;
+    if (!at || (*n)++ == COPIES || (uintptr_t)at % _Alignof(struct os_known) ||
+        (r->image->own && before && !os_readable((uintptr_t)at))) {
+        return NULL;
+    }
+    const struct os_known *known = image_at(r->image, (uintptr_t)at, sizeof *known);
+    bool is = known && memcmp(known->magic, OS_KNOWN_MAGIC, sizeof known->magic) == 0 && known->self == at;
+    return is ? known : NULL;
 }
 
 /* -- memory that is the heap's -- */
@@ -152,7 +175,8 @@ static bool add_list(struct reader *r, const void *list, struct snap_areas *out)
 static bool add_kept(struct reader *r, struct snap_areas *out)
 {
     const size_t *count = READ_AT(r, r->desc->kept_count, size_t);
-    const struct large_kept *kept = reader_at(r, r->desc->kept, LARGE_KEPT_MOST * sizeof *kept);
+    const struct large_kept *kept =
+        reader_at(r, r->desc->kept, LARGE_KEPT_MOST * sizeof *kept, _Alignof(struct large_kept));
     for (size_t i = 0; count && kept && i < size_min(*count, LARGE_KEPT_MOST); i++) {
         if (!add(out, (uintptr_t)kept[i].at, kept[i].length)) {
             return false;
@@ -164,7 +188,7 @@ static bool add_kept(struct reader *r, struct snap_areas *out)
 static bool add_guards(struct reader *r, struct snap_areas *out)
 {
     const size_t *count = READ_AT(r, r->desc->guard_count, size_t);
-    struct guard_place *const *place = reader_at(r, r->desc->guards, GUARD_PLACES_MOST * sizeof *place);
+    struct guard_place *const *place = reader_at(r, r->desc->guards, GUARD_PLACES_MOST * sizeof *place, sizeof *place);
     for (size_t i = 0; count && place && i < size_min(*count, GUARD_PLACES_MOST); i++) {
         const struct guard_place *p = READ(r, place[i]);
         if (p && (!add(out, (uintptr_t)p->base & ~(uintptr_t)(SEGMENT_SIZE - 1), SEGMENT_SIZE) ||
@@ -208,16 +232,48 @@ static bool add_sets(struct reader *r, struct snap_areas *out)
     return true;
 }
 
-enum snap_trouble snap_areas(const struct image *image, uintptr_t desc, struct snap_areas *out)
+static const struct noscan *noscan_at(const struct image *image, uintptr_t at)
 {
-    struct reader r;
-    os_memory_init();
-    enum snap_trouble trouble = reader_begin(&r, image, desc);
-    if (trouble != SNAP_OK) {
-        return trouble;
+    return at % _Alignof(struct noscan) == 0 ? image_at(image, at, sizeof(struct noscan)) : NULL;
+}
+
+/* What those keep who watch the program. */
+static bool add_noscan(const struct image *image, uintptr_t at, struct snap_areas *out)
+{
+    const struct noscan *noscan = noscan_at(image, at);
+    uintptr_t next = noscan ? (uintptr_t)atomic_load_explicit(&noscan->first, memory_order_acquire) : 0;
+    for (size_t n = 0; next && next % _Alignof(struct noscan_table) == 0 && n < NOSCAN_TABLES; n++) {
+        const struct noscan_table *table = image_at(image, next, sizeof *table);
+        size_t places = table ? noscan_places(table) : 0;
+        table = table ? image_at(image, next, sizeof *table + places * sizeof table->place[0]) : NULL;
+        for (size_t i = 0; table && i < places; i++) {
+            uintptr_t hidden = atomic_load_explicit(&table->place[i].hidden, memory_order_relaxed);
+            size_t length = atomic_load_explicit(&table->place[i].length, memory_order_relaxed);
+            if (hidden && length && !add(out, ~hidden, length)) {
+                return false;
+            }
+        }
+        next = table ? (uintptr_t)atomic_load_explicit(&table->next, memory_order_acquire) : 0;
     }
-    if (!add_segments(&r, out) || !add_list(&r, r.desc->large, out) || !add_list(&r, r.desc->deferred, out) ||
-        !add_kept(&r, out) || !add_guards(&r, out) || !add_sets(&r, out) || !add_hands(&r, out)) {
+    return true;
+}
+
+/* The heap's own copy of the library, and others: toolkits that programs or libraries have in them. */
+static bool add_all_noscan(const struct reader *r, struct snap_areas *out)
+{
+    const struct os_known *known = NULL;
+    for (unsigned n = 0; (known = snap_known(r, known, &n)) != NULL;) {
+        if (!add_noscan(r->image, (uintptr_t)known->noscan, out)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Sorted, and joined where they touch. */
+static enum snap_trouble settle(bool had_memory, struct snap_areas *out)
+{
+    if (!had_memory) {
         grow_free(out->area, out->room, sizeof *out->area);
         *out = (struct snap_areas){0};
         return SNAP_NO_MEMORY;
@@ -234,4 +290,32 @@ enum snap_trouble snap_areas(const struct image *image, uintptr_t desc, struct s
     }
     out->count = kept;
     return SNAP_OK;
+}
+
+enum snap_trouble snap_areas(const struct image *image, uintptr_t desc, struct snap_areas *out)
+{
+    struct reader r;
+    os_memory_init();
+    enum snap_trouble trouble = reader_begin(&r, image, desc);
+    return trouble != SNAP_OK
+               ? trouble
+               : settle(add_segments(&r, out) && add_list(&r, r.desc->large, out) &&
+                            add_list(&r, r.desc->deferred, out) && add_kept(&r, out) && add_guards(&r, out) &&
+                            add_sets(&r, out) && add_hands(&r, out) && add_all_noscan(&r, out),
+                        out);
+}
+
+enum snap_trouble snap_noscan_areas(const struct image *image, struct snap_areas *out)
+{
+    bool fine = true;
+    os_memory_init();
+    for (size_t i = 0; i < image->ranges && fine; i++) {
+        const struct image_range *r = &image->range[i];
+        uintptr_t at = r->kind == IMAGE_GLOBALS ? next_magic(r, r->from, NOSCAN_MAGIC) : 0;
+        for (; at && fine; at = next_magic(r, at + 1, NOSCAN_MAGIC)) {
+            const struct noscan *noscan = noscan_at(image, at);
+            fine = !noscan || (uintptr_t)noscan->self != at || add_noscan(image, at, out);
+        }
+    }
+    return settle(fine, out);
 }

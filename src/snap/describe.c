@@ -8,6 +8,7 @@
 #include "heap/seal.h"
 #include "heap/tag.h"
 #include "os/memory.h"
+#include "os/owned.h"
 #include "snap/layout.h"
 #include "span/large.h"
 #include "span/run.h"
@@ -33,6 +34,7 @@ struct core_desc own_core_desc = {
     .tags = tags_table,
     .hardening = &hardening,
     .secret = seal_secret,
+    .known = &os_known,
 };
 
 void core_desc_begin(void)

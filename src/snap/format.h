@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #define SNAP_MAGIC   "allotsnp" /* 8 bytes, without the 0 */
-#define SNAP_VERSION 1
+#define SNAP_VERSION 2
 
 enum { SNAP_AT_EXIT = 1, SNAP_SOME_UNSTOPPED = 2 }; /* header.flags */
 
@@ -31,8 +31,10 @@ enum snap_section {
     SNAP_TYPES,       /* snap_type, by block */
     SNAP_ROOTS,       /* snap_root */
     SNAP_COUNTS,      /* uint32_t for each block: how many edges it has */
-    SNAP_EDGES, /* uint32_t each, of the first block, the second ...: block * 2, + 1 when it points into its middle */
-    SNAP_END,   /* nothing: the file is whole */
+    SNAP_EDGES,   /* uint32_t each, of the first block, the second ...: block * 2, + 1 when it points into its middle */
+    SNAP_OBJECTS, /* snap_object: files that code lies in, by address */
+    SNAP_FRAMES,  /* snap_frame, by number: the stacks that blocks have as their site */
+    SNAP_END,     /* nothing: the file is whole */
 };
 
 struct snap_part {
@@ -71,7 +73,7 @@ struct snap_owner {
 
 struct snap_block {
     uint64_t address, size;
-    uint32_t site, owner;
+    uint32_t site, owner; /* site: the number of its stack's innermost frame; 0: not known */
 };
 
 struct snap_type {
@@ -83,6 +85,26 @@ struct snap_root {
     uint64_t address; /* where the word is; 0: in a register, or made up for what the C library holds */
     uint32_t block;
     uint32_t range; /* * 2, + 1 when it points into the middle */
+};
+
+#define SNAP_BUILD_ID 20
+
+/* What is loaded: the program, libraries. `bias`: what is to be taken off an address in it to have the one that its file has. */
+struct snap_object {
+    uint64_t from, to, bias;
+    uint32_t name, build_id_bytes; /* 0: it has none */
+    uint8_t build_id[SNAP_BUILD_ID];
+    uint32_t unused;
+};
+
+#define SNAP_ELIDED 1 /* as pc: callers beyond here were left out */
+
+/* A call in a stack. Numbers are the process's, the same in all its snapshots; a caller's is less than its own. */
+struct snap_frame {
+    uint32_t number, caller; /* 0: nobody called, as far as is known */
+    uint64_t pc;             /* that the call returns to */
+    uint32_t object;         /* its index + 1; 0: it lies in none, or in one that has been unloaded */
+    uint32_t unused;
 };
 
 #endif

@@ -7,10 +7,16 @@
 #include "heap/hard.h"
 #include "heap/heap.h"
 #include "heap/part.h"
+#include "heap/sample.h"
 #include "heap/seal.h"
+#include "heap/site.h"
 #include "heap/tag.h"
+#include "os/noscan.h"
+#include "os/owned.h"
 #include "pool/cache.h"
 #include "pool/pool.h"
+#include "probe/module.h"
+#include "probe/trie.h"
 #include "scope/arena.h"
 #include "span/fenced.h"
 #include "span/large.h"
@@ -57,10 +63,28 @@ static inline uint64_t layout_of_parts(uint64_t h)
     h = LAYOUT_OF_1(h, pool), h = LAYOUT_OF_2(h, pool, set), h = LAYOUT_OF_2(h, pool, singles);
     h = LAYOUT_OF_1(h, cache), h = LAYOUT_OF_2(h, cache, singles), h = LAYOUT_OF_2(h, cache, size);
     h = LAYOUT_OF_1(h, singles), h = LAYOUT_OF_1(h, single);
+    h = LAYOUT_OF_1(h, noscan), h = LAYOUT_OF_1(h, noscan_table), h = LAYOUT_OF_1(h, noscan_place);
+    h = LAYOUT_OF_1(h, os_known), h = LAYOUT_OF_1(h, os_owned), h = LAYOUT_OF_2(h, os_owned, hidden),
+    h = LAYOUT_OF_2(h, os_owned, kind);
     h = LAYOUT_OF_1(h, allot_arena_block), h = LAYOUT_OF_2(h, allot_arena_block, mark);
+    h = LAYOUT_OF_2(h, allot_arena_block, name);
     return h;
 }
 
-static inline uint64_t snap_layout(void) { return layout_of_parts(layout_of_heaps(layout_of_slabs(1))); }
+/* What leads to a block's stack (heap/site.h). */
+static inline uint64_t layout_of_stacks(uint64_t h)
+{
+    h = LAYOUT_OF_1(h, site_chunk), h = LAYOUT_STEP(LAYOUT_STEP(h, SITE_LEAF), SITE_SLOTS);
+    h = LAYOUT_OF_1(h, sample), h = LAYOUT_OF_2(h, sample, block), h = LAYOUT_OF_2(h, sample, stack);
+    h = LAYOUT_OF_2(h, sample_stack, number), h = LAYOUT_STEP(h, SAMPLE_BITS);
+    h = LAYOUT_OF_1(h, trie), h = LAYOUT_OF_1(h, trie_node), h = LAYOUT_STEP(h, TRIE_FIRST_BITS);
+    h = LAYOUT_OF_1(h, module), h = LAYOUT_OF_2(h, module, number), h = LAYOUT_OF_2(h, module, next);
+    return h;
+}
+
+static inline uint64_t snap_layout(void)
+{
+    return layout_of_stacks(layout_of_parts(layout_of_heaps(layout_of_slabs(1))));
+}
 
 #endif

@@ -4,9 +4,11 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <allot/snapshot.h>
@@ -38,6 +40,8 @@ struct found {
     uint64_t *led;   /* of each definite block: bytes of all that go with it, its own included */
     uintptr_t *type; /* of each definite or possible one: its vtable, or 0 */
     bool *old;       /* lived at `since`; NULL: none */
+    uint8_t *known;  /* of each stack's number, enum known_site: whether it is suppressed */
+    size_t stacks;
 };
 
 static void give_up(struct found *f)
@@ -46,6 +50,7 @@ static void give_up(struct found *f)
     grow_free(f->led, count + 1, sizeof *f->led);
     grow_free(f->type, count + 1, sizeof *f->type);
     grow_free(f->old, count + 1, sizeof *f->old);
+    grow_free(f->known, f->stacks, sizeof *f->known);
     if (f->graph.blocks) {
         graph_end(&f->graph);
     }
@@ -56,7 +61,7 @@ static void give_up(struct found *f)
 static bool walk(struct found *f)
 {
     struct snap_walk walk = {
-        .image = &f->self.image, .desc = (uintptr_t)snap_self_desc(), .site = snap_kept_site, .out = &f->blocks};
+        .image = &f->self.image, .desc = (uintptr_t)snap_self_desc(), .site = snap_own_site, .out = &f->blocks};
     return snap_walk(&walk) == SNAP_OK;
 }
 
@@ -126,12 +131,11 @@ static const char *name_of_type(uintptr_t vtable)
 
 static const char *name_of_owner(const struct found *f, size_t i, char out[96])
 {
-    static const char *const kinds[] = {"malloc", "heap", "tag", "arena", "pool", "cache", "region"};
     const struct graph_owner *o = &f->blocks.owner[f->blocks.block[i].owner];
     if (!o->name) {
-        return kinds[o->kind];
+        return graph_owner_kind_name(o->kind);
     }
-    snprintf(out, 96, "%s \"%.80s\"", kinds[o->kind], o->name);
+    snprintf(out, 96, "%s \"%.80s\"", graph_owner_kind_name(o->kind), o->name);
     for (char *c = out; *c; c++) {
         *c = *c < 32 || *c == 127 ? '?' : *c;
     }
@@ -150,10 +154,30 @@ static uint64_t key_of(const struct found *f, size_t i)
     return h;
 }
 
+enum { SITE_FRAMES = 24 };
+enum known_site { SITE_NOT_ASKED, SITE_SUPPRESSED, SITE_IS_NEWS };
+
+/* A function or file of the stack's is. */
+static bool site_is_suppressed(const struct found *f, uint32_t site, const struct suppressions *s)
+{
+    uintptr_t pc[SITE_FRAMES];
+    if (site >= f->stacks) {
+        return false;
+    }
+    size_t count = f->known[site] == SITE_NOT_ASKED ? calls_frames(site, pc, SITE_FRAMES) : 0;
+    for (size_t i = 0; i < count && f->known[site] != SITE_SUPPRESSED; i++) {
+        char text[256];
+        stack_print(text, sizeof text, (const void *)pc[i], false);
+        f->known[site] = suppress_has(s, text) ? SITE_SUPPRESSED : SITE_IS_NEWS;
+    }
+    return f->known[site] == SITE_SUPPRESSED;
+}
+
 static bool is_suppressed(const struct found *f, size_t i, const struct suppressions *s)
 {
     char owner[96];
-    return s->length && (suppress_has(s, name_of_type(f->type[i])) || suppress_has(s, name_of_owner(f, i, owner)));
+    return s->length && (suppress_has(s, name_of_type(f->type[i])) || suppress_has(s, name_of_owner(f, i, owner)) ||
+                         site_is_suppressed(f, f->blocks.block[i].site, s));
 }
 
 static bool is_wanted(const struct found *f, size_t i)
@@ -211,9 +235,8 @@ static bool make_groups(const struct found *f, const struct suppressions *s, str
 /* Where it was allocated. */
 static void say_site(uint32_t site)
 {
-    enum { MOST = 24 };
-    uintptr_t pc[MOST];
-    size_t count = calls_frames(site, pc, MOST);
+    uintptr_t pc[SITE_FRAMES];
+    size_t count = calls_frames(site, pc, SITE_FRAMES);
     for (size_t i = 0; i < count; i++) {
         char text[256];
         stack_print(text, sizeof text, (const void *)pc[i], false);
@@ -294,9 +317,9 @@ static void add_up(const struct found *f, struct allot_leaks *out)
 /* `sp`: all that is in use of the stack up to here is looked at, and nothing of what is found must lie there. */
 static int stop_and_look(struct found *f, const struct allot_since *since, uintptr_t sp)
 {
-    struct os_threads threads = os_stop(sp);
+    struct os_threads threads = snap_stop(sp);
     int error = look(f, &threads, since);
-    os_go();
+    snap_go();
     return error ? error : threads.trouble;
 }
 
@@ -309,6 +332,11 @@ find_leaks(const struct allot_leaks_opts *opts, struct allot_leaks *out, uintptr
     int error = opts->suppressions ? suppress_read(&s, opts->suppressions) : 0;
     *out = (struct allot_leaks){0};
     error = error ? error : stop_and_look(&f, opts->since, sp);
+    if (!error && s.length) {
+        f.stacks = calls_nodes() + (size_t)1;
+        f.known = os_map(f.stacks * sizeof *f.known);
+        f.stacks = f.known ? f.stacks : 0;
+    }
     if (!error) {
         error = make_groups(&f, &s, &g, &out->suppressed) ? 0 : -ENOMEM;
     }
@@ -340,7 +368,7 @@ static struct allot_since *__attribute__((noinline)) note_all(uintptr_t sp)
 {
     struct found f = {0};
     struct allot_since *since = NULL;
-    struct os_threads threads = os_stop(sp);
+    struct os_threads threads = snap_stop(sp);
     if (snap_self_begin(&f.self, &threads, NULL, 0) && walk(&f)) {
         size_t room = sizeof *since + f.blocks.count * sizeof *since->hidden;
         since = os_map(room);
@@ -352,7 +380,7 @@ static struct allot_since *__attribute__((noinline)) note_all(uintptr_t sp)
             since->room = room;
         }
     }
-    os_go();
+    snap_go();
     give_up(&f);
     return since;
 }
@@ -415,16 +443,23 @@ static void own_path(char out[300], const char *path)
 static int __attribute__((noinline)) write_at_exit(const char *pattern, uintptr_t sp)
 {
     char path[300];
+    struct stat file;
     own_path(path, pattern);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600), error = fd < 0 ? -errno : 0;
     if (error) {
         return error;
     }
+    struct sigaction on_size; /* a file that is too long is an error, and not this process's end */
+    sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, &on_size);
     struct snap_self self;
-    struct os_threads threads = os_stop(sp);
+    struct os_threads threads = snap_stop(sp);
     error = snap_self_begin(&self, &threads, NULL, 0) ? snap_write(fd, &self, SNAP_AT_EXIT) : -ENOMEM;
-    os_go();
+    snap_go();
     snap_self_end(&self);
+    sigaction(SIGXFSZ, &on_size, NULL);
+    if (error && fstat(fd, &file) == 0 && S_ISREG(file.st_mode)) {
+        unlink(path);
+    }
     close(fd);
     return error;
 }

@@ -36,11 +36,23 @@ static const char *name_at(const struct owners *o, const char *at)
     return NULL;
 }
 
-uint32_t owner_of_arena(struct owners *o)
+/* Those that have no number: by kind and name, as a rule those of the one before. */
+uint32_t owner_of_owned(struct owners *o, enum graph_owner_kind kind, const char *name)
 {
-    o->arena = o->arena ? o->arena : add(o, (struct graph_owner){.kind = GRAPH_ARENA});
-    return o->arena;
+    const char *text = name ? name_at(o, name) : NULL;
+    const struct graph_owner *last = &o->out->owner[o->named];
+    if (o->named && last->kind == kind && last->name == text) {
+        return o->named;
+    }
+    o->named = 0;
+    for (uint32_t i = 1; i < o->out->owners && !o->named; i++) {
+        o->named = o->out->owner[i].kind == kind && o->out->owner[i].name == text ? i : 0;
+    }
+    o->named = o->named ? o->named : add(o, (struct graph_owner){.kind = kind, .name = text});
+    return o->named;
 }
+
+uint32_t owner_of_arena(struct owners *o, const char *name) { return owner_of_owned(o, GRAPH_ARENA, name); }
 
 static uint32_t owner_of_known_tag(struct owners *o, const struct allot_tag *at, const struct allot_tag *tag)
 {
@@ -56,10 +68,11 @@ uint32_t owner_of_tag(struct owners *o, uint32_t index)
     if (index < TAGS_MOST && o->tag[index]) {
         return o->tag[index];
     }
-    struct allot_tag *const *const *root = reader_at(
-        o->reader, (const char *)o->reader->desc->tags + index / TAGS_LEAF % TAGS_ROOT * sizeof *root, sizeof *root);
+    struct allot_tag *const *const *root =
+        reader_at(o->reader, (const char *)o->reader->desc->tags + index / TAGS_LEAF % TAGS_ROOT * sizeof *root,
+                  sizeof *root, sizeof *root);
     struct allot_tag *const *leaf =
-        root && *root ? reader_at(o->reader, &(*root)[index % TAGS_LEAF], sizeof *leaf) : NULL;
+        root && *root ? reader_at(o->reader, &(*root)[index % TAGS_LEAF], sizeof *leaf, sizeof *leaf) : NULL;
     const struct allot_tag *tag = leaf && *leaf ? READ(o->reader, *leaf) : NULL;
     return tag && tag->index == index ? owner_of_known_tag(o, *leaf, tag) : 0;
 }
@@ -173,7 +186,7 @@ bool part_single_is_out(struct owners *o, const struct part_view *part, uintptr_
     size_t from = 0, to = all ? all->count : 0;
     while (from < to) {
         size_t middle = from + (to - from) / 2;
-        const struct single *one = reader_at(o->reader, &all->one[middle], sizeof *one);
+        const struct single *one = reader_at(o->reader, &all->one[middle], sizeof *one, _Alignof(struct single));
         if (!one) {
             return false;
         }

@@ -14,7 +14,7 @@ struct owners {
     struct reader *reader;
     struct graph_blocks *out;
     uint32_t *part, *tag, *heap; /* sparse: what nobody asks for costs nothing */
-    uint32_t arena;
+    uint32_t named;              /* the last one that has no number: an arena, a region, an overlay; 0: none yet */
     bool no_memory;
     uintptr_t
         *table; /* blocks that are tables of pools with single objects: allot's own, and no blocks to anybody else */
@@ -28,7 +28,8 @@ struct owners {
 bool owners_begin(struct owners *o, struct reader *r, struct graph_blocks *out);
 void owners_end(struct owners *o);
 
-uint32_t owner_of_arena(struct owners *o);
+uint32_t owner_of_arena(struct owners *o, const char *name);
+uint32_t owner_of_owned(struct owners *o, enum graph_owner_kind kind, const char *name);
 uint32_t owner_of_tag(struct owners *o, uint32_t index);
 uint32_t owner_of_heap(struct owners *o, uint32_t id, const struct heap *h);
 

@@ -11,6 +11,7 @@
 #define LARGE_MOST    ((size_t)1 << 26)
 #define HEAPS_MOST    ((size_t)1 << 23)
 #define FRONTS_MOST   ((size_t)1 << 22)
+#define OWNED_MOST    ((size_t)1 << 22)
 
 struct reader {
     const struct image *image;
@@ -27,15 +28,22 @@ enum snap_trouble reader_begin(struct reader *r, const struct image *image, uint
 struct set;
 const struct set *snap_part_at(const struct reader *r, uint32_t n);
 
-static inline const void *reader_at(const struct reader *r, const void *at, size_t bytes)
+/* What each copy of the library knows, one after the other: the first when it is given NULL; *n, 0 at first, counts them. */
+struct os_known;
+const struct os_known *snap_known(const struct reader *r, const struct os_known *before, unsigned *n);
+
+/* NULL as well when it is not aligned where it is read: then it is none of ours, and may not be read as one. */
+static inline const void *reader_at(const struct reader *r, const void *at, size_t bytes, size_t align)
 {
     const void *here = image_at(r->image, (uintptr_t)at, bytes);
+    here = (uintptr_t)here % align ? NULL : here;
     ((struct reader *)(uintptr_t)r)->missing += !here;
     return here;
 }
 
 /* What a pointer of the process points to; and one that is of no type there. */
-#define READ(r, pointer)        ((__typeof__(pointer))reader_at(r, pointer, sizeof *(pointer)))
-#define READ_AT(r, where, type) ((__typeof__(type) const *)reader_at(r, where, sizeof(type)))
+#define READ(r, pointer) \
+    ((__typeof__(pointer))reader_at(r, pointer, sizeof *(pointer), _Alignof(__typeof__(*(pointer)))))
+#define READ_AT(r, where, type) ((__typeof__(type) const *)reader_at(r, where, sizeof(type), _Alignof(type)))
 
 #endif

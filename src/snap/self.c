@@ -4,10 +4,12 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "graph/grow.h"
+#include "heap/sample.h"
 
 enum { RED_ZONE = 128 };
 
@@ -328,31 +330,64 @@ static void add_thread(struct making *m, struct specials *s, const struct os_thr
     }
 }
 
-/* A stack that the C library keeps for the next thread: what is there was a thread's that has ended. */
-static void pass_over_dead_stack(struct making *m, struct specials *s, const struct os_mapping *map)
-{
 #if defined(__GLIBC__) && defined(__x86_64__)
+/* What the C library has at the upper end of a thread's stack, which says itself where it is; 0: nothing such. */
+static uintptr_t thread_at_end(uintptr_t from, uintptr_t to)
+{
     enum { LOOK = 64 << 10, STEP = 64, SELF = 16 };
-    uintptr_t least = size_max(map->from, map->to - size_min(LOOK, map->to - map->from));
-    for (uintptr_t at = (map->to - THREAD_BYTES) & ~(uintptr_t)(STEP - 1); at > least; at -= STEP) {
+    if (to - from < THREAD_BYTES) {
+        return 0;
+    }
+    uintptr_t least = to - size_min(LOOK, to - from);
+    for (uintptr_t at = (to - THREAD_BYTES) & ~(uintptr_t)(STEP - 1); at > least; at -= STEP) {
         const uintptr_t *word = (const uintptr_t *)at;
         if (word[0] == at && word[SELF / 8] == at) {
-            const struct os_threads *all = &m->self->threads;
-            for (size_t i = 0; i < all->count; i++) {
-                if (all->thread[i].tid && all->thread[i].tp == at) {
-                    return;
-                }
-            }
-            mark(m, s, map->from, size_min(map->to, align_up(at + THREAD_BYTES, os_page)), IMAGE_HEAP, 0);
-            return;
+            return at;
         }
     }
+    return 0;
+}
+
+static bool is_alive(const struct os_threads *all, uintptr_t tp)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        if (all->thread[i].tid && all->thread[i].tp == tp) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A stack that the C library keeps for the next thread: what is there was a thread's that has ended. What is mapped behind it may be one
+ * mapping with it: then its end is where that is ours, or as far as stacks are long. */
+static void pass_over_dead_stack(struct making *m, struct specials *s, const struct os_mapping *map)
+{
+    const struct snap_areas *areas = &m->self->areas;
+    struct rlimit usual;
+    uintptr_t thread = thread_at_end(map->from, map->to);
+    for (size_t i = 0; i < areas->count && !thread; i++) {
+        uintptr_t end = areas->area[i].from;
+        thread = end > map->from && end < map->to ? thread_at_end(map->from, end) : 0;
+        if (end > map->from) {
+            break;
+        }
+    }
+    if (!thread && getrlimit(RLIMIT_STACK, &usual) == 0 && usual.rlim_cur - os_page < map->to - map->from) {
+        thread = thread_at_end(map->from, map->from - os_page + usual.rlim_cur);
+    }
+    if (thread && !is_alive(&m->self->threads, thread)) {
+        mark(m, s, map->from, size_min(map->to, align_up(thread + THREAD_BYTES, os_page)), IMAGE_HEAP, 0);
+        tls_begins(m, thread, thread); /* its tables wait with it */
+    }
+}
 #else
+static void pass_over_dead_stack(struct making *m, struct specials *s, const struct os_mapping *map)
+{
     (void)m;
     (void)s;
     (void)map;
-#endif
 }
+#endif
 
 static void find_special(struct making *m, struct specials *s)
 {
@@ -385,6 +420,18 @@ static const void *at_own(const struct image *image, uintptr_t address, size_t b
 const struct core_desc *snap_self_desc(void)
 {
     return atomic_load_explicit(&own_core_desc.in_use, memory_order_acquire) ? &own_core_desc : NULL;
+}
+
+struct os_threads snap_stop(uintptr_t sp)
+{
+    sample_lock();
+    return os_stop(sp);
+}
+
+void snap_go(void)
+{
+    os_go();
+    sample_unlock();
 }
 
 bool snap_self_begin(struct snap_self *self, const struct os_threads *threads, const void *apart, size_t apart_bytes)

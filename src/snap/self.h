@@ -31,6 +31,10 @@ struct snap_self {
     unsigned unstopped; /* threads of which no registers are known: their stacks are scanned as a whole */
 };
 
+/* All other threads stand (os/stop.h), and none is in the middle of a sample's change, which are read without their lock. */
+struct os_threads snap_stop(uintptr_t sp);
+void snap_go(void);
+
 /* `apart`, NULL: none, is the stack of a child that looks at its own memory. False with memory out; freed also then. */
 bool snap_self_begin(struct snap_self *self, const struct os_threads *threads, const void *apart, size_t apart_bytes);
 void snap_self_end(struct snap_self *self);

@@ -1,5 +1,6 @@
 /* snap/suppress.h - leaks that are known: lines `leak:PATTERN`, as LeakSanitizer reads them, `*` for anything, ^ and $ for the ends;
- * # begins a comment. A leak is suppressed when one of the names that belong to it has the pattern in it. */
+ * # begins a comment. A leak is suppressed when one of the names that belong to it has the pattern in it: its class, its owner, and
+ * where stacks are kept the functions (as symbols of their files) and files in its stack. */
 #ifndef SNAP_SUPPRESS_H
 #define SNAP_SUPPRESS_H
 

@@ -41,10 +41,10 @@ static void in_child(void *arg, const void *stack, size_t bytes)
 /* Not inlined: the caller's registers lie in this frame. */
 static int __attribute__((noinline)) take(int fd, _Atomic int *done, int *pid)
 {
-    struct os_threads threads = os_stop(snap_here());
+    struct os_threads threads = snap_stop(snap_here());
     struct job job = {&threads, fd, done};
     *pid = os_fork_apart(in_child, &job);
-    os_go();
+    snap_go();
     return *pid < 0 ? *pid : 0;
 }
 

@@ -3,9 +3,11 @@
  */
 #include "snap/walk.h"
 
+#include "heap/live.h"
 #include "heap/site.h"
 
 #include "graph/grow.h"
+#include "os/owned.h"
 #include "snap/layout.h"
 #include "snap/owners.h"
 #include "snap/read.h"
@@ -31,69 +33,36 @@ struct walker {
     bool no_memory;
 };
 
-/* A slab, where it can be read, and where its slots are. */
-struct view {
-    const struct slab *slab;
-    uintptr_t data;
-};
-
 /* -- what is live of a slab -- */
 
-static void unmark(const struct walker *w, const struct view *v, const struct block *list, uint64_t *map)
+static const void *live_at(const void *of, const void *address, size_t bytes)
 {
-    unsigned slots = slab_nslots(v->slab);
-    size_t stride = slab_stride(v->slab);
-    uintptr_t at = (uintptr_t)list;
-    for (unsigned count = 0; at - v->data < UNIT_SIZE && count < slots; count++) {
-        unsigned i = slab_index(v->slab, (const void *)at);
-        const struct block *b =
-            i < slots && v->data + i * stride == at ? image_at(w->reader.image, at, sizeof *b) : NULL;
-        if (!b) {
-            return;
-        }
-        bitmap_clear(map, i);
-        at = (uintptr_t)b->next;
-    }
+    return image_at(((const struct walker *)of)->reader.image, (uintptr_t)address, bytes);
 }
 
-/* List i + 1 of a front holds blocks of class i, and list 0 is for malloc(0), which class 0 serves. */
-static void unmark_front(const struct walker *w, const struct view *v, const struct front *f, uint64_t *map)
+static bool is_lost(const void *of, const struct heap *h)
 {
-    unsigned c = v->slab->klass;
-    const struct front *aside = f->aside ? READ(&w->reader, f->aside) : NULL;
-    for (const struct front *of = f; of; of = of == f ? aside : NULL) {
-        unmark(w, v, of->list[c + 1], map);
-        if (c == 0) {
-            unmark(w, v, of->list[0], map);
-        }
-    }
+    return atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_ACTIVE &&
+           h->epoch != ((const struct walker *)of)->reader.epoch;
 }
 
-static bool is_lost(const struct walker *w, const struct heap *h)
+static const struct front *next_front(const void *of, const struct front *before, size_t *n)
 {
-    return atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_ACTIVE && h->epoch != w->reader.epoch;
+    const struct walker *w = of;
+    (void)before;
+    return *n < w->fronts ? w->front[(*n)++] : NULL;
 }
 
-static void unmark_at_hand(const struct walker *w, const struct view *v, const struct heap *h, uint64_t *map)
+static const struct heap *next_heap(const void *of, const struct heap *before, size_t *n)
 {
-    unsigned c = v->slab->klass;
-    if (is_lost(w, h)) {
-        return;
-    }
-    if (c >= SMALL_CLASSES) {
-        if (c - SMALL_CLASSES < 2 * MID_CLASSES) {
-            unmark(w, v, h->mid[c - SMALL_CLASSES], map);
-        }
-    } else if (slab_owner(v->slab) <= COMMONS) {
-        for (size_t i = 0; i < w->fronts; i++) {
-            unmark_front(w, v, w->front[i], map);
-        }
-    } else if (h->front) {
-        const struct front *f = READ(&w->reader, h->front);
-        if (f) {
-            unmark_front(w, v, f, map);
+    const struct walker *w = of;
+    (void)before;
+    while (++*n < w->heaps) {
+        if (w->heap[*n]) {
+            return w->heap[*n];
         }
     }
+    return NULL;
 }
 
 static const struct heap *heap_of(const struct walker *w, uint32_t id)
@@ -101,28 +70,11 @@ static const struct heap *heap_of(const struct walker *w, uint32_t id)
     return (id & ID_NUMBER) < w->heaps ? w->heap[id & ID_NUMBER] : NULL;
 }
 
-/* Bits of what is live, or at least out, of a slab of a heap's or a part's. */
-static void mark_live(const struct walker *w, const struct view *v, uint64_t *map)
+static void mark_live(const struct walker *w, const struct live_slab *v, uint64_t *map)
 {
-    const struct slab *s = v->slab;
-    uint32_t owner = slab_owner(s);
-    const struct heap *h = is_part(owner) ? NULL : heap_of(w, owner);
-    for (unsigned i = 0; i < slab_words(s); i++) {
-        uint64_t taken = bitmap_word_mask(i, 0, s->fresh);
-        uint64_t others = atomic_load_explicit(unit_remote_word(&s->unit, i), memory_order_relaxed);
-        map[i] = taken & ~*unit_free_word(&s->unit, i) & ~others;
-    }
-    unmark(w, v, s->local_free, map);
-    if (h) {
-        unmark_at_hand(w, v, h, map);
-    }
-    if (h && atomic_load_explicit(&h->lent, memory_order_relaxed)) {
-        for (size_t i = 1; i < w->heaps; i++) {
-            if (w->heap[i] && w->heap[i] != h) {
-                unmark_at_hand(w, v, w->heap[i], map);
-            }
-        }
-    }
+    const struct live live = {w, live_at, is_lost, next_front, next_heap};
+    uint32_t owner = slab_owner(v->slab);
+    live_mark(&live, v, is_part(owner) ? NULL : heap_of(w, owner), map);
 }
 
 /* -- blocks -- */
@@ -139,7 +91,7 @@ static void add(struct walker *w, uintptr_t at, size_t size, uint32_t owner)
     }
     if (owner == 0 && size >= sizeof(struct allot_arena_block)) {
         const struct allot_arena_block *b = image_at(w->reader.image, at, sizeof *b);
-        owner = b && b->mark == arena_mark_of((const void *)at) ? owner_of_arena(&w->owners) : 0;
+        owner = b && b->mark == arena_mark_of((const void *)at) ? owner_of_arena(&w->owners, b->name) : 0;
     }
     uint32_t site = w->wanted->site ? w->wanted->site(w->wanted->arg, w->reader.image, at) : 0;
     out->block[out->count++] = (struct graph_block){at, size, site, owner};
@@ -159,8 +111,12 @@ static void add_block(struct walker *w, uintptr_t at, size_t room, size_t size, 
     size_t word = tag_word(id);
     uint32_t owner = 0;
     if (word && size >= word) {
-        const uint64_t *tag = image_at(w->reader.image, at + size - word, word);
-        owner = tag ? owner_of_tag(&w->owners, (uint32_t)*tag) : 0;
+        const void *tag = image_at(w->reader.image, at + size - word, word);
+        uint32_t index = 0;
+        if (tag) {
+            memcpy(&index, tag, sizeof index); /* wherever a record that is not ours says that it lies */
+        }
+        owner = tag ? owner_of_tag(&w->owners, index) : 0;
         size -= word;
     } else if (id & ID_PRIVATE) {
         owner = owner_of_heap(&w->owners, id, heap_of(w, id));
@@ -168,7 +124,7 @@ static void add_block(struct walker *w, uintptr_t at, size_t room, size_t size, 
     add(w, at, size_min(size, room), owner);
 }
 
-static void walk_heaps_slab(struct walker *w, const struct view *v)
+static void walk_heaps_slab(struct walker *w, const struct live_slab *v)
 {
     uint64_t map[BITMAP_WORDS];
     size_t stride = slab_stride(v->slab);
@@ -184,7 +140,7 @@ static void walk_heaps_slab(struct walker *w, const struct view *v)
     }
 }
 
-static void walk_parts_slab(struct walker *w, const struct view *v)
+static void walk_parts_slab(struct walker *w, const struct live_slab *v)
 {
     struct part_view part = part_view(&w->owners, slab_owner(v->slab));
     uint64_t map[BITMAP_WORDS];
@@ -214,7 +170,7 @@ static void walk_units(struct walker *w, const struct segment *s, uintptr_t at)
 {
     for (unsigned i = 1; i < UNITS && !w->no_memory; i++) {
         const struct unit *unit = (const struct unit *)((const char *)s + i * HEADER_SIZE);
-        struct view v = {(const struct slab *)unit, at + i * UNIT_SIZE};
+        struct live_slab v = {(const struct slab *)unit, at + i * UNIT_SIZE};
         uint32_t owner = unit_owner(unit);
         if (owner == OWNER_NONE) {
             walk_nothings(w, unit, v.data);
@@ -280,7 +236,7 @@ static void find_segments(struct walker *w)
     struct segment *const *first = READ_AT(&w->reader, w->reader.desc->segments, struct segment *);
     const struct segment *at = first ? *first : NULL;
     for (size_t n = 0; at && n < SEGMENTS_MOST && !w->no_memory; n++) {
-        const struct segment *s = reader_at(&w->reader, at, UNIT_SIZE);
+        const struct segment *s = reader_at(&w->reader, at, UNIT_SIZE, _Alignof(struct segment));
         if (!s || (uintptr_t)at % SEGMENT_SIZE) {
             return;
         }
@@ -307,7 +263,7 @@ static void find_guarded(struct walker *w)
 {
     const size_t *count = READ_AT(&w->reader, w->reader.desc->guard_count, size_t);
     const struct guard_place *const *place =
-        reader_at(&w->reader, w->reader.desc->guards, GUARD_PLACES_MOST * sizeof *place);
+        reader_at(&w->reader, w->reader.desc->guards, GUARD_PLACES_MOST * sizeof *place, sizeof *place);
     for (size_t i = 0; count && place && i < size_min(*count, GUARD_PLACES_MOST) && !w->no_memory; i++) {
         const struct guard_place *p = READ(&w->reader, place[i]);
         if (p && p->live) {
@@ -356,10 +312,34 @@ static void find_fronts(struct walker *w)
     }
 }
 
-uint32_t snap_kept_site(void *arg, const struct image *image, uintptr_t block)
+static void name_owned(struct walker *w, const struct os_known *known)
+{
+    const struct os_owned *at = known->owned;
+    for (size_t n = 0; at && n < OWNED_MOST; n++) {
+        const struct os_owned *o = READ(&w->reader, at);
+        size_t i = o ? graph_block_at(w->wanted->out, ~o->hidden) : GRAPH_NONE;
+        if (i != GRAPH_NONE && w->wanted->out->block[i].owner == 0) {
+            w->wanted->out->block[i].owner =
+                owner_of_owned(&w->owners, o->kind == OS_OWNED_REGION ? GRAPH_REGION : GRAPH_OVERLAY, o->name);
+        }
+        at = o ? o->next : NULL;
+    }
+}
+
+/* Blocks of malloc's that another part manages, or in which one does. */
+static void name_all_owned(struct walker *w)
+{
+    const struct os_known *known = NULL;
+    for (unsigned n = 0; (known = snap_known(&w->reader, known, &n)) != NULL;) {
+        name_owned(w, known);
+    }
+}
+
+uint32_t snap_own_site(void *arg, const struct image *image, uintptr_t block)
 {
     (void)arg;
-    return image->own && sites_kept ? site_of((const void *)block) : 0;
+    (void)image;
+    return site_of_locked((const void *)block);
 }
 
 enum snap_trouble snap_walk(struct snap_walk *wanted)
@@ -379,6 +359,9 @@ enum snap_trouble snap_walk(struct snap_walk *wanted)
         snap_sort(w.piece, w.pieces, sizeof *w.piece);
         for (size_t i = 0; i < w.pieces && !w.no_memory; i++) {
             walk_piece(&w, &w.piece[i]);
+        }
+        if (!w.no_memory) {
+            name_all_owned(&w);
         }
     }
     bool no_memory = w.no_memory || w.owners.no_memory;

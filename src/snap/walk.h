@@ -33,9 +33,9 @@ enum snap_trouble snap_expect(const struct image *image, uintptr_t desc);
 /* The site of a block, where somebody keeps it: a function of who calls, or NULL. */
 typedef uint32_t snap_site(void *arg, const struct image *image, uintptr_t block);
 
-/* That of one's own process, where every block's is kept (sites=1). What samples know is behind a lock that a thread may hold which
- * stands still. */
-snap_site snap_kept_site;
+/* That of one's own process, stopped by snap_stop (snap/self.h), or of a picture of it that was made then: kept (sites=1), or
+ * sampled. */
+snap_site snap_own_site;
 
 struct snap_walk {
     const struct image *image;
@@ -48,7 +48,7 @@ struct snap_walk {
 enum snap_trouble snap_walk(struct snap_walk *walk);
 void snap_walk_free(struct graph_blocks *blocks);
 
-/* Memory that is the heap's, blocks or not: no root. By address; joined where they touch. */
+/* Memory that is the heap's, blocks or not, or of those who watch the program: no root. By address; joined where they touch. */
 struct snap_area {
     uintptr_t from, to;
 };
@@ -57,6 +57,8 @@ struct snap_areas {
     size_t count, room;
 };
 enum snap_trouble snap_areas(const struct image *image, uintptr_t desc, struct snap_areas *out);
+/* The same of what only watches a program on another malloc (os/noscan.h), by its magic. */
+enum snap_trouble snap_noscan_areas(const struct image *image, struct snap_areas *out);
 
 /* Sorts by the first member, an address, in place. O(n log n), no recursion. */
 void snap_sort(void *items, size_t count, size_t bytes);

@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #include "graph/grow.h"
+#include "probe/calls.h"
+#include "probe/mapped.h"
+#include "probe/object.h"
 #include "snap/format.h"
 
 struct out {
@@ -102,16 +105,22 @@ struct tables {
     size_t owners;
     struct snap_descriptor *descriptor;
     size_t descriptors, descriptor_room;
+    struct snap_object *object;
+    size_t objects, object_room;
     char command[4096];
     size_t command_bytes;
 };
 
-static void add_descriptor(struct tables *t, const char *digits)
+/* But those that are there for the snapshot: the folder that is read, and what it is written to. */
+static void add_descriptor(struct tables *t, const char *digits, int folder, int output)
 {
     char path[64] = "/proc/self/fd/", link[256];
     int fd = 0;
     for (const char *c = digits; *c >= '0' && *c <= '9'; c++) {
         fd = fd * 10 + (*c - '0');
+    }
+    if (fd == folder || fd == output) {
+        return;
     }
     strncat(path, digits, 16);
     long length = syscall(SYS_readlinkat, AT_FDCWD, path, link, sizeof link - 1);
@@ -122,7 +131,7 @@ static void add_descriptor(struct tables *t, const char *digits)
     t->descriptor[t->descriptors++] = (struct snap_descriptor){fd, name(&t->names, link)};
 }
 
-static void list_descriptors(struct tables *t)
+static void list_descriptors(struct tables *t, int output)
 {
     struct entry {
         uint64_t inode;
@@ -137,7 +146,7 @@ static void list_descriptors(struct tables *t)
         for (long at = 0; at < got;) {
             const struct entry *e = (const struct entry *)(const void *)(buffer + at);
             if (e->name[0] >= '0' && e->name[0] <= '9') {
-                add_descriptor(t, e->name);
+                add_descriptor(t, e->name, (int)fd, output);
             }
             at += e->length;
         }
@@ -157,7 +166,28 @@ static uint64_t stack_of(const struct snap_self *self, int tid)
     return 0;
 }
 
-static bool make_tables(struct tables *t, const struct snap_self *self, const struct graph_blocks *blocks)
+/* The object that a mapping is part of, unless it is the one before. False: memory is out. */
+static bool add_object(struct tables *t, const struct os_mapping *m, uint32_t name)
+{
+    struct object object;
+    struct mapped of;
+    if (!(m->flags & OS_MAP_READ) || (*m->name != '/' && strcmp(m->name, "[vdso]") != 0) ||
+        (t->objects && m->from < t->object[t->objects - 1].to) || !object_find(m->from, &object)) {
+        return true;
+    }
+    if (!grow((void **)&t->object, &t->object_room, t->objects + 1, sizeof *t->object)) {
+        return false;
+    }
+    struct snap_object *o = &t->object[t->objects++];
+    *o = (struct snap_object){.from = object.start, .to = object.end, .bias = object_bias(&object), .name = name};
+    if (mapped_find(m->from, &of)) {
+        o->build_id_bytes = (uint32_t)of.id_length;
+        memcpy(o->build_id, of.id, of.id_length);
+    }
+    return true;
+}
+
+static bool make_tables(struct tables *t, const struct snap_self *self, const struct graph_blocks *blocks, int output)
 {
     t->owners = blocks->owners;
     t->mapping = os_map((self->maps.count + 1) * sizeof *t->mapping);
@@ -171,6 +201,9 @@ static bool make_tables(struct tables *t, const struct snap_self *self, const st
     for (size_t i = 0; i < self->maps.count; i++) {
         const struct os_mapping *m = &self->maps.mapping[i];
         t->mapping[i] = (struct snap_mapping){m->from, m->to, m->offset, m->flags, name(&t->names, m->name)};
+        if (!add_object(t, m, t->mapping[i].name)) {
+            return false;
+        }
     }
     for (size_t i = 0; i < self->ranges; i++) {
         const struct image_range *r = &self->range[i];
@@ -185,7 +218,7 @@ static bool make_tables(struct tables *t, const struct snap_self *self, const st
         const struct graph_owner *o = &blocks->owner[i];
         t->owner[i] = (struct snap_owner){o->kind, name(&t->names, o->name), o->object_bytes};
     }
-    list_descriptors(t);
+    list_descriptors(t, output);
     long fd = syscall(SYS_openat, AT_FDCWD, "/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
     long got = fd < 0 ? 0 : syscall(SYS_read, fd, t->command, sizeof t->command - 1);
     t->command_bytes = got > 0 ? (size_t)got : 0;
@@ -202,6 +235,7 @@ static void free_tables(struct tables *t, const struct snap_self *self)
     grow_free(t->thread, self->threads.count + 1, sizeof *t->thread);
     grow_free(t->owner, t->owners + 1, sizeof *t->owner);
     grow_free(t->descriptor, t->descriptor_room, sizeof *t->descriptor);
+    grow_free(t->object, t->object_room, sizeof *t->object);
     grow_free(t->names.text, t->names.room, 1);
 }
 
@@ -214,10 +248,64 @@ static void put_tables(struct out *o, const struct tables *t, const struct snap_
     put_section(o, SNAP_THREADS, t->thread, self->threads.count * sizeof *t->thread);
     put_section(o, SNAP_DESCRIPTORS, t->descriptor, t->descriptors * sizeof *t->descriptor);
     put_section(o, SNAP_OWNERS, t->owner, t->owners * sizeof *t->owner);
+    put_section(o, SNAP_OBJECTS, t->object, t->objects * sizeof *t->object);
+}
+
+/* -- stacks -- */
+
+/* Frames by number, a bit for each that some block's stack has. */
+struct wanted {
+    uint64_t *map;
+    size_t words, count;
+};
+
+static bool find_wanted(struct wanted *w, const struct graph_blocks *blocks)
+{
+    w->words = calls_nodes() / 64 + 1;
+    w->map = os_map(w->words * sizeof *w->map);
+    for (size_t i = 0; w->map && i < blocks->count; i++) {
+        for (uint32_t at = blocks->block[i].site; at / 64 < w->words && at && !bitmap_test(w->map, at);) {
+            uintptr_t pc;
+            bitmap_set(w->map, at);
+            w->count++;
+            calls_node(at, &at, &pc);
+        }
+    }
+    return w->map;
+}
+
+static uint32_t object_of(const struct tables *t, uint64_t pc)
+{
+    size_t from = 0, to = t->objects;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (t->object[middle].to <= pc) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from < t->objects && t->object[from].from <= pc ? (uint32_t)from + 1 : 0;
+}
+
+static void put_frames(struct out *o, const struct tables *t, const struct wanted *w)
+{
+    begin_section(o, SNAP_FRAMES, w->count * sizeof(struct snap_frame));
+    for (size_t i = 0; i < w->words; i++) {
+        for (uint64_t bits = w->map[i]; bits; bits &= bits - 1) {
+            struct snap_frame frame = {.number = (uint32_t)(i * 64 + lowest_bit(bits))};
+            uintptr_t pc;
+            calls_node(frame.number, &frame.caller, &pc);
+            frame.pc = pc;
+            frame.object = calls_is_loaded(frame.number) ? object_of(t, pc - 1) : 0;
+            put(o, &frame, sizeof frame);
+        }
+    }
 }
 
 /* -- the graph -- */
 
+_Static_assert(CALLS_ELIDED == SNAP_ELIDED, "addresses go out as they are");
 _Static_assert(sizeof(struct snap_block) == sizeof(struct graph_block), "blocks go out as they are");
 
 /* The vtable that a block's first word points to, or 0. */
@@ -282,7 +370,7 @@ int snap_write(int fd, const struct snap_self *self, uint32_t flags)
 {
     struct graph_blocks blocks = {0};
     struct snap_walk walk = {
-        .image = &self->image, .desc = (uintptr_t)snap_self_desc(), .site = snap_kept_site, .out = &blocks};
+        .image = &self->image, .desc = (uintptr_t)snap_self_desc(), .site = snap_own_site, .out = &blocks};
     struct out o = {.fd = fd, .error = -ENOMEM};
     struct graph g;
     if (snap_walk(&walk) != SNAP_OK) {
@@ -290,13 +378,16 @@ int snap_write(int fd, const struct snap_self *self, uint32_t flags)
     }
     if (graph_begin(&g, &blocks, &self->image)) {
         struct tables t = {.owners = 0};
-        if (graph_make_edges(&g) && make_tables(&t, self, &blocks)) {
+        struct wanted frames = {.count = 0};
+        if (graph_make_edges(&g) && make_tables(&t, self, &blocks, fd) && find_wanted(&frames, &blocks)) {
             o.error = 0;
             put_header(&o, self, flags, walk.missing);
             put_tables(&o, &t, self);
+            put_frames(&o, &t, &frames);
             put_graph(&o, &g);
             flush(&o);
         }
+        grow_free(frames.map, frames.words, sizeof *frames.map);
         free_tables(&t, self);
         graph_end(&g);
     }

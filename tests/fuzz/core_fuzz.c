@@ -1,9 +1,9 @@
-/* core_fuzz.c - libFuzzer on the reader of core files and the walk of glibc's heap: a whole core, or changes to one made by hand
- * (core/made.h), each an offset, a count and that many bytes; a count of 0 cuts the file there. */
+/* core_fuzz.c - libFuzzer on the reader of core files and the walks of heaps: a whole core, or changes to one made by hand
+ * (core/made.h, core/made_allot.h), each an offset, a count and that many bytes; a count of 0 cuts the file there. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "../core/made.h"
+#include "../core/made_allot.h"
 #include "core/dead.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -20,6 +20,13 @@ static void look(const unsigned char *core, size_t bytes)
     if (dead_open_memory(&dead, copy, bytes, &error)) {
         if (dead_mark(&dead) && graph_make_edges(&dead.graph)) {
             graph_free_retained(graph_retained(&dead.graph), &dead.graph);
+        }
+        for (size_t i = 0; i < dead.blocks.count; i++) {
+            uint32_t site = dead.blocks.block[i].site;
+            uint64_t pc;
+            bool loaded;
+            while (core_site_frame(&dead.sites, site, &site, &pc, &loaded)) {
+            }
         }
         dead_close(&dead);
     }
@@ -39,6 +46,7 @@ static void make(struct made *made)
     made_put(made, fast, fast >> 12);
     made_put(made, MADE_ROOT, last);
     made_put(made, last, free_one);
+    made_allot(made);
     made_end(made);
 }
 

@@ -58,10 +58,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct trace t = {.data = data, .size = size};
     struct trace_error error;
-    uint64_t how = next(&t, 1), peak = 0;
+    uint64_t how = next(&t, 1), peak = 0, frees = 0, freed_bytes = 0;
     t.about.has_times = how & 1;
     struct profile_wanted wanted = {.process = how & 2 ? 1 : 0,
-                                    .live_most = how & 4 ? 4096 : 0,
+                                    .memory_most = how & 4 ? 4096 : 0,
                                     .sites_most = how & 8 ? 8 * sizeof(struct profile_site) : 0,
                                     .from = how & 16 ? 1000000 : 0,
                                     .to = how & 16 ? 20000000 : 0};
@@ -71,10 +71,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     for (uint32_t i = 1; i <= p->sites; i++) {
         const struct profile_site *s = &p->site[i];
-        require(s->allocs + s->before_blocks == s->frees + s->replaced_blocks + s->live_blocks + s->left_blocks);
-        require(s->bytes + s->before_bytes == s->freed_bytes + s->replaced_bytes + s->live_bytes + s->left_bytes);
+        require(s->frees <= s->allocs + s->before_blocks);
+        frees += s->frees;
+        freed_bytes += s->freed_bytes;
         peak += s->peak_bytes;
     }
+    require(frees == p->frees && freed_bytes == p->freed_bytes);
     require(peak == p->peak_bytes);
     require(p->allocs + p->before_blocks == p->frees + p->replaced_blocks + p->live_blocks + p->left_blocks);
     require(p->live_blocks == 0 && p->timeline.count <= TIMELINE_POINTS);

@@ -22,9 +22,20 @@ static void ask_all(const struct snapshot *s)
             abort();
         }
         snapshot_vtable(s, i);
+        size_t frames = 0;
+        for (const struct snap_frame *f = snapshot_frame(s, s->blocks.block[i].site); f;
+             f = snapshot_frame(s, f->caller)) {
+            if (++frames > s->frames || f->object > s->objects) {
+                abort();
+            }
+        }
     }
     for (size_t i = 0; i < s->mappings; i++) {
         names += strlen(s->names + s->mapping[i].name);
+    }
+    for (size_t i = 0; i < s->objects; i++) {
+        names += strlen(s->names + s->object[i].name) +
+                 s->object[i].build_id[s->object[i].build_id_bytes - !!s->object[i].build_id_bytes];
     }
     for (size_t i = 0; i < s->descriptors; i++) {
         names += strlen(s->names + s->descriptor[i].name);

@@ -51,10 +51,11 @@ static __attribute__((noinline)) void make()
     expect("reachable", reinterpret_cast<char *>(array) - sizeof(std::uint64_t),
            sizeof(std::uint64_t) + 10 * sizeof(WithDestructor));
     planted("definite", new PlantedBoth);
+    /* Texts fill words: of one that is begun, the rest is what an earlier block has left there, and the whole may be an address. */
     for (int i = 0; i < 1000; i++) {
         objects.push_back(planted("reachable", new PlantedBoth));
-        tree["a key that does not fit into a string's own room " + std::to_string(i)].assign(100, i);
-        table[i] = "a value that does not fit into a string's own room either";
+        tree["a key that does not fit into its own room, " + std::to_string(1000 + i)].assign(100, i);
+        table[i] = "a value that does not fit into its own room, neither...";
         owned.emplace_back(planted("reachable", new PlantedBoth));
     }
 }

@@ -7,7 +7,9 @@
 #include <allot/arena.h>
 #include <allot/cache.h>
 #include <allot/heap.h>
+#include <allot/overlay.h>
 #include <allot/pool.h>
+#include <allot/region.h>
 #include <allot/tag.h>
 
 struct node {
@@ -20,6 +22,13 @@ static struct node *of(const char *verdict, void *p)
     memset(p, 1, sizeof(struct node));
     ((struct node *)p)->next = NULL;
     return expect(verdict, p, sizeof(struct node));
+}
+
+static void *plant_allot(const char *verdict, size_t size)
+{
+    void *p = allot_malloc(size);
+    memset(p, 1, size);
+    return expect(verdict, p, size);
 }
 
 static struct node *block(const char *verdict) { return of(verdict, allot_malloc(sizeof(struct node))); }
@@ -71,7 +80,7 @@ static __attribute__((noinline)) struct node *in_arena(struct allot_arena *a)
 
 static __attribute__((noinline)) void use_arenas(void)
 {
-    allot_arena_init(&arena, NULL);
+    allot_arena_init(&arena, &(struct allot_arena_opts){.name = "scratch"});
     struct node *inside = in_arena(&arena);
     inside->next = block("reachable"); /* held by an arena's memory only */
     struct allot_arena *lost =
@@ -81,6 +90,54 @@ static __attribute__((noinline)) void use_arenas(void)
     inside = in_arena(lost);
     inside->next = block("indirect");
     expect("indirect", lost->used, 64 << 10);
+}
+
+/* A block of malloc's in which a region places things: held by who points to one of them, lost with the last one. */
+static struct allot_region region, lost_region;
+static struct node *volatile placed;
+
+static __attribute__((noinline)) struct node *place(struct allot_region *r, const char *name, const char *verdict)
+{
+    enum { BYTES = 1 << 18 };
+    struct allot_range range;
+    char *host = plant_allot(verdict, BYTES);
+    allot_region_init(r, (uintptr_t)host, BYTES, &(struct allot_region_opts){.unit = 64, .name = name});
+    for (int i = 0; i < 10; i++) {
+        allot_region_take(r, 1000, 64, &range);
+    }
+    struct node *inside = (struct node *)range.at;
+    memset(inside, 1, sizeof *inside);
+    return inside;
+}
+
+static __attribute__((noinline)) void use_regions(void)
+{
+    placed = place(&region, "placed", "reachable");
+    placed->next = block("reachable");
+    place(&lost_region, "lost", "definite")->next = block("indirect");
+}
+
+/* The area of an overlay is a block, which it holds. */
+static struct allot_overlay overlay;
+
+static __attribute__((noinline)) struct node *lay(struct allot_overlay *o, const char *name)
+{
+    static const struct allot_overlay_seg segs[] = {{.name = "one", .size = 5000}, {.name = "other", .size = 6000}};
+    allot_overlay_init(o, NULL, 0, segs, 2, &(struct allot_overlay_opts){.name = name});
+    struct node *inside = allot_overlay_enter(o, 1);
+    memset(inside, 1, sizeof *inside);
+    return inside;
+}
+
+static __attribute__((noinline)) void use_overlays(void)
+{
+    lay(&overlay, "phases")->next = block("reachable");
+    expect("reachable", overlay.area, overlay.layout.area);
+    struct allot_overlay *lost = allot_malloc(sizeof *lost);
+    lay(lost, "lost")->next = block("indirect");
+    expect("definite", lost, sizeof *lost);
+    expect("indirect", lost->place, sizeof *lost->excludes);
+    expect("indirect", lost->area, lost->layout.area);
 }
 
 static struct allot_heap heap;
@@ -104,6 +161,8 @@ int main(int argc, char **argv)
 {
     use_pools();
     use_arenas();
+    use_regions();
+    use_overlays();
     use_heaps();
     scrub();
     finish(argc > 1 ? argv[1] : "exit", NULL);

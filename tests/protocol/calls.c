@@ -47,6 +47,7 @@ PLAIN(unaligned_write16, 16, true)
 
 VOLATILE(1)
 VOLATILE(4)
+VOLATILE(8)
 
 void __tsan_read_range(void *at, size_t bytes);
 void __tsan_read_range(void *at, size_t bytes) { memory_touch(at, bytes, false); }

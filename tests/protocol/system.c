@@ -25,6 +25,7 @@
 #include "os/lock.h"
 #include "os/maps.h"
 #include "os/memory.h"
+#include "os/noscan.h"
 #include "os/process.h"
 #include "os/shared.h"
 #include "os/stop.h"
@@ -177,6 +178,13 @@ int os_share(size_t length, void *at) { return length && at ? -EPERM : 0; }
 bool os_share_is_open(void) { return false; }
 void os_share_close(void) {}
 void *os_map_forgotten(size_t length) { return os_map(length); }
+void *os_map_noscan(size_t length) { return os_map(length); }
+void *os_map_forgotten_noscan(size_t length) { return os_map(length); }
+bool os_noscan_begin(const void *at, size_t length) { return at && length; }
+void os_noscan_end(const void *at) { (void)at; }
+void os_unmap_noscan(void *at, size_t length) { os_unmap(at, length); }
+struct noscan os_noscan;
+bool os_process_lives(int pid) { return pid > 0; }
 bool os_thread_is_gone(int tid) { return tid == 0; }
 void os_thread_name(char name[16]) { name[0] = 0; }
 void os_program(char *path, unsigned size) { path[size - 1] = path[0] = 0; }

@@ -280,13 +280,86 @@ static void addresses(void **state)
     graph_end(&g);
 }
 
+/* Blocks at any byte and of any size, none too: what the index says is what a search finds. */
+static void uneven_addresses(void **state)
+{
+    (void)state;
+    enum { MANY = 4000 };
+    static struct graph_block many[MANY];
+    struct random r = {17};
+    for (unsigned spread = 1; spread <= 1 << 20; spread *= 32) {
+        struct graph_blocks list = {.block = many, .count = MANY, .owner = &owner, .owners = 1};
+        struct graph g;
+        uintptr_t at = 0x7f0012345678;
+        for (unsigned i = 0; i < MANY; i++) {
+            uint64_t size = random_below(&r, 4) ? random_below(&r, 40) : random_below(&r, 9000);
+            at += random_below(&r, 3) ? 0 : random_below(&r, spread);
+            at = random_below(&r, 3) ? (at + 15) & ~(uintptr_t)15 : at;
+            many[i] = (struct graph_block){.address = at, .size = size};
+            at += size ? size : 1;
+        }
+        assert_true(graph_begin(&g, &list, &image));
+        for (unsigned i = 0; i < MANY; i++) {
+            uintptr_t first = many[i].address;
+            uintptr_t asked[] = {first - 17,
+                                 first - 1,
+                                 first,
+                                 first + 1,
+                                 first + many[i].size - 1,
+                                 first + many[i].size,
+                                 first + random_below(&r, 9000)};
+            for (unsigned k = 0; k < sizeof asked / sizeof *asked; k++) {
+                assert_int_equal(graph_find(&g, asked[k]), graph_block_at(&list, asked[k]));
+            }
+        }
+        graph_end(&g);
+    }
+}
+
+/* More blocks, and more pointers in one, than are looked at at a time; a long list that is lost. */
+static void more_than_a_batch(void **state)
+{
+    (void)state;
+    enum { MANY = 1000, LOST = 300 };
+    static uintptr_t wide[MANY], small[MANY + LOST][2], root[1];
+    static struct graph_block many[MANY + LOST + 1];
+    struct graph_blocks list = {.block = many, .count = MANY + LOST + 1, .owner = &owner, .owners = 1};
+    struct image_range global = {(uintptr_t)root, (uintptr_t)(root + 1), root, IMAGE_GLOBALS, 0, NULL};
+    struct image memory_of_many = {.range = &global, .ranges = 1, .own = true};
+    unsigned first = wide < small[0] ? 1 : 0; /* of the small ones in the list */
+    many[first ? 0 : MANY + LOST] = (struct graph_block){.address = (uintptr_t)wide, .size = sizeof wide};
+    for (unsigned i = 0; i < MANY + LOST; i++) {
+        many[first + i] = (struct graph_block){.address = (uintptr_t)small[i], .size = sizeof small[i]};
+        small[i][1] = i >= MANY && i + 1 < MANY + LOST ? (uintptr_t)small[i + 1] : 0;
+    }
+    for (unsigned i = 0; i < MANY; i += 2) {
+        wide[i] = (uintptr_t)small[i];
+        small[i][0] = (uintptr_t)small[i + 1];
+    }
+    root[0] = (uintptr_t)wide;
+    struct graph g;
+    struct graph_sum sum[GRAPH_DEFINITE + 1];
+    assert_true(graph_begin(&g, &list, &memory_of_many));
+    for (unsigned pass = 0; pass < 2; pass++) {
+        assert_true(graph_mark(&g));
+        graph_sums(&g, sum);
+        assert_int_equal(sum[GRAPH_REACHABLE].blocks, MANY + 1);
+        assert_int_equal(sum[GRAPH_DEFINITE].blocks, 1);
+        assert_int_equal(sum[GRAPH_INDIRECT].blocks, LOST - 1);
+        for (unsigned i = 0; i < LOST; i++) {
+            assert_int_equal(g.leader[first + MANY + i], first + MANY);
+        }
+        assert_true(graph_make_edges(&g));
+        assert_int_equal(g.edges.count, MANY + LOST - 1);
+    }
+    graph_end(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_graphs),
-        cmocka_unit_test(edges_turned_round),
-        cmocka_unit_test(memory_runs_out),
-        cmocka_unit_test(addresses),
+        cmocka_unit_test(random_graphs), cmocka_unit_test(edges_turned_round), cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(addresses),     cmocka_unit_test(uneven_addresses),   cmocka_unit_test(more_than_a_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -307,7 +307,7 @@ static void from_disk(void **state)
 {
     (void)state;
     size_t count = make_events(event, 6);
-    struct profile *p = profile_of(event, count, (struct profile_wanted){.live_most = 16384});
+    struct profile *p = profile_of(event, count, (struct profile_wanted){.memory_most = 16384});
     by_hand(event, count, 0, 0);
     assert_true(p->budget.spilled > 1000);
     compare(p);
@@ -417,6 +417,29 @@ static void threads(void **state)
     profile_end(p);
 }
 
+/* Many processes with high numbers of threads: those that would take too much memory count under number 0. */
+static void threads_of_many(void **state)
+{
+    (void)state;
+    size_t n = 0;
+    for (uint32_t process = 1; process <= 500; process++) {
+        event[n] = at(n, TRACE_ALLOC, 0x10, 16, 1, PROFILE_THREADS);
+        event[n++].process = process;
+    }
+    struct profile *p = profile_of(event, n, (struct profile_wanted){0});
+    uint64_t room = 0, known = 0, others = 0;
+    for (uint32_t i = 0; i < p->processes; i++) {
+        const struct profile_process *process = p->process[i];
+        room += process->threads_room;
+        others += process->thread[0].allocs;
+        known += process->threads > PROFILE_THREADS ? process->thread[PROFILE_THREADS].allocs : 0;
+    }
+    assert_true(room <= PROFILE_ALL_THREADS + n && room == p->threads);
+    assert_true(known > 50 && others > 50);
+    assert_int_equal(known + others, n);
+    profile_end(p);
+}
+
 /* Frees of what is not known, allocations over what lives, lost events: counted, and nothing else is wrong. */
 static void holes(void **state)
 {
@@ -502,10 +525,10 @@ static void timeline(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_by_hand),      cmocka_unit_test(from_disk),   cmocka_unit_test(of_a_while),
-        cmocka_unit_test(too_many_stacks), cmocka_unit_test(one_process), cmocka_unit_test(growth),
-        cmocka_unit_test(threads),         cmocka_unit_test(holes),       cmocka_unit_test(verdicts),
-        cmocka_unit_test(timeline),
+        cmocka_unit_test(as_by_hand),      cmocka_unit_test(from_disk),       cmocka_unit_test(of_a_while),
+        cmocka_unit_test(too_many_stacks), cmocka_unit_test(one_process),     cmocka_unit_test(growth),
+        cmocka_unit_test(threads),         cmocka_unit_test(threads_of_many), cmocka_unit_test(holes),
+        cmocka_unit_test(verdicts),        cmocka_unit_test(timeline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

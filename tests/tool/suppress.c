@@ -59,6 +59,24 @@ static void lsan(void **state)
     assert_true(matches("leak:libapp.so\n"));
     assert_true(matches("leak:config.c"));
     assert_false(matches("leak:nothing\n"));
+    assert_true(matches("leak:^app::*::grow*long)$\n"));
+    assert_false(matches("leak:load?config\n")); /* no pattern there */
+    assert_true(matches("leak:^/usr/bin/app$\n"));
+    assert_false(matches("leak:^app$\n"));
+}
+
+/* A leak without a stack has its class and its owner. */
+static void named(void **state)
+{
+    (void)state;
+    struct suppressions *s = read_text("leak:^Session$\nleak:pool \"conn*\"\n{\nn\nMemcheck:Leak\nfun:Other\n}\n");
+    assert_non_null(s);
+    assert_true(suppressions_name(s, "Session"));
+    assert_false(suppressions_name(s, "OtherSession"));
+    assert_true(suppressions_name(s, "pool \"connections\""));
+    assert_false(suppressions_name(s, "Other"));
+    assert_false(suppressions_name(s, NULL));
+    suppressions_end(s);
 }
 
 static void memcheck(void **state)
@@ -75,6 +93,33 @@ static void memcheck(void **state)
     assert_false(matches("{\nname\nMemcheck:Leak\nfun:*\nfun:*\nfun:*\nfun:*\nfun:*\n}\n"));
 }
 
+/* "..." stands for any number of frames, none as well; what follows need not be at once behind. */
+static void frame_wildcards(void **state)
+{
+    (void)state;
+    assert_true(matches("{\nname\nMemcheck:Leak\n...\n}\n"));
+    assert_true(matches("{\nname\nMemcheck:Leak\n...\nfun:load_config\n...\nfun:main\n...\n}\n"));
+    assert_true(matches("{\nname\nMemcheck:Leak\nfun:*grow*\n...\nfun:main\n}\n"));
+    assert_false(matches("{\nname\nMemcheck:Leak\nfun:load_con?ig\n}\n"));
+    assert_true(matches("{\nname\nMemcheck:Leak\n...\nfun:load_con?ig\n}\n"));
+    assert_false(matches("{\nname\nMemcheck:Leak\n...\nfun:load_config\n...\nfun:load_config\n}\n"));
+    assert_false(matches("{\nname\nMemcheck:Leak\n...\nfun:main\nfun:*\n}\n"));
+    assert_true(matches("{\nname\nMemcheck:Leak\n...\nobj:*libapp*\nobj:*\nobj:/usr/bin/app\n}\n"));
+    assert_false(matches("{\nname\nMemcheck:Leak\nobj:/usr/lib/libapp.so\n}\n"));
+}
+
+/* As valgrind --gen-suppressions=all prints it. */
+static void printed_by_memcheck(void **state)
+{
+    (void)state;
+    assert_true(matches(
+        "{\n   <insert_a_suppression_name_here>\n   Memcheck:Leak\n   match-leak-kinds: definite\n   fun:malloc\n"
+        "   fun:_ZN3app6Buffer4growEm\n   fun:load_config\n   fun:main\n}\n"));
+    assert_true(matches(
+        "{\n   name\n   Memcheck:Leak\n   match-leak-kinds: definite\n   fun:_Znwm\n   obj:/usr/lib/libapp.so.1\n"
+        "   fun:load_config\n   ...\n}\n"));
+}
+
 static void kinds(void **state)
 {
     (void)state;
@@ -83,6 +128,13 @@ static void kinds(void **state)
     assert_true(matches_as(possible, GRAPH_POSSIBLE));
     assert_true(matches_as(possible, GRAPH_REACHABLE));
     assert_true(matches_as("{\nn\nMemcheck:Leak\nmatch-leak-kinds: definite\nfun:*\n}\n", GRAPH_UNKNOWN));
+    for (enum graph_verdict v = GRAPH_UNKNOWN; v <= GRAPH_DEFINITE; v++) {
+        assert_true(matches_as("{\nn\nMemcheck:Leak\nmatch-leak-kinds: all\nfun:*\n}\n", v));
+        assert_true(matches_as("{\nn\nMemcheck:Leak\nfun:*\n}\n", v));
+        assert_false(matches_as("{\nn\nMemcheck:Leak\nmatch-leak-kinds: none\nfun:*\n}\n", v));
+    }
+    assert_true(matches_as("{\nn\nMemcheck:Leak\nmatch-leak-kinds:definite,indirect\nfun:*\n}\n", GRAPH_INDIRECT));
+    assert_false(matches_as("{\nn\nMemcheck:Leak\nmatch-leak-kinds:definite,indirect\nfun:*\n}\n", GRAPH_POSSIBLE));
 }
 
 /* A file for all of valgrind's tools has suppressions of other kinds, which say nothing of leaks. */
@@ -123,9 +175,15 @@ static void patterns(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lsan),    cmocka_unit_test(memcheck),
-        cmocka_unit_test(kinds),   cmocka_unit_test(others_are_passed_over),
-        cmocka_unit_test(refused), cmocka_unit_test(patterns),
+        cmocka_unit_test(lsan),
+        cmocka_unit_test(memcheck),
+        cmocka_unit_test(kinds),
+        cmocka_unit_test(others_are_passed_over),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(patterns),
+        cmocka_unit_test(named),
+        cmocka_unit_test(frame_wildcards),
+        cmocka_unit_test(printed_by_memcheck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,7 +160,7 @@ static void test_none(void **state)
         }
     }
     assert_int_equal(attach_ask(pid, "/nowhere", &answer), -ENOENT);
-    assert_non_null(strstr(attach_why(-ENOENT), "does not run on allot"));
+    assert_non_null(strstr(attach_why(-ENOENT, false), "does not run on allot"));
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
 }

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/core.h"
-#include "core/glibc.h"
-#include "core/made.h"
+#include "core/dead.h"
+#include "core/made_allot.h"
+#include "graph/grow.h"
 
 static struct made made;
 static struct core core;
@@ -25,7 +25,7 @@ static int end(void **state)
 {
     (void)state;
     core_close(&core);
-    free(blocks.block);
+    grow_free(blocks.block, blocks.room, sizeof *blocks.block);
     blocks = (struct graph_blocks){0};
     return 0;
 }
@@ -73,6 +73,69 @@ static void a_chunk_mapped_for_itself_is_found_and_counted(void **state)
     look();
     assert_int_equal(size_of(MADE_MAPPED + 16), MADE_PAGE - 16);
     assert_int_equal(report.mapped.blocks, 1);
+    assert_int_equal(report.mapped_told, 1);
+}
+
+/* -- glibc 2.43: no fast bins, tcaches of more lists -- */
+
+static void without_fast_bins(void)
+{
+    made_put(&made, MADE_ARENA + 2160, MADE_ARENA + 112 - 24); /* where it begins itself says its successor */
+}
+
+static void an_arena_without_fast_bins_is_read(void **state)
+{
+    (void)state;
+    without_fast_bins();
+    uint64_t a = made_chunk(&made, 32), b = made_free(&made, 2048), c = made_chunk(&made, 0x500);
+    made_put(&made, MADE_ARENA + 16, a - 16); /* what were a fast bin is no part of it */
+    look();
+    assert_int_equal(report.arenas, 1);
+    assert_int_equal(report.damages, 0);
+    assert_int_equal(report.fast.blocks, 0);
+    assert_int_equal(size_of(a), 24);
+    assert_int_equal(size_of(b), 0);
+    assert_int_equal(size_of(c), 0x4f8);
+    assert_int_equal(report.used.bytes + report.free.bytes + report.top.bytes, report.system);
+}
+
+static void a_larger_tcaches_blocks_are_free(void **state)
+{
+    (void)state;
+    enum { LISTS = 76 * 2, MOST = 16 };
+    without_fast_bins();
+    uint64_t cache = made_chunk(&made, 0x310), a = made_chunk(&made, 48), b = made_chunk(&made, 48);
+    uint64_t large = made_chunk(&made, 0x600), larger = made_chunk(&made, 0x640), live = made_chunk(&made, 0x600);
+    for (unsigned i = 0; i < 76; i += 4) {
+        made_put(&made, cache + 2 * i, MOST * 0x0001000100010001u);
+    }
+    made_put(&made, cache, made_get(&made, cache) - (2u << 16));
+    made_put(&made, cache + 2 * 64, made_get(&made, cache + 2 * 64) - 2);
+    made_put(&made, cache + LISTS + 8, a);
+    made_put(&made, a, b ^ a >> 12);
+    made_put(&made, b, b >> 12);
+    made_put(&made, cache + LISTS + 8 * 64, large);
+    made_put(&made, large, larger ^ large >> 12);
+    made_put(&made, larger, larger >> 12);
+    look();
+    assert_int_equal(report.damages, 0);
+    assert_int_equal(report.tcache.blocks, 4);
+    assert_int_equal(report.tcache.bytes, 2 * 48 + 0x600 + 0x640);
+    assert_int_equal(size_of(a) + size_of(b) + size_of(large) + size_of(larger), 0);
+    assert_int_equal(size_of(live), 0x5f8);
+    assert_int_equal(size_of(cache), 0x308);
+}
+
+static void a_chunk_mapped_for_itself_may_end_before_a_head(void **state)
+{
+    (void)state;
+    without_fast_bins();
+    made_put(&made, MADE_MAPPED + 8, (MADE_PAGE - 16) | 2);
+    made_put(&made, MADE_BASE - 16, MADE_PAGE - 16);
+    look();
+    assert_int_equal(size_of(MADE_MAPPED + 16), MADE_PAGE - 24);
+    assert_int_equal(report.mapped.blocks, 1);
+    assert_int_equal(report.mapped.bytes, MADE_PAGE);
     assert_int_equal(report.mapped_told, 1);
 }
 
@@ -309,11 +372,48 @@ static void any_cut_and_any_changed_byte_is_survived(void **state)
     }
 }
 
+/* -- allot's heap -- */
+
+static void an_allot_heaps_blocks_have_their_stacks(void **state)
+{
+    (void)state;
+    struct dead dead;
+    struct core_error error = {""};
+    uint32_t caller;
+    uint64_t pc;
+    bool loaded;
+    made_allot(&made);
+    made_end(&made);
+    if (!dead_open_memory(&dead, made.file, made.bytes, &error)) {
+        fail_msg("%s", error.line);
+    }
+    assert_int_equal(dead.trouble, SNAP_OK);
+    assert_int_equal(dead.allot.blocks, 1);
+    size_t block = graph_block_at(&dead.blocks, MADE_MAPPED);
+    assert_true(block != GRAPH_NONE);
+    assert_int_equal(dead.blocks.block[block].size, MADE_PAGE);
+    assert_int_equal(dead.blocks.block[block].site, MADE_SITE);
+    assert_true(core_site_frame(&dead.sites, MADE_SITE, &caller, &pc, &loaded));
+    assert_int_equal(caller, 1);
+    assert_int_equal(pc, MADE_PC + 8);
+    assert_true(loaded);
+    assert_true(core_site_frame(&dead.sites, 1, &caller, &pc, &loaded));
+    assert_int_equal(caller, 0);
+    assert_int_equal(pc, MADE_PC);
+    assert_false(core_site_frame(&dead.sites, 0, &caller, &pc, &loaded));
+    assert_false(core_site_frame(&dead.sites, MADE_SITE + 1, &caller, &pc, &loaded));
+    dead_close(&dead);
+}
+
 int main(void)
 {
 #define EACH(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         EACH(used_and_free_chunks_are_told_apart),
+        EACH(an_allot_heaps_blocks_have_their_stacks),
+        EACH(an_arena_without_fast_bins_is_read),
+        EACH(a_larger_tcaches_blocks_are_free),
+        EACH(a_chunk_mapped_for_itself_may_end_before_a_head),
         EACH(a_chunk_mapped_for_itself_is_found_and_counted),
         EACH(an_aligned_chunk_mapped_for_itself_begins_where_malloc_said),
         EACH(what_a_tcache_keeps_is_free),

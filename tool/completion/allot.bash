@@ -80,7 +80,7 @@ _allot()
             compopt -o filenames 2>/dev/null
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
         elif [[ ${COMP_WORDS[1]} == leaks ]]; then
-            mapfile -t COMPREPLY < <(compgen -W "--suppressions --reachable --top --pid --process --exit-code --json --help" -- "$word")
+            mapfile -t COMPREPLY < <(compgen -W "--suppressions --reachable --top --pid --no-stacks --trace --process --exit-code --json --help" -- "$word")
         else
             mapfile -t COMPREPLY < <(compgen -W "--max-peak --max-live --max-leak --max-allocs --max-temporary --baseline --junit --markdown --json --help" -- "$word")
         fi

@@ -15,11 +15,12 @@ static bool no_memory(struct dead *dead, struct core_error *error)
 
 /* -- allot's heap -- */
 
-/* What it has from the system is no root. */
+/* What an allot heap has from the system is no root; without one, what a recorder has. */
 static bool paint_areas(struct dead *dead, uintptr_t desc)
 {
     struct snap_areas areas = {0};
-    bool fine = snap_areas(&dead->core.image, desc, &areas) != SNAP_NO_MEMORY;
+    const struct image *image = &dead->core.image;
+    bool fine = (desc ? snap_areas(image, desc, &areas) : snap_noscan_areas(image, &areas)) != SNAP_NO_MEMORY;
     for (size_t i = 0; i < areas.count && fine; i++) {
         fine = core_paint(&dead->core, CORE_LAYER_HEAP,
                           (struct core_paint){areas.area[i].from, areas.area[i].to, IMAGE_HEAP, 0, NULL});
@@ -57,19 +58,23 @@ static bool walk_allot(struct dead *dead)
         return false;
     }
     if (!desc) {
-        return true;
+        return paint_areas(dead, 0);
     }
     dead->on_allot = true;
     dead->trouble = snap_expect(&dead->core.image, desc);
     if (dead->trouble != SNAP_OK) {
         return dead->trouble != SNAP_NO_MEMORY;
     }
-    struct snap_walk walk = {.image = &dead->core.image, .desc = desc, .out = &dead->of_allot};
+    if (!core_sites_begin(&dead->sites, &dead->core, desc)) {
+        return false;
+    }
+    struct snap_walk walk = {
+        .image = &dead->core.image, .desc = desc, .site = core_site_of, .arg = &dead->sites, .out = &dead->blocks};
     dead->trouble = snap_walk(&walk);
     dead->unread = walk.missing;
-    for (size_t i = 0; i < dead->of_allot.count; i++) {
+    for (size_t i = 0; i < dead->blocks.count; i++) {
         dead->allot.blocks++;
-        dead->allot.bytes += dead->of_allot.block[i].size;
+        dead->allot.bytes += dead->blocks.block[i].size;
     }
     return dead->trouble != SNAP_NO_MEMORY && paint_areas(dead, desc);
 }
@@ -92,13 +97,13 @@ static uint64_t arena_by_name(struct dead *dead)
     return 0;
 }
 
-static bool walk_glibc(struct dead *dead)
+static bool walk_glibc(struct dead *dead, struct graph_blocks *blocks)
 {
-    if (!glibc_walk(&dead->core, 0, &dead->of_glibc, &dead->glibc)) {
+    if (!glibc_walk(&dead->core, 0, blocks, &dead->glibc)) {
         return false;
     }
     uint64_t arena = dead->glibc.arenas == 0 && !dead->on_allot ? arena_by_name(dead) : 0;
-    return arena == 0 || glibc_walk(&dead->core, arena, &dead->of_glibc, &dead->glibc);
+    return arena == 0 || glibc_walk(&dead->core, arena, blocks, &dead->glibc);
 }
 
 /* -- both -- */
@@ -117,14 +122,19 @@ static uint64_t memory_of(const struct core_file *file)
 static void drop_impossible(struct dead *dead, struct graph_blocks *blocks)
 {
     const struct core_file *file = &dead->core.file;
+    const struct core_segment *s = NULL;
     const uint64_t most = memory_of(file);
     uint64_t end = 0;
     size_t kept = 0;
     for (size_t i = 0; i < blocks->count; i++) {
         struct graph_block b = blocks->block[i];
         uint64_t last = b.address + (b.size ? b.size - 1 : 0);
-        bool can_be = b.address >= end && b.size <= most && last >= b.address && core_segment_of(file, b.address) &&
-                      core_segment_of(file, last) && (i + 1 == blocks->count || last < blocks->block[i + 1].address);
+        if (!s || b.address < s->from || b.address >= s->to) {
+            s = core_segment_of(file, b.address);
+        }
+        bool can_be = s && b.address >= end && b.size <= most && last >= b.address &&
+                      (last < s->to || core_segment_of(file, last)) &&
+                      (i + 1 == blocks->count || last < blocks->block[i + 1].address);
         if (can_be) {
             blocks->block[kept++] = b;
             end = last + 1;
@@ -134,52 +144,73 @@ static void drop_impossible(struct dead *dead, struct graph_blocks *blocks)
     blocks->count = kept;
 }
 
-/* By address; a block of one heap within one of the other's is left out, as a heap may be had from the other. */
-static bool join(struct dead *dead)
+/* Both lists in the first one's memory, from behind. */
+static bool merge(struct graph_blocks *a, const struct graph_blocks *b)
 {
-    const struct graph_blocks *a = &dead->of_allot, *g = &dead->of_glibc;
-    drop_impossible(dead, &dead->of_allot);
-    drop_impossible(dead, &dead->of_glibc);
-    dead->glibc_owner = (struct graph_owner){.kind = GRAPH_MALLOC};
-    if (a->count == 0) {
-        dead->blocks = *g;
-        dead->blocks.owner = &dead->glibc_owner;
-        dead->blocks.owners = 1;
-        return true;
-    }
-    if (g->count == 0) {
-        dead->blocks = *a;
-        return true;
-    }
-    struct graph_block *block = malloc((a->count + g->count) * sizeof *block);
-    struct graph_owner *owner = malloc((a->owners + 1) * sizeof *owner);
-    dead->blocks = (struct graph_blocks){.block = block, .owner = owner};
-    if (!block || !owner) {
+    if (!grow((void **)&a->block, &a->room, a->count + b->count, sizeof *a->block)) {
         return false;
     }
-    memcpy(owner, a->owner, a->owners * sizeof *owner);
-    owner[a->owners] = dead->glibc_owner;
-    dead->blocks.owners = a->owners + 1;
-    size_t i = 0, k = 0, count = 0;
-    while (i < a->count || k < g->count) {
-        bool first = k == g->count || (i < a->count && a->block[i].address <= g->block[k].address);
-        struct graph_block next = first ? a->block[i++] : g->block[k++];
-        if (!first) {
-            next.owner = (uint32_t)a->owners;
-        }
-        if (count == 0 || block[count - 1].address + block[count - 1].size <= next.address) {
-            block[count++] = next;
+    size_t i = a->count, k = b->count, to = i + k;
+    while (k > 0) {
+        bool first = i > 0 && a->block[i - 1].address > b->block[k - 1].address;
+        a->block[--to] = first ? a->block[--i] : b->block[--k];
+    }
+    a->count += b->count;
+    return true;
+}
+
+/* A block of one heap within one of the other's is left out, as a heap may be had from the other. */
+static void drop_inner(struct graph_blocks *blocks)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < blocks->count; i++) {
+        const struct graph_block *last = kept ? &blocks->block[kept - 1] : NULL;
+        if (!last || last->address + last->size <= blocks->block[i].address) {
+            blocks->block[kept++] = blocks->block[i];
         }
     }
-    dead->blocks.count = count;
+    blocks->count = kept;
+}
+
+/* glibc's blocks among allot's, which are there. */
+static bool join(struct dead *dead, struct graph_blocks *glibc)
+{
+    struct graph_blocks *all = &dead->blocks;
+    const uint32_t owner = (uint32_t)all->owners;
+    drop_impossible(dead, all);
+    drop_impossible(dead, glibc);
+    if (!grow((void **)&all->owner, &all->owner_room, all->owners + 1, sizeof *all->owner)) {
+        return false;
+    }
+    all->owner[all->owners++] = (struct graph_owner){.kind = GRAPH_MALLOC};
+    for (size_t i = 0; owner > 0 && i < glibc->count; i++) {
+        glibc->block[i].owner = owner;
+    }
+    if (all->count == 0) {
+        struct graph_block *block = all->block;
+        size_t room = all->room;
+        all->block = glibc->block;
+        all->room = glibc->room;
+        all->count = glibc->count;
+        glibc->block = block;
+        glibc->room = room;
+        return true;
+    }
+    if (!merge(all, glibc)) {
+        return false;
+    }
+    drop_inner(all);
     return true;
 }
 
 static bool walk(struct dead *dead, struct core_error *error)
 {
+    struct graph_blocks glibc = {0};
+    os_memory_init();
     dead->objects = objects_begin(&dead->core.modules);
-    bool fine = dead->objects && core_settle(&dead->core) && walk_allot(dead) && walk_glibc(dead) &&
-                core_settle(&dead->core) && join(dead);
+    bool fine = dead->objects && core_settle(&dead->core) && walk_allot(dead) && walk_glibc(dead, &glibc) &&
+                core_settle(&dead->core) && join(dead, &glibc);
+    grow_free(glibc.block, glibc.room, sizeof *glibc.block);
     return fine || no_memory(dead, error);
 }
 
@@ -216,12 +247,8 @@ void dead_close(struct dead *dead)
     if (dead->marked) {
         graph_end(&dead->graph);
     }
-    if (dead->blocks.block != dead->of_allot.block && dead->blocks.block != dead->of_glibc.block) {
-        free(dead->blocks.block);
-        free(dead->blocks.owner);
-    }
-    free(dead->of_glibc.block);
-    snap_walk_free(&dead->of_allot);
+    core_sites_end(&dead->sites);
+    snap_walk_free(&dead->blocks);
     objects_end(dead->objects);
     core_close(&dead->core);
 }

@@ -11,22 +11,22 @@
 #include "core/core.h"
 #include "core/glibc.h"
 #include "core/objects.h"
+#include "core/site.h"
 #include "graph/graph.h"
 #include "snap/walk.h"
 
 struct dead {
     struct core core;
     struct objects *objects;
-    struct graph_blocks blocks; /* all of them; allot's owners, and behind them the one of glibc's */
+    struct graph_blocks blocks; /* all of them; allot's owners, and behind them glibc's */
     struct graph graph;
+    struct core_sites sites; /* of allot's blocks */
     bool marked;
     struct glibc_report glibc;
     struct glibc_sum allot;    /* blocks of allot's heap */
     bool on_allot;             /* the process had one */
     enum snap_trouble trouble; /* why that one could not be read */
     size_t unread;             /* pieces of its records that are not in the core */
-    struct graph_owner glibc_owner;
-    struct graph_blocks of_allot, of_glibc;
 };
 
 /* Opens a core and walks its heaps. False with `error` set. `program` may be NULL. `told` hears what is being done, and may be

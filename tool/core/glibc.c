@@ -13,8 +13,9 @@
 #include <string.h>
 
 #include "core/glibc.h"
+#include "graph/grow.h"
 
-enum { LEADS_ON = 6, TCACHE_CHUNK = 0x290 };
+enum { LEADS_ON = 6 };
 
 void glibc_damaged(struct glibc *g, uint64_t address, const char *format, ...)
 {
@@ -48,17 +49,20 @@ bool glibc_push(struct glibc *g, uint64_t **list, size_t *count, size_t *room, u
 static void add_block(struct glibc *g, uint64_t address, uint64_t bytes)
 {
     struct graph_blocks *b = g->blocks;
-    if (b->count == b->room) {
-        size_t more = b->room ? b->room + b->room / 2 : 4096;
-        void *grown = realloc(b->block, more * sizeof *b->block);
-        if (!grown) {
-            g->out_of_memory = true;
-            return;
-        }
-        b->block = grown;
-        b->room = more;
+    if (!grow((void **)&b->block, &b->room, b->count + 1, sizeof *b->block)) {
+        g->out_of_memory = true;
+        return;
     }
     b->block[b->count++] = (struct graph_block){.address = address, .size = bytes};
+}
+
+static void add_cache(struct glibc *g, uint64_t address, uint64_t bytes)
+{
+    if (!grow((void **)&g->cache, &g->cache_room, g->caches + 1, sizeof *g->cache)) {
+        g->out_of_memory = true;
+        return;
+    }
+    g->cache[g->caches++] = (struct glibc_cache){.at = address, .larger = bytes != CACHE_CHUNK};
 }
 
 static void count(struct glibc_sum *sum, uint64_t bytes)
@@ -176,8 +180,8 @@ static void walk_heap(struct glibc *g, const struct glibc_region *r)
         if (next_head & CHUNK_PREV_IN_USE) {
             count(&g->report->used, size);
             add_block(g, at + CHUNK_HEAD, size - 8);
-            if (size == TCACHE_CHUNK && !glibc_push(g, &g->cache, &g->caches, &g->cache_room, at + CHUNK_HEAD)) {
-                return;
+            if (size == CACHE_CHUNK || size == CACHE_LARGER_CHUNK || size == CACHE_LARGEST_CHUNK) {
+                add_cache(g, at + CHUNK_HEAD, size);
             }
         } else {
             count(&g->report->free, size);
@@ -195,8 +199,10 @@ static void walk_heap(struct glibc *g, const struct glibc_region *r)
 
 static void walk_mapped(struct glibc *g, const struct glibc_region *r)
 {
+    uint64_t bytes = core_word(g->core, r->first + 8) & ~(uint64_t)CHUNK_FLAGS;
+    bool to_end = bytes == r->to - r->first; /* else, since 2.43, it ends as others do, in a next one's head */
     count(&g->report->mapped, r->to - r->from);
-    add_block(g, r->first + CHUNK_HEAD, r->to - r->first - CHUNK_HEAD);
+    add_block(g, r->first + CHUNK_HEAD, bytes - (to_end ? CHUNK_HEAD : CHUNK_HEAD / 2));
 }
 
 static int compare_block(const void *a, const void *b)
@@ -244,13 +250,13 @@ static void walk(struct glibc *g)
     find_version(g);
     g->report->arenas = g->arenas;
     /* Its bins point to the heads of free chunks, which lie at the end of the blocks before them: no reference. */
-    struct core_paint arena = {g->main_arena, g->main_arena + ARENA_BYTES, IMAGE_HEAP, 0, NULL};
+    struct core_paint arena = {g->main_arena, g->main_arena + g->bins + BINS_END, IMAGE_HEAP, 0, NULL};
     if (!core_paint(g->core, CORE_LAYER_HEAP, arena)) {
         g->out_of_memory = true;
         return;
     }
     for (size_t i = 0; i < g->arenas; i++) {
-        g->report->system += core_word(g->core, g->arena[i] + ARENA_SYSTEM);
+        g->report->system += core_word(g->core, g->arena[i] + g->bins + BINS_SYSTEM);
     }
     for (size_t i = 0; i < g->regions && !g->out_of_memory; i++) {
         const struct glibc_region *r = &g->region[i];
@@ -278,6 +284,6 @@ bool glibc_walk(struct core *core, uint64_t arena, struct graph_blocks *blocks, 
     free(g.arena);
     free(g.region);
     free(g.kept);
-    free(g.cache);
+    grow_free(g.cache, g.cache_room, sizeof *g.cache);
     return !g.out_of_memory;
 }

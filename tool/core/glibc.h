@@ -6,7 +6,7 @@
  *   | chunk |  | chunk |                                          mapped for themselves: found by their heads, no list has them
  *
  * What looks used but is kept for the next malloc (the threads' tcaches, the arenas' fast bins) is taken out. Layouts: glibc 2.30 to
- * 2.41, 64 bits. The main arena is found by its shape (glibc_find.c), so libc may be stripped, or be part of a static program.
+ * 2.43, 64 bits. The main arena is found by its shape (glibc_find.c), so libc may be stripped, or be part of a static program.
  * A damaged chunk is named, and the walk goes on with the next place from which chunks follow one another.
  */
 #ifndef ALLOT_CORE_GLIBC_H
@@ -15,18 +15,28 @@
 #include "core/core.h"
 #include "graph/graph.h"
 
-/* struct malloc_state, of which the layout has been the same since 2.27. */
+/* struct malloc_state, by where its bins are, as what follows them has stayed the same: before them there are ten fast bins, or, since
+ * 2.43, none. */
 enum {
-    ARENA_FASTBINS = 16,
+    ARENA_FASTBINS = 16, /* from its beginning */
     ARENA_FAST_COUNT = 10,
-    ARENA_TOP = 96,
-    ARENA_BINS = 112,
+    ARENA_BINS_FAST = 112, /* the bins, with fast bins before them, */
+    ARENA_BINS_PLAIN = 24, /* and without */
     ARENA_BIN_COUNT = 127,
-    ARENA_NEXT = 2160,
-    ARENA_SYSTEM = 2184,
-    ARENA_BYTES = 2200
+    BINS_TOP = -16, /* from the bins on */
+    BINS_NEXT = 2048,
+    BINS_SYSTEM = 2072,
+    BINS_END = 2088
 };
 enum { CHUNK_PREV_IN_USE = 1, CHUNK_MAPPED = 2, CHUNK_FLAGS = 7, CHUNK_HEAD = 16, CHUNK_LEAST = 32, CHUNK_ALIGN = 16 };
+
+/* A block that is as long as a tcache: since 2.42 one of more lists, which says how many more each may have, not how many it has. */
+enum { CACHE_CHUNK = 0x290, CACHE_LARGER_CHUNK = 0x300, CACHE_LARGEST_CHUNK = 0x310 };
+struct glibc_cache {
+    uint64_t at;
+    bool larger;
+    unsigned most; /* of a larger one: so many may be in each list */
+};
 
 enum { GLIBC_SAID = 16 }; /* damages that are told one by one */
 struct glibc_damage {
@@ -62,18 +72,19 @@ struct glibc {
     struct graph_blocks *blocks;
     struct glibc_report *report;
     uint64_t main_arena, base; /* base: where brk was when the heap began; 0: not known */
+    uint64_t bins;             /* of an arena: from its beginning on */
     uint64_t *arena;
     size_t arenas;
     struct glibc_region *region; /* by address */
     size_t regions, region_room;
     uint64_t *kept; /* addresses that look used and are not */
     size_t kepts, kept_room;
-    uint64_t *cache; /* addresses of blocks that are as long as a tcache */
+    struct glibc_cache *cache; /* blocks that are as long as a tcache; those that are one */
     size_t caches, cache_room;
     bool out_of_memory;
 };
 
-/* Adds the heap's blocks to `blocks`, which has them by address afterwards, and paints its memory. True also where there is no
+/* Adds the heap's blocks to `blocks`, which grows (graph/grow.h) and has them by address afterwards, and paints its memory. True also where there is no
  * such heap: then report->arenas is 0. False: out of memory. `arena`: where the main arena should be, 0 for no idea. */
 bool glibc_walk(struct core *core, uint64_t arena, struct graph_blocks *blocks, struct glibc_report *report);
 

@@ -20,9 +20,9 @@ enum { MOST_ARENAS = 1 << 16, MOST_HEAPS = 1 << 20, BINS_ENOUGH = 100, DEFAULT_L
 
 /* -- the main arena -- */
 
-static bool ring_is_whole(const struct core *core, uint64_t arena, unsigned bin, bool *empty)
+static bool ring_is_whole(const struct core *core, uint64_t bins, unsigned bin, bool *empty)
 {
-    uint64_t links = arena + ARENA_BINS + 16 * bin, self = links - CHUNK_HEAD;
+    uint64_t links = bins + 16 * bin, self = links - CHUNK_HEAD;
     uint64_t next = core_word(core, links), before = core_word(core, links + 8);
     *empty = next == self && before == self;
     return *empty || (core_word(core, next + CHUNK_HEAD + 8) == self && core_word(core, before + CHUNK_HEAD) == self);
@@ -34,35 +34,49 @@ static bool is_writable(const struct core *core, uint64_t address)
     return s && s->flags & PF_W;
 }
 
-/* How many of its bins are whole; 0: it is no arena for another reason. */
-static unsigned whole_bins(const struct core *core, uint64_t arena)
+/* How many bins are whole; 0: they are no arena's for another reason. */
+static unsigned whole_bins(const struct core *core, uint64_t bins)
 {
-    if (!core_at(core, arena, ARENA_BYTES) || !is_writable(core, arena)) {
+    if (!core_at(core, bins + BINS_TOP, BINS_END - BINS_TOP) || !is_writable(core, bins)) {
         return 0;
     }
     unsigned whole = 0, empty = 0;
     for (unsigned bin = 0; bin < ARENA_BIN_COUNT; bin++) {
         bool is_empty;
-        whole += ring_is_whole(core, arena, bin, &is_empty);
+        whole += ring_is_whole(core, bins, bin, &is_empty);
         empty += is_empty;
     }
-    uint64_t top = core_word(core, arena + ARENA_TOP);
-    return empty > 0 && (is_writable(core, top) || top == arena + ARENA_TOP) ? whole : 0;
+    uint64_t top = core_word(core, bins + BINS_TOP);
+    return empty > 0 && (is_writable(core, top) || top == bins + BINS_TOP) ? whole : 0;
 }
 
 /* A few bins further on or back most bins are whole as well: the place where most are is it. */
-static uint64_t best_near(const struct core *core, uint64_t arena)
+static uint64_t best_near(const struct core *core, uint64_t bins)
 {
-    uint64_t best = arena;
+    uint64_t best = bins;
     unsigned most = 0;
     for (unsigned i = 0; i <= ARENA_BIN_COUNT - BINS_ENOUGH; i++) {
-        unsigned whole = whole_bins(core, arena + 16 * i);
+        unsigned whole = whole_bins(core, bins + 16 * i);
         if (whole > most) {
             most = whole;
-            best = arena + 16 * i;
+            best = bins + 16 * i;
         }
     }
     return best;
+}
+
+/* Whether arenas have so much before their bins: then the main one's successor is itself, or has bins there. */
+static bool begins_before(const struct core *core, uint64_t main_bins, uint64_t before)
+{
+    uint64_t next = core_word(core, main_bins + BINS_NEXT);
+    return next == main_bins - before || (next % 8 == 0 && whole_bins(core, next + before) >= BINS_ENOUGH / 2);
+}
+
+static void take_arena(struct glibc *g, uint64_t bins)
+{
+    bool plain = !begins_before(g->core, bins, ARENA_BINS_FAST) && begins_before(g->core, bins, ARENA_BINS_PLAIN);
+    g->bins = plain ? ARENA_BINS_PLAIN : ARENA_BINS_FAST;
+    g->main_arena = bins - g->bins;
 }
 
 /* Follows the ring; the arenas are the list. Those behind one that is none are lost, and that is said. */
@@ -74,9 +88,9 @@ static bool follow_ring(struct glibc *g)
         if (!glibc_push(g, &g->arena, &g->arenas, &room, arena)) {
             return false;
         }
-        uint64_t next = core_word(g->core, arena + ARENA_NEXT);
+        uint64_t next = core_word(g->core, arena + g->bins + BINS_NEXT);
         if (g->arenas == MOST_ARENAS || next % 8 != 0 ||
-            (next != g->main_arena && whole_bins(g->core, next) < BINS_ENOUGH / 2)) {
+            (next != g->main_arena && whole_bins(g->core, next + g->bins) < BINS_ENOUGH / 2)) {
             glibc_damaged(g, arena, "arena's successor %#llx is no arena", (unsigned long long)next);
             break;
         }
@@ -95,16 +109,16 @@ static bool search(struct glibc *g, uint64_t from, uint64_t to)
         }
         uint64_t end = (e->to < to ? e->to : to) & ~7ull;
         const unsigned char *bytes = e->at + (at - e->from);
-        for (; at + ARENA_BYTES <= end; at += 8, bytes += 8) {
+        for (; at + BINS_END <= end; at += 8, bytes += 8) {
             /* At least one of three bins for large chunks is empty, in any heap of a living program. */
             bool may = false;
             for (unsigned bin = 60; bin < ARENA_BIN_COUNT; bin += 33) {
                 uint64_t link;
-                memcpy(&link, bytes + ARENA_BINS + 16 * bin, sizeof link);
-                may |= link == at + ARENA_BINS + 16 * bin - CHUNK_HEAD;
+                memcpy(&link, bytes + 16 * bin, sizeof link);
+                may |= link == at + 16 * bin - CHUNK_HEAD;
             }
             if (may && whole_bins(core, at) >= BINS_ENOUGH) {
-                g->main_arena = best_near(core, at);
+                take_arena(g, best_near(core, at));
                 return true;
             }
         }
@@ -135,14 +149,17 @@ static bool each_global(struct glibc *g, bool (*visit)(struct glibc *g, uint64_t
     return false;
 }
 
+static bool is_there(struct glibc *g, uint64_t arena, uint64_t before)
+{
+    g->main_arena = arena;
+    g->bins = before;
+    return arena % 8 == 0 && whole_bins(g->core, arena + before) >= BINS_ENOUGH / 2;
+}
+
 bool glibc_find_arena(struct glibc *g, uint64_t hint)
 {
-    if (hint && hint % 8 == 0 && whole_bins(g->core, hint) >= BINS_ENOUGH / 2) {
-        g->main_arena = hint;
-    } else if (!each_global(g, search)) {
-        return false;
-    }
-    return follow_ring(g);
+    bool known = hint && (is_there(g, hint, ARENA_BINS_FAST) || is_there(g, hint, ARENA_BINS_PLAIN));
+    return (known || each_global(g, search)) && follow_ring(g);
 }
 
 /* -- where its memory began -- */
@@ -161,7 +178,7 @@ static uint32_t half_word(const struct core *core, uint64_t address)
 static bool is_base(struct glibc *g, uint64_t at)
 {
     uint64_t mapped = core_word(g->core, at - 16), peak = core_word(g->core, at - 8), count;
-    if (mapped > peak || mapped % 4096 != 0 || peak % 4096 != 0) {
+    if (mapped > peak || mapped % CHUNK_ALIGN != 0 || peak % CHUNK_ALIGN != 0) { /* pages, less some heads since 2.43 */
         return false;
     }
     if (half_word(g->core, at - 28) == DEFAULT_LIMIT) {
@@ -171,43 +188,75 @@ static bool is_base(struct glibc *g, uint64_t at)
     } else {
         return false;
     }
-    if (count > DEFAULT_LIMIT || (count == 0) != (mapped == 0)) {
+    if (count > DEFAULT_LIMIT || (count != 0 && mapped == 0)) {
         return false;
     }
     g->report->mapped_told = count;
     return true;
 }
 
-static bool leads_to(const struct core *core, uint64_t at, uint64_t top)
+/* Whether chunk after chunk leads to the top, or to where that is known already. */
+static bool leads_to(const struct glibc *g, uint64_t at, uint64_t top)
 {
-    while (at < top) {
-        uint64_t size = core_word(core, at + 8) & ~(uint64_t)CHUNK_FLAGS;
+    while (at < top && at != g->base) {
+        uint64_t size = core_word(g->core, at + 8) & ~(uint64_t)CHUNK_FLAGS;
         if (size < CHUNK_LEAST || size % CHUNK_ALIGN != 0 || size > top - at) {
             return false;
         }
         at += size;
     }
-    return at == top;
+    return at == top || at == g->base;
 }
 
-/* Any word that may be it; the sure one ends the search, else the lowest of those that lead to the top stays. */
-static bool search_base(struct glibc *g, uint64_t from, uint64_t to)
+/* The two ways to know it: for sure, which ends the search; the lowest of those that lead to the top, which never does. */
+static bool take_sure(struct glibc *g, uint64_t at, uint64_t word, uint64_t top)
 {
-    const struct core *core = g->core;
-    const uint64_t top = core_word(core, g->main_arena + ARENA_TOP);
-    const struct core_segment *s = core_segment_of(&core->file, top);
+    (void)top;
+    g->base = is_base(g, at) ? word : g->base;
+    return g->base != 0;
+}
+
+static bool take_lowest(struct glibc *g, uint64_t at, uint64_t word, uint64_t top)
+{
+    (void)at;
+    const struct core_segment *s = core_segment_of(&g->core->file, top);
+    uint64_t first = (word + CHUNK_ALIGN - 1) & ~(uint64_t)(CHUNK_ALIGN - 1);
+    if (s && word >= s->from && (g->base == 0 || first < g->base) && leads_to(g, first, top)) {
+        g->base = first;
+    }
+    return false;
+}
+
+static bool search_base(struct glibc *g, uint64_t from, uint64_t to,
+                        bool (*take)(struct glibc *g, uint64_t at, uint64_t word, uint64_t top))
+{
+    const uint64_t top = core_word(g->core, g->main_arena + g->bins + BINS_TOP);
     for (uint64_t at = from; at + 8 <= to; at += 8) {
-        uint64_t word = core_word(core, at);
-        if (word < 4096 || word > top || !is_writable(core, word)) {
-            continue;
-        }
-        if (is_base(g, at)) {
-            g->base = word;
+        uint64_t word = core_word(g->core, at);
+        if (word >= 4096 && word <= top && is_writable(g->core, word) && take(g, at, word, top)) {
             return true;
         }
-        uint64_t first = (word + CHUNK_ALIGN - 1) & ~(uint64_t)(CHUNK_ALIGN - 1);
-        if (s && word >= s->from && (g->base == 0 || word < g->base) && leads_to(core, first, top)) {
-            g->base = word;
+    }
+    return false;
+}
+
+/* Among the words of the module that the arena is of. */
+static bool search_bases(struct glibc *g, bool (*take)(struct glibc *g, uint64_t at, uint64_t word, uint64_t top))
+{
+    const struct core_module *m = core_module_of(&g->core->modules, g->main_arena);
+    if (!m) {
+        const struct core_segment *s = core_segment_of(&g->core->file, g->main_arena);
+        return search_base(g, s->from, s->from + s->bytes, take);
+    }
+    for (size_t h = 0; h < m->headers; h++) {
+        const Elf64_Phdr *p = &m->header[h];
+        uint64_t from = (m->bias + p->p_vaddr + 7) & ~7ull, to = m->bias + p->p_vaddr + p->p_memsz;
+        const struct core_extent *e;
+        while (p->p_type == PT_LOAD && p->p_flags & PF_W && from < to && (e = core_extent_of(g->core, from))) {
+            if (search_base(g, from, e->to < to ? e->to : to, take)) {
+                return true;
+            }
+            from = (e->to + 7) & ~7ull;
         }
     }
     return false;
@@ -215,22 +264,9 @@ static bool search_base(struct glibc *g, uint64_t from, uint64_t to)
 
 void glibc_find_base(struct glibc *g)
 {
-    const struct core_module *m = core_module_of(&g->core->modules, g->main_arena);
     g->report->mapped_told = UINT64_MAX;
-    if (!m) {
-        const struct core_segment *s = core_segment_of(&g->core->file, g->main_arena);
-        search_base(g, s->from, s->from + s->bytes);
-    }
-    for (size_t h = 0; m && h < m->headers; h++) {
-        const Elf64_Phdr *p = &m->header[h];
-        uint64_t from = (m->bias + p->p_vaddr + 7) & ~7ull, to = m->bias + p->p_vaddr + p->p_memsz;
-        const struct core_extent *e;
-        while (p->p_type == PT_LOAD && p->p_flags & PF_W && from < to && (e = core_extent_of(g->core, from))) {
-            if (search_base(g, from, e->to < to ? e->to : to)) {
-                return;
-            }
-            from = (e->to + 7) & ~7ull;
-        }
+    if (!search_bases(g, take_sure)) {
+        search_bases(g, take_lowest);
     }
 }
 
@@ -265,8 +301,8 @@ static uint64_t end_of_top(struct glibc *g, uint64_t top)
 
 static void main_regions(struct glibc *g)
 {
-    uint64_t top = core_word(g->core, g->main_arena + ARENA_TOP);
-    if (top == g->main_arena + ARENA_TOP) {
+    uint64_t top = core_word(g->core, g->main_arena + g->bins + BINS_TOP);
+    if (top == g->main_arena + g->bins + BINS_TOP) {
         return; /* it has never served anything */
     }
     const struct core_segment *s = core_segment_of(&g->core->file, top);
@@ -297,7 +333,7 @@ static uint64_t heap_of(const struct core *core, uint64_t arena, uint64_t addres
 
 static void other_regions(struct glibc *g, uint64_t arena)
 {
-    uint64_t top = core_word(g->core, arena + ARENA_TOP), own = heap_of(g->core, arena, arena);
+    uint64_t top = core_word(g->core, arena + g->bins + BINS_TOP), own = heap_of(g->core, arena, arena);
     uint64_t heap = heap_of(g->core, arena, top), head = arena - own;
     if (own == 0 || heap == 0 || head < 32 || head > 256) {
         glibc_damaged(g, arena, "arena whose heaps are not where they should be");
@@ -310,7 +346,7 @@ static void other_regions(struct glibc *g, uint64_t arena)
             glibc_damaged(g, heap, "heap of an arena, with a broken head");
             return;
         }
-        uint64_t first = heap + head + (heap == own ? ARENA_BYTES : 0);
+        uint64_t first = heap + head + (heap == own ? g->bins + BINS_END : 0);
         first = (first + CHUNK_ALIGN - 1) & ~(uint64_t)(CHUNK_ALIGN - 1);
         bool last = top > heap && top - heap < bytes;
         add_region(g,
@@ -339,13 +375,23 @@ static bool in_regions(const struct glibc *g, uint64_t address, size_t known, ui
     return false;
 }
 
+/* Whether the head of a chunk that goes to the end of such a mapping says so: its size is all up to there, or since 2.43 all but a head.
+ * What lies before it, whose last bit means huge pages since then, is `before`. */
+static bool ends_mapping(const struct core *core, uint64_t chunk, uint64_t bytes, uint64_t before)
+{
+    uint64_t head = core_word(core, chunk + 8), size = head & ~(uint64_t)CHUNK_FLAGS;
+    bool since = size == bytes - CHUNK_HEAD;
+    return (head & CHUNK_FLAGS) == CHUNK_MAPPED && (size == bytes || since) &&
+           (core_word(core, chunk) & ~(uint64_t)since) == before;
+}
+
 /* An aligned block has a second head, behind the space that aligning it left: which says how far before it the mapping begins. */
 static uint64_t aligned_chunk(const struct core *core, uint64_t from, uint64_t bytes)
 {
     for (uint64_t align = 2 * CHUNK_ALIGN; align < bytes; align *= 2) {
         uint64_t chunk = ((from + CHUNK_HEAD + align - 1) & ~(align - 1)) - CHUNK_HEAD;
-        if (chunk > from && chunk + CHUNK_HEAD < from + bytes && core_word(core, chunk) == chunk - from &&
-            core_word(core, chunk + 8) == ((bytes - (chunk - from)) | CHUNK_MAPPED)) {
+        if (chunk > from && chunk + CHUNK_HEAD < from + bytes &&
+            ends_mapping(core, chunk, bytes - (chunk - from), chunk - from)) {
             return chunk;
         }
     }
@@ -358,13 +404,14 @@ static void search_mapped(struct glibc *g, const struct core_segment *s)
     const size_t known = g->regions;
     uint64_t at = (s->from + page - 1) & ~(page - 1), end = s->from + s->bytes;
     while (at < end && end - at >= page) {
-        uint64_t head = core_word(g->core, at + 8), bytes = head & ~(uint64_t)CHUNK_FLAGS, skip;
-        if ((head & CHUNK_FLAGS) == CHUNK_MAPPED && bytes >= page && bytes % page == 0 && bytes <= s->to - at &&
-            core_word(g->core, at) == 0 && !in_regions(g, at, known, &skip)) {
+        uint64_t size = core_word(g->core, at + 8) & ~(uint64_t)CHUNK_FLAGS, skip;
+        uint64_t bytes = (size + CHUNK_HEAD) & ~(page - 1); /* either way */
+        if (bytes >= page && bytes <= s->to - at && ends_mapping(g->core, at, bytes, 0) &&
+            !in_regions(g, at, known, &skip)) {
             add_region(g, (struct glibc_region){at, at + bytes, aligned_chunk(g->core, at, bytes), 0, true});
             at += bytes;
         } else if ((at == s->from || at % (1 << 20) == 0) && in_regions(g, at, known, &skip) && skip > at) {
-            at = (skip + page - 1) & ~(page - 1);
+            at = skip < end ? (skip + page - 1) & ~(page - 1) : end;
         } else {
             at += page;
         }

@@ -88,6 +88,16 @@ static int compare(const void *a, const void *b)
     return x->from < y->from ? -1 : x->from > y->from;
 }
 
+/* Of the file of now, which may be another than the process had. */
+static bool is_same_file(Dwfl_Module *module, const struct core_module *m)
+{
+    const unsigned char *id;
+    GElf_Addr at;
+    int bytes = dwfl_module_build_id(module, &id, &at);
+    return bytes <= 0 || m->build_id_bytes == 0 ||
+           ((unsigned)bytes == m->build_id_bytes && memcmp(id, m->build_id, m->build_id_bytes) == 0);
+}
+
 /* What memory is too little for is left out: names are a help, not the finding. */
 static void read_module(const struct core_module *m, struct table *t)
 {
@@ -99,7 +109,7 @@ static void read_module(const struct core_module *m, struct table *t)
     dwfl_report_begin(dwfl);
     Dwfl_Module *module = dwfl_report_elf(dwfl, m->path, m->file, -1, m->bias, true);
     dwfl_report_end(dwfl, NULL, NULL);
-    int symbols = module ? dwfl_module_getsymtab(module) : 0;
+    int symbols = module && is_same_file(module, m) ? dwfl_module_getsymtab(module) : 0;
     for (int i = 1; i < symbols; i++) {
         GElf_Sym symbol;
         GElf_Addr address;

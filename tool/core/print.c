@@ -24,15 +24,11 @@ const char *core_verdict(enum graph_verdict verdict)
 
 const char *core_owner(const struct dead *dead, uint32_t owner, char *out, size_t room)
 {
-    static const char *const kinds[] = {
-        [GRAPH_MALLOC] = "malloc", [GRAPH_HEAP] = "heap",   [GRAPH_TAG] = "tag",       [GRAPH_ARENA] = "arena",
-        [GRAPH_POOL] = "pool",     [GRAPH_CACHE] = "cache", [GRAPH_REGION] = "region",
-    };
     if (owner >= dead->blocks.owners || dead->blocks.owner[owner].kind == GRAPH_MALLOC) {
         return NULL;
     }
     const struct graph_owner *o = &dead->blocks.owner[owner];
-    snprintf(out, room, "%s%s%.64s", kinds[o->kind], o->name ? " " : "", o->name ? o->name : "");
+    snprintf(out, room, "%s%s%.64s", graph_owner_kind_name(o->kind), o->name ? " " : "", o->name ? o->name : "");
     return out;
 }
 

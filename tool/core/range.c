@@ -4,9 +4,9 @@
  *   a thread's mapping:  | guard | dead ... | stack ...      | its TLS blocks | thread struct |
  *                                  stack pointer - 128 ^     ^ lowest block by its dtv
  *
- * Of a stack only what lies above its pointer counts: below are calls that have returned. A mapping that ends in the struct of
- * a thread that is not in the core is a stack kept for the next thread, and holds nothing that counts. What nobody explains may
- * hold a pointer to anything (IMAGE_OTHER).
+ * Of a stack only what lies above its pointer counts: below are calls that have returned. One of a thread that is not in the core is
+ * kept for the next thread (stack.h), and holds nothing that counts. What nobody explains may hold a pointer to anything
+ * (IMAGE_OTHER).
  */
 #include <elf.h>
 #include <stdlib.h>
@@ -14,9 +14,9 @@
 
 #include "core/core.h"
 #include "core/range.h"
+#include "core/stack.h"
 
-enum { RED_ZONE = 128, THREAD_STRUCT = 0x900 /* more than glibc's struct pthread has */, MOST_BLOCKS = 1 << 20 };
-enum { DEAD = -1 }; /* an image_kind of our own: in no range */
+enum { RED_ZONE = 128, MOST_BLOCKS = 1 << 20 };
 
 /* -- layers -- */
 
@@ -63,7 +63,7 @@ static bool cover(struct core_paints *base, struct core_paints *over)
             const struct core_paint *q = &over->paint[o];
             uint64_t from = q->from > done ? q->from : done, to = q->to < p->to ? q->to : p->to;
             if (from < to) {
-                fine = push(&out, done, from, p) && (q->kind == (enum image_kind)DEAD || push(&out, from, to, q));
+                fine = push(&out, done, from, p) && (q->kind == (enum image_kind)CORE_DEAD || push(&out, from, to, q));
                 done = to;
             }
         }
@@ -168,6 +168,14 @@ static bool in_layer(const struct core *core, enum core_layer layer, uint64_t ad
     return false;
 }
 
+bool core_is_dtv(const struct core *core, uint64_t dtv)
+{
+    uint64_t blocks = dtv >= 16 ? core_word(core, dtv - 16) : 0;
+    return dtv % 8 == 0 && blocks != 0 && blocks <= MOST_BLOCKS && core_at(core, dtv - 16, (blocks + 2) * 16);
+}
+
+bool core_hold_dtv(struct core *core, uint64_t dtv) { return !core_is_dtv(core, dtv) || hold(core, dtv); }
+
 /* The lowest byte of a thread's static TLS: of its blocks in `s` the lowest that its dtv names. The dtv is held, as the pointer to
  * it points behind its first entry, and what it names with it. */
 static bool local(struct core *core, const struct core_thread *t, const struct core_segment *s, uint64_t *lowest)
@@ -177,7 +185,7 @@ static bool local(struct core *core, const struct core_thread *t, const struct c
     uint64_t blocks = dtv >= 16 ? core_word(core, dtv - 16) : 0;
     uint64_t bottom = t->local - (x86 ? 0 : THREAD_STRUCT);
     *lowest = bottom < s->from ? s->from : bottom;
-    if (dtv % 8 != 0 || blocks == 0 || blocks > MOST_BLOCKS || !core_at(core, dtv - 16, (blocks + 2) * 16)) {
+    if (!core_is_dtv(core, dtv)) {
         return true;
     }
     for (uint64_t i = 1; i <= blocks; i++) {
@@ -189,11 +197,11 @@ static bool local(struct core *core, const struct core_thread *t, const struct c
     return hold(core, dtv);
 }
 
-static bool paint_stack(struct core *core, const struct core_thread *t, uint64_t from, uint64_t to, bool clear)
+/* [from, to) of a thread's; what lies from `dead` on below it, where that is not 0, are calls that have returned. */
+static bool paint_stack(struct core *core, const struct core_thread *t, uint64_t from, uint64_t to, uint64_t dead)
 {
-    const struct core_segment *s = core_segment_of(&core->file, from);
-    if (clear && s &&
-        !core_paint(core, CORE_LAYER_DEAD, (struct core_paint){s->from, from, (enum image_kind)DEAD, 0, NULL})) {
+    if (dead &&
+        !core_paint(core, CORE_LAYER_DEAD, (struct core_paint){dead, from, (enum image_kind)CORE_DEAD, 0, NULL})) {
         return false;
     }
     return core_paint(core, CORE_LAYER_STACK, (struct core_paint){from, to, IMAGE_STACK, t->tid, NULL});
@@ -214,15 +222,30 @@ static uint64_t local_bytes(const struct core *core)
     return bytes;
 }
 
+/* Whether another thread has its stack or its TLS in a mapping. */
+static bool is_shared(const struct core *core, const struct core_segment *s, const struct core_thread *but)
+{
+    for (size_t i = 0; i < core->file.threads; i++) {
+        const struct core_thread *t = &core->file.thread[i];
+        if (t != but && ((t->stack >= s->from && t->stack < s->to) || (t->local >= s->from && t->local < s->to))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A thread's stack, that of its signal handlers where it is in one, and its TLS. */
 static bool thread(struct core *core, size_t index)
 {
-    const struct core_thread *t = &core->file.thread[index];
+    struct core_thread *t = &core->file.thread[index];
+    t->local = t->local ? t->local : core_local_of(core, t);
     const struct core_segment *stack = core_segment_of(&core->file, t->stack);
     const struct core_segment *own = core_segment_of(&core->file, t->local);
     const struct core_segment *first = core_segment_of(&core->file, core->file.random);
     uint64_t from = t->stack >= RED_ZONE ? t->stack - RED_ZONE : 0, lowest = 0, end;
     bool main_thread = t->tid == core->file.pid || core->file.threads == 1;
+    struct core_stack mapped;
+    bool known = own && core_stack_of(core, t->local, &mapped);
 
     if (own) {
         if (!local(core, t, own, &lowest)) {
@@ -230,67 +253,31 @@ static bool thread(struct core *core, size_t index)
         }
         /* No further: blocks that were mapped for themselves may lie right behind, in the same mapping. */
         uint64_t top = t->local + THREAD_STRUCT + (core->file.machine == EM_X86_64 ? 0 : local_bytes(core));
-        if (top > own->to) {
-            top = own->to;
-        }
+        top = known && top > mapped.to ? mapped.to : top;
+        top = top > own->to ? own->to : top;
         if (!core_paint(core, CORE_LAYER_LOCAL, (struct core_paint){lowest, top, IMAGE_TLS, t->tid, NULL})) {
             return false;
         }
     }
+    uint64_t bottom = known && mapped.from > own->from ? mapped.from : own ? own->from : 0;
+    bool on_own = known ? t->stack >= bottom && t->stack < lowest : stack == own;
     if (stack) {
-        if (from < stack->from) {
-            from = stack->from;
-        }
+        uint64_t least = known && on_own ? bottom : stack->from;
         bool shared =
             in_layer(core, CORE_LAYER_HEAP, t->stack, &end) || in_layer(core, CORE_LAYER_GLOBALS, t->stack, &end);
         bool above = stack == own && lowest > t->stack;
+        bool clear = !shared && ((known && on_own) || !is_shared(core, stack, t));
         uint64_t to = above ? lowest : shared ? end : stack->to;
-        if (!paint_stack(core, t, from, to, !shared)) {
+        if (!paint_stack(core, t, from < least ? least : from, to, clear ? least : 0)) {
             return false;
         }
     }
     /* On a signal's stack, the one that it interrupted counts whole: where it had got to is not known here. */
-    if (own && own != stack && own != first && !main_thread) {
-        return paint_stack(core, t, own->from, lowest, false);
+    if (own && !on_own && own != first && !main_thread) {
+        return paint_stack(core, t, bottom, lowest, 0);
     }
     if (first && first != stack && main_thread) {
-        return paint_stack(core, t, first->from, first->to, false);
-    }
-    return true;
-}
-
-/* Whether a mapping ends in the struct of a thread, and of none that the core has: glibc keeps stacks for the next thread. */
-static bool is_kept_stack(const struct core *core, const struct core_segment *s)
-{
-    if (core->file.machine != EM_X86_64 || !(s->flags & PF_W) || core_mapping_of(&core->file, s->from) ||
-        s->bytes != s->to - s->from || s->bytes < 16384) {
-        return false;
-    }
-    for (size_t i = 0; i < core->file.threads; i++) {
-        uint64_t own = core->file.thread[i].local, stack = core->file.thread[i].stack;
-        if ((own >= s->from && own < s->to) || (stack >= s->from && stack < s->to)) {
-            return false;
-        }
-    }
-    uint64_t bottom = s->to - 16384;
-    for (uint64_t at = s->to - 0x700; at > bottom; at -= 64) {
-        if (core_word(core, at) == at && core_word(core, at + 16) == at) {
-            uint64_t dtv = core_word(core, at + 8);
-            return dtv % 8 == 0 && dtv > 4096;
-        }
-    }
-    return false;
-}
-
-static bool kept_stacks(struct core *core)
-{
-    uint64_t end;
-    for (size_t i = 0; i < core->file.segments; i++) {
-        const struct core_segment *s = &core->file.segment[i];
-        if (is_kept_stack(core, s) && !in_layer(core, CORE_LAYER_HEAP, s->from, &end) &&
-            !core_paint(core, CORE_LAYER_DEAD, (struct core_paint){s->from, s->to, (enum image_kind)DEAD, 0, NULL})) {
-            return false;
-        }
+        return paint_stack(core, t, first->from, first->to, 0);
     }
     return true;
 }
@@ -312,7 +299,7 @@ bool core_ranges_make(struct core *core)
 {
     struct core_paints base = {0};
     begin(core);
-    bool fine = memory(core, &base) && globals(core) && kept_stacks(core);
+    bool fine = memory(core, &base) && globals(core) && core_stacks_kept(core);
     for (size_t i = 0; i < core->file.threads && fine; i++) {
         fine = thread(core, i);
     }

@@ -3,8 +3,6 @@
  *   object:     | vtable + 16 | ...               -> symbol "vtable for X" of a module
  *   list node:  | next | previous | ...           -> next's previous and previous's next are it
  *   tree node:  | colour | parent | left | right | ...   -> the parent has it on one side, or is the root's header
- *
- * Vtables are looked up once each.
  */
 #include <ctype.h>
 #include <inttypes.h>
@@ -12,110 +10,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/classes.h"
 #include "core/types.h"
 #include "symbols.h"
 
 enum { LEAST_TEXT = 8, TEXT_LOOKED_AT = 64 };
 
-struct name {
-    uint64_t vtable;
-    char *text; /* NULL: no vtable is there */
-};
-
 struct types {
     const struct dead *dead;
-    struct name *name; /* by vtable, open addressing */
-    size_t names, room;
+    struct classes *classes;
     char text[512];
 };
 
 struct types *types_begin(const struct dead *dead)
 {
     struct types *t = malloc(sizeof *t);
-    struct name *name = calloc(256, sizeof *name);
-    if (!t || !name) {
+    struct classes *classes = classes_begin(dead->objects);
+    if (!t || !classes) {
         free(t);
-        free(name);
+        classes_end(classes);
         return NULL;
     }
-    *t = (struct types){.dead = dead, .name = name, .room = 256};
+    *t = (struct types){.dead = dead, .classes = classes};
     return t;
 }
 
 void types_end(struct types *t)
 {
-    for (size_t i = 0; t && i < t->room; i++) {
-        free(t->name[i].text);
-    }
     if (t) {
-        free(t->name);
+        classes_end(t->classes);
     }
     free(t);
-}
-
-/* -- classes -- */
-
-static struct name *slot(struct name *name, size_t room, uint64_t vtable)
-{
-    size_t i = (vtable >> 3) * 0x9e3779b97f4a7c15u >> 32 & (room - 1);
-    while (name[i].vtable != 0 && name[i].vtable != vtable) {
-        i = (i + 1) & (room - 1);
-    }
-    return &name[i];
-}
-
-/* With no room for more names the ones known stay, and others are looked up each time. */
-static void remember(struct types *t, uint64_t vtable, char *text)
-{
-    if (2 * t->names >= t->room) {
-        struct name *more = calloc(2 * t->room, sizeof *more);
-        if (!more) {
-            free(text);
-            return;
-        }
-        for (size_t i = 0; i < t->room; i++) {
-            if (t->name[i].vtable) {
-                *slot(more, 2 * t->room, t->name[i].vtable) = t->name[i];
-            }
-        }
-        free(t->name);
-        t->name = more;
-        t->room *= 2;
-    }
-    *slot(t->name, t->room, vtable) = (struct name){vtable, text};
-    t->names++;
-}
-
-static char *class_name(struct types *t, uint64_t vtable)
-{
-    static const char prefix[] = "vtable for ", thunk[] = "construction vtable for ";
-    uint64_t offset;
-    const char *name = objects_name(t->dead->objects, vtable, &offset);
-    if (!name || strncmp(name, "_ZT", 3) != 0 || offset < 16) {
-        return NULL;
-    }
-    char *text = symbols_demangle(name), *out = NULL;
-    if (text && strncmp(text, prefix, sizeof prefix - 1) == 0) {
-        out = strdup(text + sizeof prefix - 1);
-    } else if (text && strncmp(text, thunk, sizeof thunk - 1) == 0) {
-        out = strdup(text + sizeof thunk - 1);
-    }
-    free(text);
-    return out;
-}
-
-static const char *class_of(struct types *t, uint64_t word)
-{
-    const struct core_module *m = word % 8 == 0 ? core_module_of(&t->dead->core.modules, word) : NULL;
-    if (!m) {
-        return NULL;
-    }
-    struct name *known = slot(t->name, t->room, word);
-    if (known->vtable == 0) {
-        remember(t, word, class_name(t, word));
-        known = slot(t->name, t->room, word);
-    }
-    return known->text;
 }
 
 /* -- shapes -- */
@@ -154,7 +79,7 @@ const char *types_of(struct types *t, const struct graph_block *block)
     if (at) {
         memcpy(word, at, bytes);
     }
-    const char *name = class_of(t, word[0]);
+    const char *name = core_module_of(&core->modules, word[0]) ? classes_name(t->classes, word[0]) : NULL;
     if (name) {
         return name;
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "export/export.h"
+#include "words.h"
 
 const char *const export_figure_names[EXPORT_FIGURES] = {
     "alloc-blocks", "alloc-bytes", "live-blocks",      "live-bytes",
@@ -139,21 +140,32 @@ const char *export_name(const struct symbol_frame *call, char room[64])
     return room;
 }
 
-static char plain(char c) { return (unsigned char)c < ' ' || c == 0x7f ? '?' : c; }
-
 char *export_plain(const char *text)
 {
-    char *copy = strdup(text);
+    char *copy = malloc(strlen(text) + 1), *to = copy;
 
-    for (char *at = copy; copy && *at; at++) {
-        *at = plain(*at);
+    for (size_t length; copy && *text; text += length) {
+        if (words_printable(words_decode(text, &length))) {
+            memcpy(to, text, length);
+            to += length;
+        } else {
+            *to++ = '?';
+        }
+    }
+    if (copy) {
+        *to = '\0';
     }
     return copy;
 }
 
 void export_put(FILE *to, const char *text, char other, char instead)
 {
-    for (; *text; text++) {
-        fputc(*text == other ? instead : plain(*text), to);
+    for (size_t length; *text; text += length) {
+        bool shows = words_printable(words_decode(text, &length));
+        if (shows && length > 1) {
+            fwrite(text, 1, length, to);
+        } else {
+            fputc(!shows ? '?' : *text == other ? instead : *text, to);
+        }
     }
 }

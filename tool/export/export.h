@@ -78,7 +78,7 @@ int export_trace(const char *path, const char *format, const char *out, const st
 bool export_is_format(const char *format);
 extern const char export_help[]; /* a line of --help for each */
 
-/* Names come from hostile files and end on terminals: a copy in which what is a control character is a question mark, to be freed.
+/* Names come from hostile files and end on terminals: a copy in which what no terminal shows (words_printable) is a question mark, to be freed.
  * NULL: out of memory. And a text written so, in which `instead` stands for `other` as well. */
 char *export_plain(const char *text);
 void export_put(FILE *to, const char *text, char other, char instead);

@@ -32,14 +32,17 @@ static bool string_of(struct writer *writer, const char *text, uint32_t *number)
     if (!text || !text[0]) {
         return true;
     }
-    const char *kept = tables_text(&writer->texts, text, strlen(text), number);
-    if (kept && *number > writer->texts_told) {
-        fprintf(writer->to, "s %zx ", strlen(kept));
-        export_put(writer->to, kept, 0, 0);
-        fputc('\n', writer->to);
+    bool known = tables_text(&writer->texts, text, strlen(text), number);
+    if (known && *number > writer->texts_told) {
+        char *plain = export_plain(text);
+        if (!plain) {
+            return false;
+        }
+        fprintf(writer->to, "s %zx %s\n", strlen(plain), plain);
+        free(plain);
         writer->texts_told = *number;
     }
-    return kept != NULL;
+    return known;
 }
 
 /* The line of a frame: its address, module, and who is called there. */
@@ -118,6 +121,16 @@ static void put_line(FILE *to, char op, uint64_t number)
     fwrite_unlocked(at, 1, (size_t)(line + sizeof line - at), to);
 }
 
+static void put_free(struct writer *writer, uint32_t process, uint64_t address)
+{
+    struct live_slot *block = live_find(&writer->blocks, process, address);
+
+    if (block) {
+        put_line(writer->to, '-', block->value - 1);
+        live_remove(&writer->blocks, block);
+    }
+}
+
 static bool put_alloc(struct writer *writer, uint32_t process, uint64_t address, uint64_t size, uint32_t stack)
 {
     struct live_slot *class = live_find(&writer->classes, stack + 1, size);
@@ -129,18 +142,9 @@ static bool put_alloc(struct writer *writer, uint32_t process, uint64_t address,
         }
         fprintf(writer->to, "a %" PRIx64 " %" PRIx32 "\n", size, stack);
     }
+    put_free(writer, process, address); /* of what lived there, where a free was not seen */
     put_line(writer->to, '+', class->value - 1);
     return live_add(&writer->blocks, process, address, class->value) != NULL;
-}
-
-static void put_free(struct writer *writer, uint32_t process, uint64_t address)
-{
-    struct live_slot *block = live_find(&writer->blocks, process, address);
-
-    if (block) {
-        put_line(writer->to, '-', block->value - 1);
-        live_remove(&writer->blocks, block);
-    }
 }
 
 static bool put_event(struct writer *writer, const struct trace_event *event)

@@ -9,13 +9,13 @@
 #include "cold.h"
 
 #define PAGE   16   /* blocks */
-#define RUNS   3    /* of one process, at most, after an addition */
+#define RUNS   7    /* of one process, at most, after an addition */
 #define BUFFER 4096 /* blocks: of a run that is merged */
 
 struct cold_run {
     struct cold_run *older;
     int fd;
-    size_t count;
+    size_t most, count;
     uint32_t *first; /* upper half of the key of each page's first */
     uint64_t *gone;  /* a bit for each block */
     size_t held;     /* which page is in `page`; SIZE_MAX: none */
@@ -52,13 +52,14 @@ static void end_run(struct cold_run *run)
     }
 }
 
-static struct cold_run *begin_run(size_t most, const char *folder)
+struct cold_run *cold_begin(size_t most, const char *folder)
 {
     struct cold_run *run = calloc(1, sizeof *run);
     if (!run) {
         return NULL;
     }
     run->held = SIZE_MAX;
+    run->most = most;
     run->first = malloc((most / PAGE + 1) * sizeof *run->first);
     run->gone = calloc(most / 64 + 1, sizeof *run->gone);
     run->fd = run->first && run->gone ? open_nameless(folder) : -1;
@@ -73,7 +74,7 @@ static struct cold_run *begin_run(size_t most, const char *folder)
     return run;
 }
 
-static int append(struct cold_run *run, const struct block *block, size_t count)
+int cold_append(struct cold_run *run, const struct block *block, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if ((run->count + i) % PAGE == 0) {
@@ -116,7 +117,7 @@ static ssize_t read_blocks(const struct cold_run *run, size_t from, struct block
     return (ssize_t)(bytes / sizeof *out);
 }
 
-/* -- four runs become one -- */
+/* -- too many runs become one -- */
 
 struct source {
     struct cold_run *run;
@@ -172,7 +173,7 @@ static int merge(struct source *source, size_t count, struct cold_run *into, str
             of->at++;
         }
         if (have == BUFFER || !least) {
-            error = append(into, buffer, have);
+            error = cold_append(into, buffer, have);
             have = 0;
             if (error || !least) {
                 return error;
@@ -190,12 +191,12 @@ static int merge_all(struct cold_run **runs, const char *folder)
         all += r->count;
     }
     struct block *buffer = malloc((count + 1) * BUFFER * sizeof *buffer);
-    struct cold_run *into = buffer ? begin_run(all, folder) : NULL;
+    struct cold_run *into = buffer ? cold_begin(all, folder) : NULL;
     int error = into ? 0 : buffer ? errno : ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        source[i].buffer = buffer + i * BUFFER;
-    }
     if (!error) {
+        for (size_t i = 0; i < count; i++) {
+            source[i].buffer = buffer + i * BUFFER;
+        }
         error = merge(source, count, into, buffer + count * BUFFER);
     }
     free(buffer);
@@ -210,14 +211,8 @@ static int merge_all(struct cold_run **runs, const char *folder)
 
 /* -- what blocks.c asks for -- */
 
-int cold_put(struct cold_run **runs, const struct block *block, size_t count, const char *folder)
+int cold_put(struct cold_run **runs, struct cold_run *run, const char *folder)
 {
-    struct cold_run *run = begin_run(count, folder);
-    int error = run ? append(run, block, count) : errno;
-    if (error) {
-        end_run(run);
-        return error;
-    }
     run->older = *runs;
     *runs = run;
     size_t n = 0;
@@ -300,6 +295,15 @@ int cold_find(struct cold_run *runs, uint64_t address, struct block *out, bool t
         }
     }
     return 0;
+}
+
+size_t cold_memory(const struct cold_run *runs)
+{
+    size_t bytes = 0;
+    for (const struct cold_run *r = runs; r; r = r->older) {
+        bytes += sizeof *r + (r->most / PAGE + 1) * sizeof *r->first + (r->most / 64 + 1) * sizeof *r->gone;
+    }
+    return bytes;
 }
 
 void cold_end(struct cold_run *runs)

@@ -3,7 +3,7 @@
  *   run:  file   | 16 blocks | 16 blocks | ...       512 bytes each, read one at a time
  *         memory | first key | first key | ...       half of it; and a bit for each block: it was freed
  *
- * Three eighths of a byte a block stay in memory. Four runs become one, so a block is looked for in three at most. The files have no
+ * Three eighths of a byte a block stay in memory. Eight runs become one, so a block is looked for in seven at most. The files have no
  * name: nothing is left behind, however it ends.
  */
 #ifndef ALLOT_PROFILE_COLD_H
@@ -16,10 +16,15 @@
 
 struct cold_run;
 
-/* Adds `count` blocks, in order, as a run before *runs. 0 or an errno: then all is as it was. */
-int cold_put(struct cold_run **runs, const struct block *block, size_t count, const char *folder);
+/* A run of at most so many blocks, which are then appended in order; NULL with errno. */
+struct cold_run *cold_begin(size_t most, const char *folder);
+int cold_append(struct cold_run *run, const struct block *block, size_t count); /* 0 or an errno */
+/* Puts a run before *runs. 0 or an errno: then all is there still. */
+int cold_put(struct cold_run **runs, struct cold_run *run, const char *folder);
 /* 1: *out is the newest block of that address, which `take` marks as freed; 0: none; else -errno. */
 int cold_find(struct cold_run *runs, uint64_t address, struct block *out, bool take);
+/* Bytes of memory that they take. */
+size_t cold_memory(const struct cold_run *runs);
 void cold_end(struct cold_run *runs);
 
 #endif

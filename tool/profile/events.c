@@ -8,8 +8,9 @@
 #include "profile/events.h"
 #include "profile/sites.h"
 
-#define EXPECT(x) __builtin_expect(!!(x), 1)
-#define TEXT_MOST 1024
+#define EXPECT(x)    __builtin_expect(!!(x), 1)
+#define TEXT_MOST    1024
+#define NUMBERS_MOST (1u << 22) /* of processes: as many as Linux can have at once */
 
 static int no_memory(struct profile *p)
 {
@@ -27,7 +28,11 @@ static struct profile_process *make_process(struct profile *p, uint32_t number)
     }
     if (number >= p->process_index_room) {
         uint32_t room = number + number / 2 + 16;
-        uint32_t *index = number < (1u << 26) ? realloc(p->process_index, room * sizeof *index) : NULL;
+        if (number > NUMBERS_MOST) {
+            p->budget.error = EVENTS_TOO_MANY_PROCESSES;
+            return NULL;
+        }
+        uint32_t *index = realloc(p->process_index, room * sizeof *index);
         if (!index) {
             no_memory(p);
             return NULL;
@@ -70,15 +75,20 @@ static inline struct profile_process *process_of(struct profile *p, uint32_t num
     return process;
 }
 
-static struct profile_thread *make_thread(struct profile_process *process, uint32_t number)
+static struct profile_thread *make_thread(struct profile *p, struct profile_process *process, uint32_t number)
 {
     if (number >= process->threads_room) {
         uint32_t room = number + number / 2 + 2;
+        if (p->threads + room - process->threads_room > PROFILE_ALL_THREADS) {
+            number = 0;
+            room = process->threads_room ? process->threads_room : 1;
+        }
         struct profile_thread *grown = realloc(process->thread, room * sizeof *grown);
         if (!grown) {
             return NULL;
         }
         memset(grown + process->threads_room, 0, (room - process->threads_room) * sizeof *grown);
+        p->threads += room - process->threads_room;
         process->thread = grown;
         process->threads_room = room;
     }
@@ -86,10 +96,10 @@ static struct profile_thread *make_thread(struct profile_process *process, uint3
     return &process->thread[number];
 }
 
-static inline struct profile_thread *thread_of(struct profile_process *process, uint32_t number)
+static inline struct profile_thread *thread_of(struct profile *p, struct profile_process *process, uint32_t number)
 {
     number = number <= PROFILE_THREADS ? number : 0;
-    return EXPECT(number < process->threads) ? &process->thread[number] : make_thread(process, number);
+    return EXPECT(number < process->threads) ? &process->thread[number] : make_thread(p, process, number);
 }
 
 void events_end_process(struct profile *p, struct profile_process *process)
@@ -140,8 +150,8 @@ static inline void remove_live(struct profile *p, struct profile_process *proces
     sites_touch(p, s);
     s->live_blocks--;
     s->live_bytes -= size;
-    if (s->live_bytes < s->low[s->window]) {
-        s->low[s->window] = s->live_bytes;
+    if (s->live_bytes < s->low_now) {
+        s->low_now = s->live_bytes;
     }
     process->live_blocks--;
     process->live_bytes -= size;
@@ -189,7 +199,7 @@ static int allocate(struct profile *p, struct profile_process *process, const st
                     const struct block *old)
 {
     struct profile_site *s = add_live(p, process, e, e->stack, born);
-    struct profile_thread *thread = thread_of(process, e->thread);
+    struct profile_thread *thread = thread_of(p, process, e->thread);
     if (!s || !thread) {
         return s ? no_memory(p) : -1;
     }
@@ -273,13 +283,11 @@ static int give_up(struct profile *p, struct profile_process *process, const str
         p->before_bytes -= block->size;
         return 1;
     }
-    struct profile_thread *thread = thread_of(process, e->thread);
+    struct profile_thread *thread = thread_of(p, process, e->thread);
     if (!thread) {
         return no_memory(p);
     }
     bool same = block->thread == e->thread;
-    s->frees++;
-    s->freed_bytes += block->size;
     p->frees++;
     p->freed_bytes += block->size;
     process->frees++;
@@ -375,9 +383,9 @@ static void resident(struct profile *p, struct profile_process *process, const s
     }
 }
 
-static void name_thread(struct profile_process *process, const struct trace_event *e)
+static void name_thread(struct profile *p, struct profile_process *process, const struct trace_event *e)
 {
-    struct profile_thread *thread = e->thread && e->thread <= PROFILE_THREADS ? thread_of(process, e->thread) : NULL;
+    struct profile_thread *thread = e->thread && e->thread <= PROFILE_THREADS ? thread_of(p, process, e->thread) : NULL;
     if (thread && e->text) {
         snprintf(thread->name, sizeof thread->name, "%s", e->text);
     }
@@ -428,7 +436,7 @@ static int rare(struct profile *p, struct profile_process *process, const struct
         }
         return 0;
     case TRACE_THREAD:
-        name_thread(process, e);
+        name_thread(p, process, e);
         return 0;
     case TRACE_MARK:
         return mark(p, e);

@@ -193,6 +193,11 @@ static const char *const allocators[] = {
     "sqlite3MemMalloc",
     "sqlite3MemRealloc",
     "sqlite3Malloc",
+    "sqlite3Realloc",
+    "sqlite3_malloc",
+    "sqlite3_malloc64",
+    "sqlite3_realloc",
+    "sqlite3_realloc64",
     "mallocWithAlarm",
     "dbMallocRawFinish",
 };
@@ -209,14 +214,19 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-bool names_is_allocator(const struct symbol_frame *frame)
+static bool is_listed(const char *function)
 {
     static const char *sorted[sizeof allocators / sizeof allocators[0]];
-    const char *function = frame->function;
     if (!sorted[0]) {
         memcpy(sorted, allocators, sizeof allocators);
         qsort(sorted, sizeof sorted / sizeof sorted[0], sizeof sorted[0], compare_names);
     }
+    return bsearch(&function, sorted, sizeof sorted / sizeof sorted[0], sizeof sorted[0], compare_names) != NULL;
+}
+
+bool names_is_allocator(const struct symbol_frame *frame)
+{
+    const char *function = frame->function;
     if (!function) {
         return false;
     }
@@ -225,13 +235,20 @@ bool names_is_allocator(const struct symbol_frame *frame)
             return true;
         }
     }
-    return bsearch(&function, sorted, sizeof sorted / sizeof sorted[0], sizeof sorted[0], compare_names) != NULL;
+    return is_listed(function);
+}
+
+/* Of a library without its symbols: what it has no name for, and what is called by its function that allocates, is part of that. */
+static bool serves_allocator(const struct symbol_frame *frame, const struct symbol_frame *caller)
+{
+    return !frame->function && caller->function && frame->module && caller->module &&
+           strcmp(frame->module, caller->module) == 0 && is_listed(caller->function);
 }
 
 size_t names_place(const struct symbol_frame *frame, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!names_is_allocator(&frame[i])) {
+        if (!names_is_allocator(&frame[i]) && !(i + 1 < count && serves_allocator(&frame[i], &frame[i + 1]))) {
             return i;
         }
     }
@@ -332,27 +349,33 @@ struct group *names_group(struct names *n, const struct profile *p, uint32_t *co
 
 /* -- in words -- */
 
-/* A function's name without what it takes: one line has to do. */
-static void shorten(const char *function, char *out, size_t room)
+/* What parentheses there are between the < and > of a template, or in "operator()" and "(anonymous namespace)", are part of it. */
+size_t names_length(const char *function)
 {
-    size_t length = strlen(function);
-    const char *open = strchr(function, '(');
-    /* "(anonymous namespace)::f(int)" and "operator()" begin otherwise. */
-    while (open && (open == function || begins(open, "(anonymous namespace)") ||
-                    (open - function >= 8 && begins(open - 8, "operator()")))) {
-        open = strchr(open + 1, '(');
+    static const char anonymous[] = "(anonymous namespace)";
+    size_t at = begins(function, anonymous) ? strlen(anonymous) : 0, depth = 0;
+    while (function[at] && (function[at] != '(' || depth)) {
+        if (begins(function + at, "operator")) {
+            at += strlen("operator");
+            at += begins(function + at, "()") ? 2 : strspn(function + at, "<>-=");
+        } else {
+            depth += function[at] == '<';
+            depth -= function[at] == '>' && depth > 0;
+            at++;
+        }
+        at += begins(function + at, anonymous) ? strlen(anonymous) : 0;
     }
-    if (open && function[0] != '(') {
-        length = (size_t)(open - function);
-    }
-    snprintf(out, room, "%.*s", (int)(length < room ? length : room - 1), function);
+    return at;
 }
 
 size_t names_put(FILE *to, const struct symbol_frame *f, size_t width)
 {
     char text[512], function[320];
     if (f->function) {
-        shorten(f->function, function, sizeof function);
+        size_t length = names_length(f->function);
+        length =
+            length && length < sizeof function ? length : sizeof function - 1; /* "(stack unknown)" is a whole one */
+        snprintf(function, sizeof function, "%.*s", (int)length, f->function);
         if (f->file) {
             snprintf(text, sizeof text, "%s at %.120s:%u", function, words_base(f->file), f->line);
         } else if (f->module) {
@@ -366,4 +389,21 @@ size_t names_put(FILE *to, const struct symbol_frame *f, size_t width)
         snprintf(text, sizeof text, "0x%llx", (unsigned long long)f->offset);
     }
     return words_put(to, text, width);
+}
+
+void names_json(struct json *json, const struct symbol_frame *frame, size_t count)
+{
+    json_array(json, "frames");
+    for (size_t i = 0; i < count; i++) {
+        const struct symbol_frame *f = &frame[i];
+        json_object(json, NULL);
+        json_text(json, "function", f->function);
+        json_text(json, "file", f->file);
+        json_number(json, "line", f->line);
+        json_text(json, "module", f->module);
+        json_number(json, "offset", f->offset);
+        json_flag(json, "inlined", f->inlined);
+        json_end(json);
+    }
+    json_end(json);
 }

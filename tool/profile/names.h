@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 
+#include "json.h"
 #include "profile/profile.h"
 #include "symbols.h"
 
@@ -45,7 +46,12 @@ struct group {
 struct group *names_group(struct names *names, const struct profile *profile, uint32_t *count,
                           uint32_t **group_of_site);
 
+/* Of a function's name the bytes before what it takes: "f<void ()>(int)" has 10. 0 where there is but that. */
+size_t names_length(const char *function);
+
 /* "parse_line at parse.c:12", "malloc in libc.so.6", "libfoo.so+0x1234", in at most `width` columns (0: all). How many were used. */
 size_t names_put(FILE *to, const struct symbol_frame *frame, size_t width);
+/* A stack as the array "frames". */
+void names_json(struct json *json, const struct symbol_frame *frame, size_t count);
 
 #endif

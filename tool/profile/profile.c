@@ -9,7 +9,7 @@
 #include "profile/totals.h"
 
 #define NEVER    ((uint64_t)1 << 62) /* times are before */
-#define PROGRESS 65536               /* events between two looks at how far it is */
+#define LOOKS    65536               /* events between two looks at how far it is, and how much memory it takes */
 #define TOGETHER 32
 
 /* What lives now was there before what counts began; and time begins. */
@@ -32,7 +32,7 @@ static void start_counting(struct profile *p)
     }
     for (uint32_t n = 1; n <= p->sites; n++) {
         struct profile_site *s = &p->site[n];
-        s->own_peak_bytes = s->low[0] = s->live_bytes;
+        s->own_peak_bytes = s->low_now = s->live_bytes;
     }
     timeline_begin(&p->timeline, p->begin, p->timed ? (uint64_t)1 << 17 : 1);
     struct timeline_point *point = &p->timeline.point[0];
@@ -44,7 +44,7 @@ static void finish(struct profile *p)
     if (!p->counting) {
         start_counting(p);
     }
-    p->end = p->now;
+    p->end = p->now > p->begin ? p->now : p->begin; /* of a window behind all events there is nothing */
     for (uint32_t i = 0; i < p->processes; i++) {
         struct profile_process *process = p->process[i];
         if (!process->exited && !process->killed) {
@@ -52,7 +52,10 @@ static void finish(struct profile *p)
         }
     }
     for (uint32_t n = 1; n <= p->sites; n++) {
-        sites_touch(p, &p->site[n]);
+        struct profile_site *s = &p->site[n];
+        sites_touch(p, s);
+        s->frees = s->allocs + s->before_blocks - s->replaced_blocks - s->live_blocks - s->left_blocks;
+        s->freed_bytes = s->bytes + s->before_bytes - s->replaced_bytes - s->live_bytes - s->left_bytes;
     }
 }
 
@@ -106,10 +109,9 @@ static int some(struct profile *p, const struct trace_event *e, size_t count)
         }
         if (process && e[i].op != TRACE_ALLOC) {
             const struct profile_site *s =
-                &p->site[blocks_site_at_home(&process->live, e[i].op == TRACE_FREE ? e[i].address : e[i].old)];
+                &p->site[blocks_guess_site(&process->live, e[i].op == TRACE_FREE ? e[i].address : e[i].old)];
             __builtin_prefetch(s, 1);
-            __builtin_prefetch(s->low, 1);
-            __builtin_prefetch(&s->frees, 1);
+            __builtin_prefetch(&s->low_now, 1);
         }
     }
     for (size_t i = 0; i < count && went > 0; i++) {
@@ -124,7 +126,7 @@ static int read_all(struct profile *p, struct trace *trace, struct trace_error *
     struct trace_event e[TOGETHER];
     size_t count = 0;
     int went = 1;
-    uint64_t shown = 0;
+    uint64_t looked = 0;
     while (went > 0) {
         int next = trace_next(trace, &e[count], error);
         if (next > 0 && is_about_block(&e[count])) {
@@ -143,9 +145,14 @@ static int read_all(struct profile *p, struct trace *trace, struct trace_error *
         if (next <= 0 && went > 0) {
             return next;
         }
-        if (p->events - shown >= PROGRESS && p->wanted.progress) {
-            shown = p->events;
-            p->wanted.progress(trace_about(trace));
+        if (p->events - looked >= LOOKS && went > 0) {
+            looked = p->events;
+            if (!blocks_beside(&p->budget, p->sites * sizeof *p->site + trace_about(trace)->memory)) {
+                return -1;
+            }
+            if (p->wanted.progress) {
+                p->wanted.progress(trace_about(trace));
+            }
         }
     }
     return went;
@@ -179,7 +186,7 @@ struct profile *profile_read(struct trace *trace, const struct profile_wanted *w
         return NULL;
     }
     p->timed = trace_about(trace)->has_times;
-    p->budget.most = wanted->live_most ? wanted->live_most : (size_t)256 << 20;
+    p->budget.most = wanted->memory_most ? wanted->memory_most : (size_t)416 << 20;
     p->budget.folder = wanted->folder;
     if (!p->wanted.temporary || !p->timed) {
         p->wanted.temporary = p->timed ? 1000000 : 16;

@@ -5,16 +5,17 @@
  *
  * At any time, of the whole and of each site and process:
  *     allocs + before = frees + replaced + live + left       (blocks; the same in bytes)
- * where `left` is what lived when its process ended - at the trace's end all have -, `replaced` what a trace with holes shows allocated over a live block. A realloc is
- * a free at the old block's site and an allocation at its own, and counted under `reallocs` as well; the block's life goes on.
+ * by which a site's frees are known at the end. `left` is what lived when its process ended - at the trace's end all have -, `replaced`
+ * what a trace with holes shows allocated over a live block. A realloc is a free at the old block's site and an allocation at its
+ * own, and counted under `reallocs` as well; the block's life goes on.
  *
  * Peak: the first moment at which most bytes were live, of all processes together. What a site held then is known without a second
  * pass or a copy of all sites: each new peak has a number, and a site notes what it holds, and under which number, before the
  * first change that follows. A site whose number is older holds now what it held then.
  *
- * Memory: the live table at most `live_most` (256 MiB), sites at most `sites_most` (160 MiB, 370 thousand stacks; those
- * beyond are counted together in one site of their process), all else bounded by its own constants: with the trace's tables
- * under 512 MiB. What needs more goes to disk (profile/cold.h).
+ * Memory: sites at most `sites_most` (160 MiB, 370 thousand stacks; those beyond are counted together in one site of their
+ * process); the live table what these and the trace's reader leave of `memory_most` (416 MiB), some 20 million blocks, and more
+ * goes to disk (profile/cold.h); all else is bounded by its own constants. So under 512 MiB in all.
  *
  * Not for a process that runs: it knows nothing but the trace.
  */
@@ -30,9 +31,10 @@
 #include "profile/timeline.h"
 #include "trace/trace.h"
 
-#define PROFILE_BINS         32   /* sizes and lifetimes by their log2 */
-#define PROFILE_WINDOWS      8    /* of the whole time, for what grows */
-#define PROFILE_THREADS      4096 /* of a process, and number 0 for those beyond */
+#define PROFILE_BINS         32         /* sizes and lifetimes by their log2 */
+#define PROFILE_WINDOWS      8          /* of the whole time, for what grows */
+#define PROFILE_THREADS      4096       /* of a process, and number 0 for those beyond */
+#define PROFILE_ALL_THREADS  (1u << 19) /* of all processes together, likewise */
 #define PROFILE_MARKS        4096
 #define PROFILE_PROCESSES    (1u << 17)       /* a trace of more is refused */
 #define PROFILE_STACK_BEFORE UINT32_MAX       /* stack of blocks that were live when recording began */
@@ -45,38 +47,36 @@ static inline unsigned profile_bin(uint64_t value)
     return bin < PROFILE_BINS ? bin : PROFILE_BINS - 1;
 }
 
-/* In lines of the cache: what each event needs, what a free does, what few do. */
+/* In lines of the cache, two of which an event touches: the first, and what a free or an allocation does. */
 struct profile_site {
     uint32_t process, stack;
     uint64_t live_blocks, live_bytes;
     uint64_t peak_stamp; /* number of the peak that peak_blocks and peak_bytes are of, if it is the last one */
     uint64_t own_peak_bytes;
     uint64_t allocs, bytes;
-    uint32_t window; /* the last whose low is written */
+    uint32_t window; /* the last that it was looked at in */
     uint32_t last_thread;
 
-    uint64_t low[PROFILE_WINDOWS]; /* least bytes live in each window of the time */
-
-    uint64_t frees, freed_bytes;
+    uint64_t low_now;     /* least bytes live in that window */
     uint64_t same_thread; /* frees by the thread that allocated */
-    uint64_t temporary;
+    uint64_t temporary, temporary_bytes;
     double life_sum, life_squares;  /* of freed blocks: ns, or events where the trace has no times */
     uint64_t life_least, life_most; /* UINT64_MAX and 0: none was freed */
 
-    uint64_t temporary_bytes;
-    uint64_t slack; /* bytes that allot's size classes would add to what was asked for, of all allocations */
-    uint64_t peak_blocks, peak_bytes; /* at the whole's peak */
-    uint64_t reallocs, grown;         /* that gave a block of this site; bytes by which those grew */
-    uint64_t passed;                  /* of the frees those by a realloc, which took the block over: no end of a life */
-    uint64_t threads_seen;            /* a bit for each of the threads 1 to 63; bit 0 for all others */
+    uint64_t slack;        /* bytes that allot's size classes would add to what was asked for, of all allocations */
+    uint64_t threads_seen; /* a bit for each of the threads 1 to 63; bit 0 for all others */
+    uint32_t sizes[PROFILE_BINS]; /* allocations by size; stays at UINT32_MAX */
 
+    uint64_t low[PROFILE_WINDOWS - 1]; /* as low_now, of the windows before */
+    uint64_t frees, freed_bytes;       /* by the equation, at the end */
+    uint64_t passed;                  /* of the frees those by a realloc, which took the block over: no end of a life */
+    uint64_t reallocs, grown;         /* that gave a block of this site; bytes by which those grew */
+    uint64_t peak_blocks, peak_bytes; /* at the whole's peak */
     uint64_t before_blocks, before_bytes, replaced_blocks, replaced_bytes;
     uint64_t left_blocks, left_bytes; /* live when the process, or the trace, ended */
     uint32_t threads;                 /* how many allocated */
     uint32_t next;                    /* site of the same process */
     uint32_t verdict;                 /* index of the first that was said of its blocks, and 1; 0: none */
-
-    uint32_t sizes[PROFILE_BINS]; /* allocations by size; stays at UINT32_MAX */
 };
 _Static_assert(sizeof(struct profile_site) == 448, "seven lines");
 
@@ -121,7 +121,7 @@ struct profile_wanted {
     uint32_t process;   /* 0: all */
     uint64_t from, to;  /* ns; both 0: all. What was allocated before `from` is live, and not counted as allocated */
     uint64_t temporary; /* ns; 0: 1 ms. Without times: events, 16 */
-    size_t live_most, sites_most;                      /* bytes; 0: as above */
+    size_t memory_most, sites_most;                    /* bytes; 0: as above */
     const char *folder;                                /* for what goes to disk; NULL: $TMPDIR or /var/tmp */
     const char *name;                                  /* of the trace, for errors */
     void (*progress)(const struct trace_about *about); /* now and then; or NULL */
@@ -148,6 +148,7 @@ struct profile {
     uint32_t index_bits;
     struct profile_process **process; /* in order of their first event */
     uint32_t processes, processes_room;
+    uint32_t threads;        /* of all processes: room for them */
     uint32_t *process_index; /* by their number */
     uint32_t process_index_room;
     struct profile_verdict *verdict;

@@ -23,6 +23,7 @@ bool sites_begin(struct profile *p)
         p->site = NULL;
         return false;
     }
+    madvise(p->site, bytes, MADV_HUGEPAGE);
     p->index_bits = INDEX_LEAST;
     p->index = calloc((size_t)1 << p->index_bits, sizeof *p->index);
     return p->index != NULL;
@@ -108,7 +109,8 @@ void sites_prefetch(const struct profile *p, const struct profile_process *proce
 void sites_catch_up(const struct profile *p, struct profile_site *s)
 {
     while (s->window != p->windows) {
-        s->low[++s->window] = s->live_bytes;
+        s->low[s->window++] = s->low_now;
+        s->low_now = s->live_bytes;
     }
 }
 
@@ -118,9 +120,10 @@ static void join_windows(struct profile *p)
     for (uint32_t n = 1; n <= p->sites; n++) {
         struct profile_site *s = &p->site[n];
         sites_catch_up(p, s);
-        for (unsigned i = 0; i < PROFILE_WINDOWS / 2; i++) {
+        for (unsigned i = 0; i < PROFILE_WINDOWS / 2 - 1; i++) {
             s->low[i] = s->low[2 * i] < s->low[2 * i + 1] ? s->low[2 * i] : s->low[2 * i + 1];
         }
+        s->low_now = s->low_now < s->low[PROFILE_WINDOWS - 2] ? s->low_now : s->low[PROFILE_WINDOWS - 2];
         s->window = PROFILE_WINDOWS / 2 - 1;
     }
     p->windows = PROFILE_WINDOWS / 2 - 1;
@@ -160,7 +163,7 @@ void sites_leave(struct profile *p, struct profile_process *process)
         sites_touch(p, s);
         s->left_blocks += s->live_blocks;
         s->left_bytes += s->live_bytes;
-        s->live_blocks = s->live_bytes = s->low[s->window] = 0;
+        s->live_blocks = s->live_bytes = s->low_now = 0;
     }
 }
 
@@ -251,7 +254,7 @@ void profile_add(struct profile_site *sum, const struct profile_site *s)
         sum->threads_seen |= s->threads_seen;
         sum->threads = s->threads > sum->threads ? s->threads : sum->threads;
     }
-    for (unsigned i = 0; i < PROFILE_WINDOWS; i++) {
+    for (unsigned i = 0; i < PROFILE_WINDOWS - 1; i++) {
         sum->low[i] += s->low[i];
     }
     for (unsigned i = 0; i < PROFILE_BINS; i++) {

@@ -40,8 +40,6 @@ bool totals_take(struct profile *p, const struct trace *trace)
         uint64_t blocks = at_most(total->left_blocks, total->allocs), bytes = at_most(total->left_bytes, total->bytes);
         s->allocs = plus(s->allocs, total->allocs);
         s->bytes = plus(s->bytes, total->bytes);
-        s->frees = plus(s->frees, total->allocs - blocks);
-        s->freed_bytes = plus(s->freed_bytes, total->bytes - bytes);
         s->live_blocks = plus(s->live_blocks, blocks);
         s->live_bytes = plus(s->live_bytes, bytes);
         add_peak(p, s, total);

@@ -87,19 +87,52 @@ static uint64_t measure_tick(void)
     return ticks ? (uint64_t)((__uint128_t)(ns[1] - ns[0]) << 32) / ticks : 0;
 }
 
-int area_make(struct area *area, uint32_t flags, uint32_t patience_us, uint32_t chunks)
+static void measure(struct area *area, uint32_t chunks)
+{
+    area->first = align_up(sizeof(struct ring_area) + chunks * sizeof(uint64_t), 64 * KIB);
+    area->length = area->first + (size_t)chunks * RING_CHUNK;
+    area->chunks = chunks;
+}
+
+static int make_memory(struct area *area, uint32_t chunks)
+{
+    measure(area, chunks);
+    area->fd = memfd_create("allot-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    bool made = area->fd >= 0 && ftruncate(area->fd, (off_t)area->length) == 0 &&
+                fcntl(area->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
+    return made ? 0 : -errno;
+}
+
+/* A page that is not there yet, where its file system is full, would end whoever writes to it. */
+static int use_file(struct area *area, uint32_t chunks, int fd)
+{
+    enum { LEAST_CHUNKS = 16 };
+    char path[64], name[256];
+    int error;
+
+    area->fd = fd;
+    do {
+        measure(area, chunks);
+        error = -posix_fallocate(fd, 0, (off_t)area->length);
+        chunks /= 2;
+    } while (error == -ENOSPC && chunks >= LEAST_CHUNKS);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(path, name, sizeof name - 1);
+    name[length > 0 ? length : 0] = 0;
+    const char *base = strrchr(name, '/');
+    snprintf(area->name, sizeof area->name, "%s", base ? base + 1 : "?");
+    area->named = true;
+    return error ? error : ftruncate(fd, (off_t)area->length) == 0 ? 0 : -errno;
+}
+
+int area_make(struct area *area, uint32_t flags, uint32_t patience_us, uint32_t chunks, int fd)
 {
     struct stat st;
-    size_t first = align_up(sizeof(struct ring_area) + chunks * sizeof(uint64_t), 64 * KIB);
 
-    *area = (struct area){.length = first + (size_t)chunks * RING_CHUNK, .chunks = chunks, .first = first};
-    area->fd = memfd_create("allot-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (area->fd < 0) {
-        return -errno;
-    }
-    if (ftruncate(area->fd, (off_t)area->length) != 0 || fstat(area->fd, &st) != 0 ||
-        fcntl(area->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-        int error = -errno;
+    *area = (struct area){.fd = -1};
+    int made = fd ? use_file(area, chunks, fd) : make_memory(area, chunks);
+    if (made != 0 || fstat(area->fd, &st) != 0) {
+        int error = made ? made : -errno;
         close(area->fd);
         return error;
     }
@@ -121,8 +154,8 @@ int area_make(struct area *area, uint32_t flags, uint32_t patience_us, uint32_t 
         area->shift++;
     }
     ring->version = RING_VERSION;
-    ring->chunks = chunks;
-    ring->first = first;
+    ring->chunks = area->chunks;
+    ring->first = area->first;
     ring->flags = flags;
     ring->patience_us = patience_us;
     ring->collector = (int32_t)getpid();

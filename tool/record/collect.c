@@ -14,6 +14,8 @@
 #define ROUNDS_CLOSER \
     10 /* looks without news, after which one is taken at what a process has mapped; then twice as many */
 
+#define NAME_LOOKS 3 /* at a thread's name */
+
 static uint64_t now_ns(clockid_t clock)
 {
     struct timespec now;
@@ -65,7 +67,7 @@ static struct process *new_process(struct collector *c, uint32_t number, int32_t
     p->next = c->processes;
     c->processes = p;
     c->seen++;
-    atomic_fetch_add(&c->begun, 1);
+    atomic_fetch_add(&c->living, 1);
     return p;
 }
 
@@ -127,32 +129,36 @@ static bool waits_for_chunk(const struct collector *c, const struct thread *t)
     return t->chunks > 0 && t->at == 0 && area_chunk(&c->area, t->chunk[0])->sequence > t->sequence;
 }
 
-/* All that had been written when it began; true: there was something. */
+/* All that had been written when it began; true: there was something. Whoever waits can go on when the others have said what they had to
+ * say, unless that was lost: what they said when he had been looked at is found the next time, and what stands in a chunk that came
+ * meanwhile the time after. Others, who do not wait, may go on for ever. */
 static bool round_of_all(struct collector *c)
 {
     uint64_t raw = area_clock(&c->area), clock = area_units(&c->area, raw);
-    bool any = false, waits, progress = true, before, forced = false;
+    enum { STUCK = 3 };
+    bool any = false, waits, forced = false;
+    unsigned stuck = 0; /* so many times in a row nobody who waited went on */
 
     atomic_store_explicit(&c->area.ring->now, raw, memory_order_relaxed);
     do {
-        before = progress;
-        waits = progress = false;
+        bool went_on = false;
+        waits = false;
         find_chunks(c);
         for (struct process *p = c->processes; p; p = p->next) {
             for (struct thread *t = p->threads; t; t = t->next) {
                 unsigned drained = t->chunks ? drain(c, t, forced) : 0;
-                progress |= drained & DRAINED;
-                waits |= (drained & DRAINED_WAITS) || waits_for_chunk(c, t);
+                any |= drained & DRAINED;
+                went_on |= t->waits && drained & DRAINED;
+                t->waits = (drained & DRAINED_WAITS) || waits_for_chunk(c, t);
+                waits |= t->waits;
                 if (drained) {
                     p->looks = 0;
                     p->look_again = ROUNDS_CLOSER;
                 }
             }
         }
-        any |= progress;
-        /* Whoever waits can go on when the others have said what they had to say; unless that was lost. What they had said when he was
-         * looked at is found the next time. */
-        forced = waits && !progress && !before;
+        stuck = went_on ? 0 : stuck + 1;
+        forced = stuck >= STUCK;
     } while (waits);
     c->round = clock;
     return any;
@@ -188,7 +194,21 @@ static void free_process(struct collector *c, struct process *p)
     node_map_drop(c->gone[place].map);
     c->gone[place].number = p->number;
     c->gone[place].map = p->map;
+    atomic_fetch_sub(&c->living, 1);
     free(p);
+}
+
+/* Threads are given names by themselves or others, mostly soon after they begin. */
+static void ask_name(struct collector *c, struct thread *t)
+{
+    char name[sizeof t->name];
+
+    if (t->asked < NAME_LOOKS) {
+        t->asked++;
+        if (thread_name(t, name)) {
+            name_thread(c, t, t->time, name, strlen(name));
+        }
+    }
 }
 
 /* Nothing more will be written there. What is there is read by the next round. */
@@ -268,6 +288,8 @@ static bool look(struct collector *c, bool last)
             if (t->gone) {
                 close_chunks(c, t);
                 some_gone = true;
+            } else {
+                ask_name(c, t);
             }
         }
         p->replaced = gone;
@@ -388,9 +410,9 @@ struct collector *collect_begin(const struct collect_options *options, int *erro
     struct collector *c = calloc(1, sizeof *c);
     sigset_t all, mask;
 
-    *error =
-        c ? area_make(&c->area, options->flags, options->patience_us, options->chunks ? options->chunks : AREA_CHUNKS)
-          : -ENOMEM;
+    *error = c ? area_make(&c->area, options->flags, options->patience_us,
+                           options->chunks ? options->chunks : AREA_CHUNKS, options->area)
+               : -ENOMEM;
     if (*error) {
         free(c);
         return NULL;
@@ -422,7 +444,7 @@ struct collector *collect_begin(const struct collect_options *options, int *erro
 
 const char *collect_area(const struct collector *c) { return c->path; }
 
-bool collect_any(const struct collector *c) { return atomic_load(&c->begun) > 0; }
+bool collect_some_live(const struct collector *c) { return atomic_load(&c->living) > 0; }
 
 void collect_end(struct collector *c, struct collect_result *result)
 {

@@ -1,6 +1,6 @@
 /* collect.h - makes the area that programs are recorded in (probe/ring.h), and puts what they write there into a file.
  *
- *   threads of recorded processes ---> area ---> collector, a thread of this process ---> file
+ *   threads of recorded processes ---> area ---> collector, a thread of this process (apart.h) ---> file
  *
  * Whatever is written there is in the file some 30 ms later. See collector.h for how.
  */
@@ -18,6 +18,7 @@ struct collect_options {
     uint32_t flags;       /* RING_STACKS and so on */
     uint32_t patience_us; /* how long a thread waits rather than lose events */
     uint32_t chunks;      /* 0: as many as are good */
+    int area;             /* an empty file to have the area in, which is taken; 0: one in memory, without a name */
 };
 
 struct collect_result {
@@ -33,8 +34,8 @@ struct collector;
 struct collector *collect_begin(const struct collect_options *options, int *error);
 /* Where recorded processes find the area. */
 const char *collect_area(const struct collector *collector);
-/* A process has been recorded, so far. */
-bool collect_any(const struct collector *collector);
+/* Some process that is recorded has not been found to be gone. */
+bool collect_some_live(const struct collector *collector);
 /* Collects what is there, ends the file, and frees the collector. */
 void collect_end(struct collector *collector, struct collect_result *result);
 

@@ -41,7 +41,7 @@ struct collector {
     struct thread **reader; /* of each chunk: who reads it; NULL: nobody yet */
     pthread_t thread;
     _Atomic bool stop;
-    _Atomic uint32_t begun; /* processes */
+    _Atomic uint32_t living; /* processes */
 
     uint64_t since; /* of frames that are written, units */
     uint64_t round; /* the clock of the last whole round, units */
@@ -60,6 +60,8 @@ struct collector {
 enum { DRAINED = 1, DRAINED_WAITS = 2 /* for a node that another thread tells of */ };
 /* Takes what its chunks hold; these bits say what came of it. `forced`: what it waits for will not be told. */
 unsigned drain(struct collector *collector, struct thread *thread, bool forced);
+/* A thread has this name from then on; nothing is said where it has it already. */
+void name_thread(struct collector *collector, struct thread *thread, uint64_t time, const char *name, size_t length);
 /* Chunk i is nobody's, and who waits for one is told. */
 void give_back(struct collector *collector, uint32_t i);
 

@@ -56,6 +56,17 @@ static void note_text(struct collector *c, struct thread *t, uint64_t time, enum
     note_event(c, t, time, note, (size_t)(at - note) + length);
 }
 
+void name_thread(struct collector *c, struct thread *t, uint64_t time, const char *name, size_t length)
+{
+    length = size_min(length, sizeof t->name - 1);
+    if (length == strlen(t->name) && memcmp(name, t->name, length) == 0) {
+        return;
+    }
+    memset(t->name, 0, sizeof t->name);
+    memcpy(t->name, name, length);
+    note_text(c, t, time, FILE_NOTE_THREAD, &(uint64_t){(uint32_t)t->tid}, 1, name, length);
+}
+
 /* A fork's child has what its parent had. */
 static bool begin_process(struct collector *c, struct process *p, uint32_t parent, uint32_t inherited)
 {
@@ -122,10 +133,10 @@ static enum told tell(struct collector *c, struct thread *t, enum ring_op op, co
         uint32_t what = word[0];
         if (what == RING_TEXT_EXIT) {
             p->exits = true;
-        } else if (what == RING_TEXT_THREAD || what == RING_TEXT_MARK) {
-            note_text(c, t, time, what == RING_TEXT_MARK ? FILE_NOTE_MARK : FILE_NOTE_THREAD,
-                      &(uint64_t){(uint32_t)t->tid}, what == RING_TEXT_THREAD, word + 1,
-                      text_length(word + 1, words - 1));
+        } else if (what == RING_TEXT_MARK) {
+            note_text(c, t, time, FILE_NOTE_MARK, NULL, 0, word + 1, text_length(word + 1, words - 1));
+        } else if (what == RING_TEXT_THREAD) {
+            name_thread(c, t, time, (const char *)(word + 1), text_length(word + 1, words - 1));
         }
         return TOLD;
     }
@@ -272,6 +283,7 @@ void give_back(struct collector *c, uint32_t i)
     struct ring_area *ring = c->area.ring;
 
     atomic_store_explicit(&ring->owner[i], 0, memory_order_release);
+    atomic_fetch_add_explicit(&ring->beat, 1, memory_order_relaxed); /* a round may take long */
     atomic_fetch_add(&ring->freed, 1);
     if (atomic_load(&ring->waiting)) {
         syscall(SYS_futex, &ring->freed, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);

@@ -25,7 +25,9 @@ static int has_mapped(pid_t pid, const struct area *area)
     }
     while (!found && fgets(line, sizeof line, maps)) {
         unsigned long long inode;
-        found = sscanf(line, "%*s %*s %*s %*s %llu", &inode) == 1 && inode == area->inode && strstr(line, "allot-ring");
+        found = area->named ? strstr(line, area->name) != NULL
+                            : sscanf(line, "%*s %*s %*s %*s %llu", &inode) == 1 && inode == area->inode &&
+                                  strstr(line, "allot-ring");
     }
     fclose(maps);
     return found;
@@ -117,6 +119,23 @@ bool thread_is_gone(const struct thread *t)
     }
     snprintf(path, sizeof path, "/proc/%d/task/%d", (int)t->process->host, (int)t->tid);
     return access(path, F_OK) != 0 && errno == ENOENT;
+}
+
+bool thread_name(const struct thread *t, char name[16])
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%d/task/%d/comm", (int)t->process->host, (int)t->tid);
+    int fd = t->process->same_ids ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t length = fd >= 0 ? read(fd, name, 16) : 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (length <= 0) {
+        return false;
+    }
+    name[length - 1] = 0; /* where its line ends */
+    return true;
 }
 
 bool process_memory(const struct process *p, uint64_t *resident, uint64_t *mapped)

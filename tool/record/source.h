@@ -43,6 +43,9 @@ struct thread {
     uint32_t seen_at; /* `at` of the last look at who is gone, and since how many looks */
     uint32_t silent;
     bool gone;
+    char name[16];  /* that it has told of, or was found */
+    unsigned asked; /* how often */
+    bool waits; /* for what another thread tells, or for an earlier chunk: when it was looked at last */
 };
 
 struct process {
@@ -68,6 +71,8 @@ void process_find(struct process *process, const struct area *area);
 /* It is no more, or has another program now. `closely`: also when that is no process of ours. */
 bool process_is_gone(struct process *process, const struct area *area, bool closely);
 bool thread_is_gone(const struct thread *thread);
+/* Its name, as the system has it; false: not known. */
+bool thread_name(const struct thread *thread, char name[16]);
 /* Resident and mapped bytes; false: not known. */
 bool process_memory(const struct process *process, uint64_t *resident, uint64_t *mapped);
 /* An owner of a chunk of whom nothing is known is no process that has the area mapped. */

@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "json.h"
+#include "profile/names.h"
 #include "snapshot/ask.h"
 #include "words.h"
 
@@ -21,6 +22,23 @@ const char *snapshot_verdict(unsigned verdict)
     return names[verdict];
 }
 
+/* Where a block was allocated, as far as that is known. */
+static void put_stack(const struct asking *a, size_t block)
+{
+    static struct symbol_frame frame[SNAPSHOT_DEEPEST];
+    size_t frames = snapshot_stack(a->names, a->s->blocks.block[block].site, frame, SNAPSHOT_DEEPEST);
+    if (a->json) {
+        names_json(a->json, frame, frames);
+        return;
+    }
+    for (size_t i = 0; i < frames && i < SHOWN; i++) {
+        fputs("      ", stdout);
+        names_put(stdout, &frame[i], 110);
+        putchar('\n');
+    }
+}
+
+/* `key`: it is the one that was asked about, and its stack is told. */
 static void put_block(const struct asking *a, const char *key, size_t block, const char *how)
 {
     const struct graph_block *b = &a->s->blocks.block[block];
@@ -35,6 +53,9 @@ static void put_block(const struct asking *a, const char *key, size_t block, con
         json_text(a->json, "owner", of);
         json_text(a->json, "type", type);
         json_number(a->json, "site", b->site);
+        if (key) {
+            put_stack(a, block);
+        }
         json_end(a->json);
         return;
     }
@@ -48,6 +69,9 @@ static void put_block(const struct asking *a, const char *key, size_t block, con
         words_put(stdout, type, 80);
     }
     putchar('\n');
+    if (key) {
+        put_stack(a, block);
+    }
 }
 
 static void list_edges(const struct asking *a, const struct graph_edges *e, size_t block, const char *head,

@@ -1,7 +1,8 @@
-/* snapshot/growth.h - two snapshots of one process, or of one program: what has grown. Reachable growth is no leak, and is told apart
- * from what leaked meanwhile; and threads, their stacks, and descriptors, which grow as well.
+/* snapshot/growth.h - two snapshots of one process, or of one program: what has grown. Reachable growth - a container that grows - is no
+ * leak, and is told apart from what leaked meanwhile, with what holds it; and so are threads, their stacks, and descriptors.
  *
- * Blocks are one kind when site, owner, class and, without site and class, their size are the same.
+ * Blocks are one kind when stack, owner, class and, without stack and class, their size are the same. Stacks are the same when
+ * function, file and line of all their calls are: in another process or build as well.
  */
 #ifndef ALLOT_SNAPSHOT_GROWTH_H
 #define ALLOT_SNAPSHOT_GROWTH_H

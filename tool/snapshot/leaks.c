@@ -3,21 +3,30 @@
 
 #include "snapshot/leaks.h"
 
-static struct leak leak_of(const struct snapshot *s, struct snapshot_names *names, size_t i, const uint64_t *led,
-                           char *owner, size_t room)
+/* What is only pointed to belongs to this, and is good until the next call. */
+static struct leak leak_of(const struct snapshot *s, struct snapshot_names *names, struct recorded *recorded, size_t i,
+                           const uint64_t *led)
 {
+    static struct symbol_frame frame[SNAPSHOT_DEEPEST];
+    static char owner[128];
     const struct graph_block *b = &s->blocks.block[i];
     enum graph_verdict verdict = (enum graph_verdict)s->graph.verdict[i];
+    size_t frames = b->site ? snapshot_stack(names, b->site, frame, SNAPSHOT_DEEPEST) : 0;
+    if (frames == 0 && recorded) {
+        frames = recorded_stack(recorded, b->address, frame, SNAPSHOT_DEEPEST);
+    }
     return (struct leak){.verdict = verdict,
                          .count = 1,
                          .bytes = b->size,
                          .retained = verdict == GRAPH_DEFINITE ? led[i] : 0,
                          .type = snapshot_type(names, i),
-                         .owner = snapshot_owner(s, i, owner, room),
+                         .owner = snapshot_owner(s, i, owner, sizeof owner),
+                         .frame = frame,
+                         .frames = frames,
                          .address = b->address};
 }
 
-bool snapshot_leaks(const struct snapshot *s, struct leaks *leaks, bool all)
+bool snapshot_leaks(const struct snapshot *s, struct leaks *leaks, struct recorded *recorded, bool all)
 {
     struct snapshot_names *names = snapshot_names_begin(s);
     uint64_t *led = calloc(s->blocks.count + 1, sizeof *led);
@@ -29,9 +38,8 @@ bool snapshot_leaks(const struct snapshot *s, struct leaks *leaks, bool all)
     struct leak sum[GRAPH_DEFINITE + 1] = {0};
     for (size_t i = 0; done && i < s->blocks.count; i++) {
         enum graph_verdict verdict = (enum graph_verdict)s->graph.verdict[i];
-        char owner[128];
         if (all || verdict == GRAPH_DEFINITE || verdict == GRAPH_POSSIBLE) {
-            struct leak leak = leak_of(s, names, i, led, owner, sizeof owner);
+            struct leak leak = leak_of(s, names, recorded, i, led);
             done = leaks_add(leaks, &leak);
         } else {
             sum[verdict].verdict = verdict;

@@ -4,9 +4,11 @@
 
 #include "leaks_print.h"
 #include "snapshot/names.h"
+#include "snapshot/recorded.h"
 
-/* Each definite and possible block; of the others their sums, or with `all` each as well. False: memory is out. */
-bool snapshot_leaks(const struct snapshot *s, struct leaks *leaks, bool all);
+/* Each definite and possible block; of the others their sums, or with `all` each as well. Stacks that the snapshot does not have
+ * come from `recorded`, unless it is NULL. False: memory is out. */
+bool snapshot_leaks(const struct snapshot *s, struct leaks *leaks, struct recorded *recorded, bool all);
 
 /* What a reader of them has to know; NULL: nothing. */
 const char *snapshot_note(const struct snapshot *s);

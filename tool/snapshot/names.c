@@ -1,64 +1,37 @@
-/* names.c - see names.h. Each vtable is looked up once. */
-#include <elf.h>
-#include <fcntl.h>
+/* names.c - see names.h. Each vtable and each return address is looked up once. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "core/objects.h"
+#include "core/classes.h"
 #include "snapshot/names.h"
-#include "symbols.h"
-
-struct known {
-    uint64_t vtable; /* 0: nothing is here */
-    char *name;      /* NULL: none is known */
-};
 
 struct snapshot_names {
     const struct snapshot *s;
     struct core_modules modules;
     struct objects *objects;
-    struct known *known; /* by vtable, open addressing */
-    size_t count, room;
+    struct symbols *symbols;
+    int *number; /* of each object among the symbols' modules */
+    struct classes *classes;
 };
-
-/* How far a file lies from where it says: of one that is not to be moved, not at all. */
-static uint64_t bias_of(const char *path, uint64_t from)
-{
-    Elf64_Ehdr head;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    ssize_t got = fd < 0 ? 0 : pread(fd, &head, sizeof head, 0);
-    if (fd >= 0) {
-        close(fd);
-    }
-    return got == (ssize_t)sizeof head && head.e_type == ET_EXEC ? 0 : from;
-}
 
 static bool find_modules(struct snapshot_names *n)
 {
     const struct snapshot *s = n->s;
-    n->modules.module = calloc(s->mappings + 1, sizeof *n->modules.module);
-    for (size_t i = 0; n->modules.module && i < s->mappings; i++) {
-        const struct snap_mapping *m = &s->mapping[i];
-        const char *path = s->names + m->name;
-        struct core_module *last = n->modules.count ? &n->modules.module[n->modules.count - 1] : NULL;
-        if (*path != '/' || m->flags & 8) {
-            continue;
-        }
-        if (last && strcmp(last->path, path) == 0) {
-            last->to = m->to;
-        } else if (m->offset == 0) {
-            n->modules.module[n->modules.count++] = (struct core_module){.path = path,
-                                                                         .file = path,
-                                                                         .from = m->from,
-                                                                         .to = m->to,
-                                                                         .bias = bias_of(path, m->from),
-                                                                         .map = (const void *)path};
-        }
+    n->modules.module = calloc(s->objects + 1, sizeof *n->modules.module);
+    n->number = malloc((s->objects + 1) * sizeof *n->number);
+    for (size_t i = 0; n->modules.module && n->number && i < s->objects; i++) {
+        const struct snap_object *o = &s->object[i];
+        const char *path = s->names + o->name;
+        struct core_module *m = &n->modules.module[n->modules.count++];
+        *m = (struct core_module){.path = path, .file = path, .from = o->from, .to = o->to, .bias = o->bias};
+        m->map = (const void *)path; /* there is a file to be asked */
+        m->build_id_bytes = o->build_id_bytes;
+        memcpy(m->build_id, o->build_id, o->build_id_bytes);
+        n->number[i] = symbols_module(n->symbols, path, o->build_id, o->build_id_bytes);
     }
-    return n->modules.module;
+    return n->modules.module && n->number;
 }
 
 struct snapshot_names *snapshot_names_begin(const struct snapshot *s)
@@ -68,10 +41,10 @@ struct snapshot_names *snapshot_names_begin(const struct snapshot *s)
         return NULL;
     }
     n->s = s;
-    n->room = 256;
-    n->known = calloc(n->room, sizeof *n->known);
-    n->objects = n->known && find_modules(n) ? objects_begin(&n->modules) : NULL;
-    if (!n->objects) {
+    n->symbols = symbols_begin();
+    n->objects = n->symbols && find_modules(n) ? objects_begin(&n->modules) : NULL;
+    n->classes = n->objects ? classes_begin(n->objects) : NULL;
+    if (!n->classes) {
         snapshot_names_end(n);
         return NULL;
     }
@@ -83,78 +56,53 @@ void snapshot_names_end(struct snapshot_names *n)
     if (!n) {
         return;
     }
-    for (size_t i = 0; n->known && i < n->room; i++) {
-        free(n->known[i].name);
-    }
+    classes_end(n->classes);
     objects_end(n->objects);
+    if (n->symbols) {
+        symbols_end(n->symbols);
+    }
     free(n->modules.module);
-    free(n->known);
+    free(n->number);
     free(n);
-}
-
-static struct known *slot(struct known *known, size_t room, uint64_t vtable)
-{
-    size_t i = (vtable >> 3) * 0x9e3779b97f4a7c15u >> 32 & (room - 1);
-    while (known[i].vtable != 0 && known[i].vtable != vtable) {
-        i = (i + 1) & (room - 1);
-    }
-    return &known[i];
-}
-
-static char *class_of(struct snapshot_names *n, uint64_t vtable)
-{
-    static const char prefix[] = "vtable for ";
-    uint64_t offset;
-    const char *name = objects_name(n->objects, vtable, &offset);
-    char *text = name && strncmp(name, "_ZTV", 4) == 0 ? symbols_demangle(name) : NULL;
-    char *out = text && strncmp(text, prefix, sizeof prefix - 1) == 0 ? strdup(text + sizeof prefix - 1) : NULL;
-    free(text);
-    return out;
-}
-
-/* False: there is no room for another. */
-static bool make_room(struct snapshot_names *n)
-{
-    if (2 * n->count < n->room) {
-        return true;
-    }
-    struct known *more = calloc(2 * n->room, sizeof *more);
-    for (size_t i = 0; more && i < n->room; i++) {
-        if (n->known[i].vtable) {
-            *slot(more, 2 * n->room, n->known[i].vtable) = n->known[i];
-        }
-    }
-    if (more) {
-        free(n->known);
-        n->known = more;
-        n->room *= 2;
-    }
-    return more;
 }
 
 const char *snapshot_type(struct snapshot_names *n, size_t block)
 {
-    uint64_t vtable = snapshot_vtable(n->s, block);
-    if (vtable == 0 || !make_room(n)) {
+    return classes_name(n->classes, snapshot_vtable(n->s, block));
+}
+
+size_t snapshot_stack(struct snapshot_names *n, uint32_t site, struct symbol_frame *out, size_t most)
+{
+    size_t count = 0;
+    for (const struct snap_frame *f = snapshot_frame(n->s, site); f && count < most;
+         f = snapshot_frame(n->s, f->caller)) {
+        const struct symbol_frame *found;
+        if (f->pc <= SNAP_ELIDED) {
+            out[count++] = (struct symbol_frame){.function = "(callers left out)"};
+            continue;
+        }
+        int module = f->object ? n->number[f->object - 1] : -1;
+        uint64_t bias = f->object ? n->s->object[f->object - 1].bias : 0;
+        size_t frames = symbols_find(n->symbols, module, f->pc - bias, true, &found);
+        for (size_t i = 0; i < frames && count < most; i++) {
+            out[count++] = found[i];
+        }
+    }
+    return count;
+}
+
+const char *snapshot_owner_name(const struct graph_owner *o, char *out, size_t room)
+{
+    if (o->kind == GRAPH_MALLOC) {
         return NULL;
     }
-    struct known *known = slot(n->known, n->room, vtable);
-    if (known->vtable == 0) {
-        *known = (struct known){vtable, class_of(n, vtable)};
-        n->count++;
-    }
-    return known->name;
+    snprintf(out, room, o->name ? "%s \"%s\"" : "%s", graph_owner_kind_name(o->kind), o->name);
+    return out;
 }
 
 const char *snapshot_owner(const struct snapshot *s, size_t block, char *out, size_t room)
 {
-    static const char *const kinds[] = {"malloc", "heap", "tag", "arena", "pool", "cache", "region"};
-    const struct graph_owner *o = &s->blocks.owner[s->blocks.block[block].owner];
-    if (o->kind == GRAPH_MALLOC) {
-        return NULL;
-    }
-    snprintf(out, room, o->name ? "%s \"%s\"" : "%s", kinds[o->kind], o->name);
-    return out;
+    return snapshot_owner_name(&s->blocks.owner[s->blocks.block[block].owner], out, room);
 }
 
 void snapshot_root(struct snapshot_names *n, const struct graph_root *root, char *out, size_t room)

@@ -13,6 +13,7 @@
 #include "command.h"
 #include "control.h"
 #include "heap/describe.h"
+#include "reach.h"
 #include "snap/format.h"
 #include "snapshot/request.h"
 
@@ -210,39 +211,31 @@ static bool await_answer(const struct asked *a, void (*told)(const char *what))
     return answered > 0 && error == 0;
 }
 
-/* A file that the process can open by this path: ours, by our process's folder, where it sees that as we do; else in its /tmp. */
-static int make_file(pid_t pid, char path[64], char *own, size_t room)
+/* A file that the process can open by this path. */
+static int make_file(pid_t pid, struct reach *out)
 {
-    char link[64];
-    struct stat here, there;
-    snprintf(link, sizeof link, "/proc/%d/root", (int)pid);
-    bool same_files =
-        stat("/", &here) == 0 && stat(link, &there) == 0 && here.st_dev == there.st_dev && here.st_ino == there.st_ino;
-    snprintf(link, sizeof link, "/proc/%d/ns/pid", (int)pid);
-    bool same_pids = stat("/proc/self/ns/pid", &here) == 0 && stat(link, &there) == 0 && here.st_ino == there.st_ino;
-    *own = 0;
-    if (same_files && same_pids) {
-        int fd = memfd_create("allot.snapshot", MFD_CLOEXEC);
-        snprintf(path, 64, "/proc/%d/fd/%d", (int)getpid(), fd);
-        return fd;
+    if (!reach_is_near(pid)) {
+        return reach_make(pid, "allot-snap", false, out);
     }
-    snprintf(own, room, "/proc/%d/root/tmp/allot-snap-%d-%d", (int)pid, (int)pid, (int)getpid());
-    snprintf(path, 64, "/tmp/allot-snap-%d-%d", (int)pid, (int)getpid());
-    return open(own, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+    *out = (struct reach){.fd = memfd_create("allot.snapshot", MFD_CLOEXEC)};
+    snprintf(out->path, sizeof out->path, "/proc/%d/fd/%d", (int)getpid(), out->fd);
+    return out->fd < 0 ? -errno : 0;
 }
 
 bool snapshot_request(pid_t pid, int *out, void (*told)(const char *what))
 {
     struct asked a = {.pid = pid, .memory = -1, .page = -1};
-    char path[64], own[128];
+    struct reach file;
     if (!open_process(&a)) {
         return false;
     }
-    *out = make_file(pid, path, own, sizeof own);
-    bool done = *out >= 0;
+    int error = make_file(pid, &file);
+    bool done = error == 0;
+    *out = done ? file.fd : -1;
     if (!done) {
-        complain("no file for process %d to write to: %s, see that its /tmp can be written", (int)pid, strerror(errno));
-    } else if (!(a.page >= 0 ? ask_by_page(&a, path) : ask_by_memory(&a, path))) {
+        complain("no file for process %d to write to: %s, see that its /tmp can be written", (int)pid,
+                 strerror(-error));
+    } else if (!(a.page >= 0 ? ask_by_page(&a, file.path) : ask_by_memory(&a, file.path))) {
         complain("process %d cannot be asked: %s, be its user, or root", (int)pid, strerror(errno));
         done = false;
     }
@@ -255,8 +248,6 @@ bool snapshot_request(pid_t pid, int *out, void (*told)(const char *what))
         done = await_end(&a, *out);
         told(NULL);
     }
-    if (*own) {
-        unlink(own);
-    }
+    reach_remove(&file);
     return done;
 }

@@ -134,6 +134,35 @@ static bool read_tables(struct reading *r)
     return true;
 }
 
+/* What stacks are made of. */
+static bool read_frames(struct reading *r)
+{
+    struct snapshot *s = r->s;
+    const void *at;
+    if (!table(r, SNAP_OBJECTS, sizeof *s->object, &at, &s->objects)) {
+        return false;
+    }
+    s->object = at;
+    for (size_t i = 0; i < s->objects; i++) {
+        const struct snap_object *o = &s->object[i];
+        if (!is_name(r, o->name) || o->from >= o->to || (i && o->from < o[-1].to) ||
+            o->build_id_bytes > sizeof o->build_id) {
+            return bad(r, where(r, o), "an object that cannot be, take another snapshot");
+        }
+    }
+    if (!table(r, SNAP_FRAMES, sizeof *s->frame, &at, &s->frames)) {
+        return false;
+    }
+    s->frame = at;
+    for (size_t i = 0; i < s->frames; i++) {
+        const struct snap_frame *f = &s->frame[i];
+        if (f->caller >= f->number || f->object > s->objects || (i && f->number <= f[-1].number)) {
+            return bad(r, where(r, f), "a frame that cannot be, take another snapshot");
+        }
+    }
+    return true;
+}
+
 static bool read_ranges(struct reading *r)
 {
     const struct snap_range *from;
@@ -179,7 +208,7 @@ static bool read_owners(struct reading *r)
         return no_memory(r);
     }
     for (size_t i = 0; i < blocks->owners; i++) {
-        if (!is_name(r, from[i].name) || from[i].kind > GRAPH_REGION) {
+        if (!is_name(r, from[i].name) || from[i].kind > GRAPH_OVERLAY) {
             return bad(r, where(r, &from[i]), "an owner that cannot be, take another snapshot");
         }
         const char *name = r->s->names + from[i].name;
@@ -309,8 +338,8 @@ static bool read_all(struct snapshot *s, struct snapshot_error *error)
         return bad(&r, 8, "version %" PRIu32 " of snapshots, this is for %u, use the allot that it was made with",
                    s->header.version, SNAP_VERSION);
     }
-    bool done = find_sections(&r) && read_tables(&r) && read_ranges(&r) && read_owners(&r) && read_blocks(&r) &&
-                read_roots(&r) && read_edges(&r);
+    bool done = find_sections(&r) && read_tables(&r) && read_frames(&r) && read_ranges(&r) && read_owners(&r) &&
+                read_blocks(&r) && read_roots(&r) && read_edges(&r);
     return done && (graph_mark(&s->graph) || no_memory(&r));
 }
 
@@ -366,6 +395,20 @@ void snapshot_close(struct snapshot *s)
     free(s->range);
     free(s->bytes);
     *s = (struct snapshot){0};
+}
+
+const struct snap_frame *snapshot_frame(const struct snapshot *s, uint32_t number)
+{
+    size_t from = 0, to = s->frames;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (s->frame[middle].number < number) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from < s->frames && s->frame[from].number == number ? &s->frame[from] : NULL;
 }
 
 uint64_t snapshot_vtable(const struct snapshot *s, size_t block)

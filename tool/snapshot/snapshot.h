@@ -22,8 +22,10 @@ struct snapshot {
     const struct snap_mapping *mapping;
     const struct snap_thread *thread;
     const struct snap_descriptor *descriptor;
-    const struct snap_type *type; /* by block */
-    size_t mappings, threads, descriptors, types;
+    const struct snap_type *type;     /* by block */
+    const struct snap_object *object; /* by address */
+    const struct snap_frame *frame;   /* by number */
+    size_t mappings, threads, descriptors, types, objects, frames;
     const char *names; /* all that names an offset is within, and ended */
     struct graph_blocks blocks;
     struct graph graph; /* with edges and roots, marked */
@@ -44,5 +46,8 @@ bool snapshot_is(const unsigned char *head, size_t bytes);
 
 /* The vtable of a block's class; 0: it has none that was found. */
 uint64_t snapshot_vtable(const struct snapshot *s, size_t block);
+
+/* The frame of that number, or NULL. From a block's site on by callers, each less than the one before, that is its stack. */
+const struct snap_frame *snapshot_frame(const struct snapshot *s, uint32_t number);
 
 #endif

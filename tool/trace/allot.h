@@ -1,11 +1,4 @@
-/* allot.h - allot's own files: what reads them frame by frame, and what puts their threads into one order.
- *
- *   file --frames--> streams: thread 1 | frame being read, frames to come |         merge ---> events
- *                             thread 2 | ...                              |
- *
- * A frame waits as its place in the file until its thread gets there; only then it is unpacked. An event may go when no frame
- * that has not been seen yet can have an earlier one (`since`).
- */
+/* allot.h - allot's own files frame by frame: whole ones, unpacked, and the tables of stacks that are in them. */
 #ifndef ALLOT_TRACE_ALLOT_H
 #define ALLOT_TRACE_ALLOT_H
 

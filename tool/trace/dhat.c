@@ -6,7 +6,8 @@
  *             "fs": [calls, innermost first: indices of ftbl]}, ...],
  *    "ftbl": ["[root]", "0x10919A: main (a.c:7)", "0x4849F0B: f (in /usr/lib/libx.so)", "0x...: ???", ...]}
  *
- * Lifetimes and accesses are left out. Memory: some ten times the file, which is refused beyond MOST bytes.
+ * Lifetimes and accesses are left out. Memory: the text, which is refused beyond MOST bytes, and the stacks; of all that it says one
+ * piece at a time becomes values (pieces.h), which would take some sixteen times its bytes.
  */
 #include <inttypes.h>
 #include <jansson.h>
@@ -16,23 +17,31 @@
 
 #include "trace/input.h"
 #include "trace/live.h"
+#include "trace/pieces.h"
 #include "trace/tables.h"
 
-#define MOST ((uint64_t)256 << 20)
+#define MOST         ((uint64_t)192 << 20)
+#define ENTRIES_MOST (2u << 20) /* of pps, and of ftbl */
+
+struct call {
+    uint32_t at, end; /* in the text */
+    uint32_t frame;   /* plus 1; 0: not made yet */
+};
 
 struct reader {
     struct tables tables;
     struct live nodes; /* by (frame, parent): the node */
     struct trace_total *total;
-    uint32_t totals;
+    uint32_t totals, total_room;
     struct trace_about *about;
     bool begun; /* the process is an event */
     /* while it is opened */
     struct input *input;
     struct trace_error *error;
-    uint64_t taken;
-    bool failed;
-    uint32_t *frame; /* by index of ftbl: its frame, plus 1; 0 not made yet */
+    char *text;
+    size_t length;
+    struct call *call; /* ftbl */
+    uint32_t calls, call_room;
 };
 
 static bool dhat_is(const unsigned char *head, size_t bytes, const char *path)
@@ -111,36 +120,70 @@ static bool is_valgrinds(const struct reader *reader, const struct trace_frame *
            (frame->module < reader->tables.modules && strstr(reader->tables.module[frame->module].path, "/vgpreload_"));
 }
 
-static int read_stack(struct reader *reader, const json_t *calls, const json_t *table, size_t number, uint32_t *stack)
+/* What is wrong at a place of the text, with its line. */
+static int broken(struct reader *reader, const char *at, const char *why)
+{
+    uint64_t line = 1;
+
+    for (const char *c = reader->text; c < at && (c = memchr(c, '\n', (size_t)(at - c))); c++) {
+        line++;
+    }
+    snprintf(reader->error->line, sizeof reader->error->line, "broken JSON (%.60s) in line %" PRIu64 ", byte %td", why,
+             line, at - reader->text);
+    return -1;
+}
+
+/* NULL: said. */
+static json_t *value_of(struct reader *reader, struct piece piece)
+{
+    json_error_t why;
+    json_t *value =
+        json_loadb(piece.at, (size_t)(piece.end - piece.at), JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
+
+    if (!value) {
+        broken(reader, piece.at + (why.position > 0 ? why.position : 0), why.text);
+    }
+    return value;
+}
+
+static int make_call(struct reader *reader, struct call *call, size_t number)
+{
+    json_t *text = value_of(reader, (struct piece){reader->text + call->at, reader->text + call->end});
+    int failed = -1;
+
+    if (text && !json_is_string(text)) {
+        wrong(reader, "a call that is no text in ftbl", number);
+    } else if (text) {
+        failed = make_frame(reader, json_string_value(text), json_string_length(text));
+        call->frame = reader->tables.frames;
+    }
+    json_decref(text);
+    return failed;
+}
+
+static int read_stack(struct reader *reader, const json_t *calls, size_t number, uint32_t *stack)
 {
     *stack = 0;
     for (size_t i = json_array_size(calls); i-- > 0;) {
         const json_t *entry = json_array_get(calls, i);
         json_int_t index = json_integer_value(entry);
-        if (!json_is_integer(entry) || index < 0 || (size_t)index >= json_array_size(table)) {
+        if (!json_is_integer(entry) || index < 0 || (uint64_t)index >= reader->calls) {
             return wrong(reader, "a call that is not in ftbl", number);
         }
         if (index == 0) {
             continue; /* [root] */
         }
-        uint32_t *frame = &reader->frame[index];
-        if (*frame == 0) {
-            const json_t *text = json_array_get(table, (size_t)index);
-            if (!json_is_string(text)) {
-                return wrong(reader, "a call that is no text in ftbl", number);
-            }
-            if (make_frame(reader, json_string_value(text), json_string_length(text)) != 0) {
-                return -1;
-            }
-            *frame = reader->tables.frames;
+        struct call *call = &reader->call[index];
+        if (call->frame == 0 && make_call(reader, call, number) != 0) {
+            return -1;
         }
-        if (is_valgrinds(reader, &reader->tables.frame[*frame - 1])) {
+        if (is_valgrinds(reader, &reader->tables.frame[call->frame - 1])) {
             continue;
         }
-        struct live_slot *known = live_find(&reader->nodes, *frame, *stack);
+        struct live_slot *known = live_find(&reader->nodes, call->frame, *stack);
         if (!known) {
-            uint32_t node = tables_node(&reader->tables, *stack, *frame - 1);
-            known = node == TABLES_FULL ? NULL : live_add(&reader->nodes, *frame, *stack, node);
+            uint32_t node = tables_node(&reader->tables, *stack, call->frame - 1);
+            known = node == TABLES_FULL ? NULL : live_add(&reader->nodes, call->frame, *stack, node);
         }
         if (!known) {
             return no_memory(reader);
@@ -167,7 +210,25 @@ static int read_figure(struct reader *reader, const json_t *point, const char *n
     return 0;
 }
 
-static int read_point(struct reader *reader, const json_t *point, const json_t *table, size_t number)
+/* Room for one more of `each` bytes. */
+static int more(struct reader *reader, void *array, uint32_t count, uint32_t *room, size_t each)
+{
+    if (count == ENTRIES_MOST) {
+        snprintf(reader->error->line, sizeof reader->error->line, "more than %u stacks or calls", ENTRIES_MOST);
+        return -1;
+    }
+    uint32_t wanted = *room ? *room + *room / 2 : 1024;
+    void *moved = count < *room ? *(void **)array : reallocarray(*(void **)array, wanted, each);
+
+    if (!moved) {
+        return no_memory(reader);
+    }
+    *room = count < *room ? *room : wanted;
+    *(void **)array = moved;
+    return 0;
+}
+
+static int read_point(struct reader *reader, const json_t *point, size_t number)
 {
     struct trace_total total = {0};
     const json_t *calls = json_object_get(point, "fs");
@@ -182,55 +243,122 @@ static int read_point(struct reader *reader, const json_t *point, const json_t *
         read_figure(reader, point, "gbk", false, number, &total.peak_blocks) != 0 ||
         read_figure(reader, point, "eb", false, number, &total.left_bytes) != 0 ||
         read_figure(reader, point, "ebk", false, number, &total.left_blocks) != 0 ||
-        read_stack(reader, calls, table, number, &total.stack) != 0) {
+        read_stack(reader, calls, number, &total.stack) != 0 ||
+        more(reader, &reader->total, reader->totals, &reader->total_room, sizeof *reader->total) != 0) {
         return -1;
     }
     reader->total[reader->totals++] = total;
     return 0;
 }
 
-static int read_profile(struct reader *reader, const json_t *root, struct trace_about *about)
+static int read_points(struct reader *reader, struct piece list)
 {
-    const json_t *points = json_object_get(root, "pps"), *table = json_object_get(root, "ftbl");
-    const char *mode = json_string_value(json_object_get(root, "mode"));
-    const json_t *command = json_object_get(root, "cmd");
-    json_int_t version = json_integer_value(json_object_get(root, "dhatFileVersion"));
+    struct pieces rest = {list.at, list.end, 0};
+    struct piece key, piece;
+    int got;
 
-    if (version != 2 || !mode || strcmp(mode, "heap") != 0 || !json_is_array(points) || !json_is_array(table)) {
+    for (size_t i = 0; (got = pieces_next(&rest, &key, &piece)) > 0; i++) {
+        json_t *point = value_of(reader, piece);
+        int failed = point ? read_point(reader, point, i) : -1;
+        json_decref(point);
+        if (failed) {
+            return -1;
+        }
+    }
+    return got < 0 ? broken(reader, rest.at, "an entry of pps, a comma or an end is missing") : 0;
+}
+
+static int read_calls(struct reader *reader, struct piece list)
+{
+    struct pieces rest = {list.at, list.end, 0};
+    struct piece key, piece;
+    int got;
+
+    while ((got = pieces_next(&rest, &key, &piece)) > 0) {
+        if (more(reader, &reader->call, reader->calls, &reader->call_room, sizeof *reader->call) != 0) {
+            return -1;
+        }
+        reader->call[reader->calls++] =
+            (struct call){(uint32_t)(piece.at - reader->text), (uint32_t)(piece.end - reader->text), 0};
+    }
+    return got < 0 ? broken(reader, rest.at, "an entry of ftbl, a comma or an end is missing") : 0;
+}
+
+static int read_profile(struct reader *reader, struct trace_about *about)
+{
+    enum { VERSION, MODE, COMMAND, POINTS, TABLE, KEYS };
+    static const char *const keys[] = {"dhatFileVersion", "mode", "cmd", "pps", "ftbl"};
+    const char *end = reader->text + reader->length;
+    struct pieces rest = {reader->text, end, 0};
+    struct piece key, value, found[KEYS] = {0};
+    json_t *of[POINTS] = {0};
+    int got, failed = -1;
+
+    while ((got = pieces_next(&rest, &key, &value)) > 0) {
+        for (int i = 0; i < KEYS; i++) {
+            size_t length = (size_t)(key.end - key.at);
+            if (length == strlen(keys[i]) && memcmp(key.at, keys[i], length) == 0) {
+                if (found[i].at) {
+                    return broken(reader, key.at, "a key that comes twice");
+                }
+                found[i] = value;
+            }
+        }
+    }
+    if (got < 0 || rest.close != '}' || pieces_skip(rest.at, end) < end) {
+        return broken(reader, rest.at, "a key, a value, a comma or an end is missing");
+    }
+    for (int i = 0; i < POINTS; i++) {
+        of[i] = found[i].at ? value_of(reader, found[i]) : NULL;
+        if (found[i].at && !of[i]) {
+            goto done;
+        }
+    }
+    const char *mode = json_string_value(of[MODE]);
+    json_int_t version = json_integer_value(of[VERSION]);
+    if (version != 2 || !mode || strcmp(mode, "heap") != 0 || !found[POINTS].at || *found[POINTS].at != '[' ||
+        !found[TABLE].at || *found[TABLE].at != '[') {
         snprintf(reader->error->line, sizeof reader->error->line,
                  "no heap profile of DHAT's version 2, with lists 'pps' and 'ftbl' (version %" PRIdMAX
                  ", mode '%.20s')",
                  (intmax_t)version, mode ? mode : "");
-        return -1;
+        goto done;
     }
-    size_t count = json_array_size(points);
-    reader->total = calloc(count + 1, sizeof *reader->total);
-    reader->frame = calloc(json_array_size(table) + 1, sizeof *reader->frame);
-    if (!reader->total || !reader->frame) {
-        return no_memory(reader);
+    if (json_is_string(of[COMMAND])) {
+        about->command =
+            tables_text(&reader->tables, json_string_value(of[COMMAND]), json_string_length(of[COMMAND]), NULL);
     }
-    if (json_is_string(command)) {
-        about->command = tables_text(&reader->tables, json_string_value(command), json_string_length(command), NULL);
+    failed = read_calls(reader, found[TABLE]) != 0 || read_points(reader, found[POINTS]) != 0 ? -1 : 0;
+done:
+    for (int i = 0; i < POINTS; i++) {
+        json_decref(of[i]);
     }
-    for (size_t i = 0; i < count; i++) {
-        if (read_point(reader, json_array_get(points, i), table, i) != 0) {
+    return failed;
+}
+
+static int read_text(struct reader *reader)
+{
+    size_t room = 0;
+
+    for (;;) {
+        if (reader->length == room) {
+            room += room / 2 + ((size_t)1 << 20);
+            char *moved = realloc(reader->text, room);
+            if (!moved) {
+                return no_memory(reader);
+            }
+            reader->text = moved;
+        }
+        ssize_t got = input_read(reader->input, reader->text + reader->length, room - reader->length, reader->error);
+        if (got <= 0) {
+            return (int)got;
+        }
+        reader->length += (size_t)got;
+        if (reader->length > MOST) {
+            snprintf(reader->error->line, sizeof reader->error->line, "more than %" PRIu64 " MiB of JSON", MOST >> 20);
             return -1;
         }
     }
-    return 0;
-}
-
-static size_t more_text(void *buffer, size_t room, void *state)
-{
-    struct reader *reader = state;
-    ssize_t bytes = reader->taken > MOST ? 0 : input_read(reader->input, buffer, room, reader->error);
-
-    if (reader->taken > MOST) {
-        snprintf(reader->error->line, sizeof reader->error->line, "more than %" PRIu64 " MiB of JSON", MOST >> 20);
-    }
-    reader->failed |= bytes < 0 || reader->taken > MOST;
-    reader->taken += bytes > 0 ? (uint64_t)bytes : 0;
-    return bytes < 0 ? (size_t)-1 : (size_t)bytes;
 }
 
 static void dhat_close(void *state)
@@ -240,7 +368,8 @@ static void dhat_close(void *state)
     tables_done(&reader->tables);
     live_done(&reader->nodes);
     free(reader->total);
-    free(reader->frame);
+    free(reader->call);
+    free(reader->text);
     free(reader);
 }
 
@@ -259,16 +388,13 @@ static void *dhat_open(int fd, struct trace_about *about, struct trace_error *er
         dhat_close(reader);
         return NULL;
     }
-    json_error_t why;
-    json_t *root = json_load_callback(more_text, reader, JSON_REJECT_DUPLICATES, &why);
-    input_close(reader->input);
-    if (!root && !reader->failed) {
-        snprintf(error->line, sizeof error->line, "broken JSON (%.60s) in line %d, byte %d", why.text, why.line,
-                 why.position);
-    }
     about->has_stacks = about->is_profile = true;
-    int failed = root ? read_profile(reader, root, about) : -1;
-    json_decref(root);
+    int failed = read_text(reader) != 0 || read_profile(reader, about) != 0;
+    input_close(reader->input);
+    free(reader->text);
+    free(reader->call);
+    reader->text = NULL;
+    reader->call = NULL;
     if (failed) {
         dhat_close(reader);
         return NULL;

@@ -199,6 +199,12 @@ uint32_t tables_module_named(struct tables *tables, const char *path, size_t len
     return *slot - 1;
 }
 
+size_t tables_memory(const struct tables *tables)
+{
+    return tables->node_room * sizeof *tables->node + tables->frame_room * sizeof *tables->frame +
+           tables->module_room * sizeof *tables->module;
+}
+
 const struct trace_node *tables_nodes(const struct tables *tables, uint32_t *count)
 {
     static const struct trace_node nobody;

@@ -39,6 +39,8 @@ const char *tables_text(struct tables *tables, const char *text, size_t length, 
 /* The element of an array by numbers that grow, which is 0 where nothing was put yet. NULL: no memory. */
 uint32_t *tables_slot(uint32_t **array, uint32_t *room, uint32_t number);
 
+/* Bytes that they take, but for the texts. */
+size_t tables_memory(const struct tables *tables);
 const struct trace_node *tables_nodes(const struct tables *tables, uint32_t *count);
 const struct trace_frame *tables_frames(const struct tables *tables, uint32_t *count);
 const struct trace_module *tables_modules(const struct tables *tables, uint32_t *count);

@@ -76,6 +76,7 @@ struct trace_about {
     bool has_stacks, has_times, has_addresses, is_profile;
     int64_t began;        /* seconds since 1970, 0: unknown */
     uint64_t bytes, read; /* of the file, and of it read so far: progress */
+    size_t memory;        /* that the reader takes now, where it may be much */
     uint64_t events, lost;
     uint64_t
         unmatched; /* frees of blocks that nothing is known of, left out: from before recording, of another malloc */
