@@ -7,7 +7,7 @@
 #include "cold.h"
 
 #define SLOTS_LEAST  128
-#define DOUBLED_MOST ((size_t)1 << 20) /* slots: larger tables grow by an eighth */
+#define DOUBLED_MOST ((size_t)1 << 20) /* slots: larger tables grow by a half, and by an eighth where memory is short */
 #define WIDES_LEAST  16
 #define GIVE_BACK    ((size_t)2 << 20) /* bytes: a huge page */
 #define TO_DISK      1024              /* blocks that go together */
@@ -20,7 +20,6 @@
 #define WIDE        ((uint64_t)1)
 
 static size_t bytes_of(size_t slots) { return slots * sizeof(struct block_slot); }
-static bool is_full(const struct blocks *blocks) { return blocks->count >= blocks->slots - blocks->slots / 8; }
 static bool is_empty(const struct block_slot *slot) { return (slot->key & SITE_MASK) == 0; }
 
 void blocks_begin(struct blocks *blocks, struct blocks_budget *budget)
@@ -330,6 +329,19 @@ static int64_t left_of(const struct blocks_budget *budget)
     return (int64_t)most - (int64_t)budget->used;
 }
 
+/* A table half as large again would leave half of what tables may take. */
+static bool is_plenty(const struct blocks *blocks)
+{
+    return (int64_t)(blocks->budget->used + 2 * bytes_of(blocks->slots / 2)) <= left_of(blocks->budget);
+}
+
+/* Blocks of the same 256 bytes have one home, so looks get long long before there is no room: 7 of 8 is for who has nothing else. */
+static bool is_full(const struct blocks *blocks)
+{
+    return blocks->count >= blocks->slots - blocks->slots / 8 ||
+           (blocks->count >= blocks->slots / 2 && is_plenty(blocks));
+}
+
 bool blocks_beside(struct blocks_budget *budget, size_t others)
 {
     budget->others = others;
@@ -346,6 +358,7 @@ bool blocks_beside(struct blocks_budget *budget, size_t others)
 static bool grow_slots(struct blocks *blocks)
 {
     size_t had = blocks->slots, slots = had < SLOTS_LEAST ? SLOTS_LEAST : had < DOUBLED_MOST ? 2 * had : had + had / 8;
+    slots = had >= DOUBLED_MOST && is_plenty(blocks) ? had + had / 2 : slots;
     int64_t left = left_of(blocks->budget) / (int64_t)sizeof *blocks->slot;
     if ((int64_t)(slots - had) > left) {
         struct blocks *victim = fullest(blocks->budget, blocks);

@@ -4,7 +4,7 @@
  *   wide:   | block | block | ...             those that do not fit in a slot, which then says where
  *   runs:   | b b b b b b b b |, ...          what did not fit in memory, on disk in the same order (profile/cold.h)
  *
- * Slots are at most 7 of 8 in use, and a large table grows by an eighth: 20 bytes a block. All tables together keep within a budget:
+ * Slots are half in use, and up to 7 of 8 once half of the budget is taken, where a table grows by an eighth: 20 bytes a block then. All tables together keep within a budget:
  * the fullest goes to disk when another slot would pass it, in one sequential write, since slots are in order already. A block on
  * disk that is freed is looked for there, with one read of 512 bytes.
  *
