@@ -52,13 +52,19 @@ typedef void trie_told(uint32_t id, uint32_t parent, uint64_t key);
 uint32_t trie_add(struct trie *trie, uint64_t hash, uint32_t parent, uint64_t key, uint32_t most, trie_told *told);
 
 /* Segment 0 has the numbers below 2^TRIE_FIRST_BITS, segment s those from 2^(TRIE_FIRST_BITS + s - 1). */
-static inline struct trie_node *trie_node_in(struct trie *trie, uint32_t id, unsigned *segment)
+static inline uint32_t trie_place(uint32_t id, unsigned *segment)
 {
     unsigned s = 32 - (unsigned)__builtin_clz(id | 1) - TRIE_FIRST_BITS;
     s = id >> TRIE_FIRST_BITS ? s : 0;
     *segment = s;
-    struct trie_node *nodes = atomic_load_explicit(&trie->segment[s], memory_order_acquire);
-    return nodes ? nodes + (s ? id - (1u << (TRIE_FIRST_BITS + s - 1)) : id) : NULL;
+    return s ? id - (1u << (TRIE_FIRST_BITS + s - 1)) : id;
+}
+
+static inline struct trie_node *trie_node_in(struct trie *trie, uint32_t id, unsigned *segment)
+{
+    uint32_t place = trie_place(id, segment);
+    struct trie_node *nodes = atomic_load_explicit(&trie->segment[*segment], memory_order_acquire);
+    return nodes ? nodes + place : NULL;
 }
 
 static inline uint64_t trie_key(const struct trie_node *node) { return (uint64_t)node->high << 32 | node->low; }

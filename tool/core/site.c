@@ -145,9 +145,10 @@ static const struct trie_node *node_of(const struct core_sites *s, uint32_t numb
         return NULL;
     }
     unsigned segment;
-    const struct trie_node *node = trie_node_in((struct trie *)(uintptr_t)trie, number, &segment);
-    return node && (uintptr_t)node % _Alignof(struct trie_node) == 0 ? core_at(s->core, (uintptr_t)node, sizeof *node)
-                                                                     : NULL;
+    uint32_t place = trie_place(number, &segment);
+    uintptr_t nodes = (uintptr_t)atomic_load_explicit(&trie->segment[segment], memory_order_relaxed);
+    uintptr_t node = nodes + place * sizeof(struct trie_node);
+    return nodes && node % _Alignof(struct trie_node) == 0 ? core_at(s->core, node, sizeof(struct trie_node)) : NULL;
 }
 
 /* The object of that number: is it the one that lies there in the core? As probe/object.c tells one from another. */
