@@ -287,13 +287,11 @@ static void say(const struct request *request, const struct collect_result *resu
     if (result->left) {
         snprintf(left, sizeof left, ", %u of them left running", result->left);
     }
-    fprintf(stderr,
-            "allot: recorded %" PRIu64 " events of %u process%s%s, %" PRIu64 " lost, %" PRIu64
-            " bytes (%.2f an event), ",
-            result->events, result->processes, result->processes == 1 ? "" : "es", left, result->lost, result->bytes,
-            per_event);
-    fprintf(stderr, "collector %.3f s of CPU, threads waited %.3f s: %s\n", (double)result->cpu_ns / 1e9,
-            (double)result->waited_ns / 1e9, request->name);
+    fprintf(stderr, "allot: recorded %s events of %u process%s%s, %s lost, %s (%.2f bytes an event), ",
+            words_count(result->events).text, result->processes, result->processes == 1 ? "" : "es", left,
+            words_count(result->lost).text, words_bytes(result->bytes).text, per_event);
+    fprintf(stderr, "collector %s of CPU, threads waited %s: %s\n", words_ns(result->cpu_ns).text,
+            words_ns(result->waited_ns).text, request->name);
 }
 
 static int record(struct request *request)
