@@ -89,7 +89,7 @@ static void add(struct walker *w, uintptr_t at, size_t size, uint32_t owner)
         w->no_memory = true;
         return;
     }
-    if (owner == 0 && size >= sizeof(struct allot_arena_block)) {
+    if (owner == 0 && size >= sizeof(struct allot_arena_block) && at % _Alignof(struct allot_arena_block) == 0) {
         const struct allot_arena_block *b = image_at(w->reader.image, at, sizeof *b);
         owner = b && b->mark == arena_mark_of((const void *)at) ? owner_of_arena(&w->owners, b->name) : 0;
     }
@@ -100,8 +100,12 @@ static void add(struct walker *w, uintptr_t at, size_t size, uint32_t owner)
 /* The size of a block in so much room, or SIZE_MAX: its seal says that it is free. */
 static size_t sealed_size(const struct walker *w, uintptr_t at, size_t room)
 {
-    const uint64_t *seal = image_at(w->reader.image, at + room - SEAL_BYTES, SEAL_BYTES);
-    uint64_t says = seal && *seal ? seal_read(*seal, seal_mask(at, w->reader.secret)) : SEAL_FREED;
+    const void *end = image_at(w->reader.image, at + room - SEAL_BYTES, SEAL_BYTES);
+    uint64_t seal = 0;
+    if (end) {
+        memcpy(&seal, end, sizeof seal); /* wherever a record that is not ours says that it lies */
+    }
+    uint64_t says = seal ? seal_read(seal, seal_mask(at, w->reader.secret)) : SEAL_FREED;
     return says == SEAL_FREED ? SIZE_MAX : says <= room - SEAL_BYTES ? says : room - SEAL_BYTES;
 }
 
