@@ -8,6 +8,7 @@
 
 #define EXIT_USAGE 2
 
+int command_compare(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_record(int argc, char **argv);
 int command_core(int argc, char **argv);
@@ -16,9 +17,11 @@ int command_report(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_diff(int argc, char **argv);
 int command_leaks(int argc, char **argv);
+int command_map(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_scrub(int argc, char **argv);
 int command_stats(int argc, char **argv);
+int command_top(int argc, char **argv);
 
 /* One line on standard error, `allot: what, where, what to do`. Names may come from hostile files: what is no printable
  * character shows as a question mark. Keeps errno. */

@@ -10,30 +10,17 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "proc.h"
 
 enum { WAIT_MS = 100, TRIES = 100 };
 
 static void sleep_ms(void) { usleep(1000); }
 
-/* Reads a small file of /proc/PID; what was read ends with 0. */
-static bool read_proc(pid_t pid, const char *name, char *out, size_t size)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, out, size - 1);
-    if (fd >= 0) {
-        close(fd);
-    }
-    out[n > 0 ? n : 0] = 0;
-    return n > 0;
-}
-
 /* What the process itself takes its id for: the last of a list, one for each pid namespace. */
 static long own_pid(pid_t pid)
 {
     char text[4096];
-    const char *at = read_proc(pid, "status", text, sizeof text) ? strstr(text, "\nNSpid:") : NULL;
+    const char *at = proc_read(pid, "status", text, sizeof text) ? strstr(text, "\nNSpid:") : NULL;
     long last = pid;
     for (char *end; at && (at = strpbrk(at, "\t ")) && *at != '\n'; at = end) {
         last = strtol(at, &end, 10);
@@ -56,7 +43,7 @@ static bool may_be_page(const char *link)
 }
 
 /* What a file is that may be a process's page: the file, or -ENOENT or -EPROTO. */
-static int judge(int fd, long pid)
+static int judge(int fd, long pid, bool *by_memory)
 {
     struct allot_control page;
     struct stat file;
@@ -65,13 +52,14 @@ static int judge(int fd, long pid)
         memcmp(page.magic, ALLOT_CONTROL_MAGIC, sizeof page.magic) != 0 || page.pid != pid) {
         return -ENOENT;
     }
+    *by_memory = page.by_memory;
     return page.version == ALLOT_CONTROL_VERSION && page.size == ALLOT_CONTROL_SIZE &&
                    (size_t)file.st_size >= ALLOT_CONTROL_SIZE
                ? fd
                : -EPROTO;
 }
 
-static int open_in(DIR *folder, long pid)
+static int open_in(DIR *folder, long pid, bool *by_memory)
 {
     int found = -ENOENT;
     for (const struct dirent *entry; found < 0 && (entry = readdir(folder));) {
@@ -82,7 +70,7 @@ static int open_in(DIR *folder, long pid)
         if (fd < 0) {
             continue;
         }
-        int verdict = judge(fd, pid);
+        int verdict = judge(fd, pid, by_memory);
         found = verdict == -ENOENT ? found : verdict;
         if (verdict < 0) {
             close(fd);
@@ -91,7 +79,7 @@ static int open_in(DIR *folder, long pid)
     return found;
 }
 
-int control_open(pid_t pid)
+int control_open_any(pid_t pid, bool *by_memory)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
@@ -99,8 +87,20 @@ int control_open(pid_t pid)
     if (!folder) {
         return errno == ENOENT ? -ESRCH : -errno;
     }
-    int fd = open_in(folder, own_pid(pid));
+    *by_memory = false;
+    int fd = open_in(folder, own_pid(pid), by_memory);
     closedir(folder);
+    return fd;
+}
+
+int control_open(pid_t pid)
+{
+    bool by_memory;
+    int fd = control_open_any(pid, &by_memory);
+    if (fd >= 0 && by_memory) {
+        close(fd);
+        fd = -ENOENT;
+    }
     return fd;
 }
 
@@ -155,7 +155,7 @@ int control_ask_and_read(int fd, struct allot_control *out, bool *answered)
 
 void control_process_name(pid_t pid, char out[64])
 {
-    if (!read_proc(pid, "comm", out, 64)) {
+    if (!proc_read(pid, "comm", out, 64)) {
         strcpy(out, "?");
     }
     out[strcspn(out, "\n")] = 0;

@@ -12,6 +12,9 @@
  * -ENOENT: it shares none; -EPROTO: it shares one of another version; or another -errno. */
 int control_open(pid_t pid);
 
+/* The same; also a page that another process has asked for, whose owner is asked in its memory: then *by_memory. */
+int control_open_any(pid_t pid, bool *by_memory);
+
 /* Asks for the tables and reads the page; waits for an answer, but not for long. 0 or -errno. *answered: the tables are of now.
  * In *out counts are within bounds and names end. */
 int control_ask_and_read(int fd, struct allot_control *out, bool *answered);

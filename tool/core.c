@@ -98,7 +98,7 @@ static bool ask_for(struct request *r, enum ask_what what, const char *text)
     return true;
 }
 
-static bool read_option(struct request *r, int option)
+static bool read_option(struct request *r, int option, char *const *argv)
 {
     switch (option) {
     case 'a':
@@ -131,6 +131,7 @@ static bool read_option(struct request *r, int option)
     case 'r':
         return ask_for(r, ASK_RETAINED, optarg);
     default:
+        complain_option("core", option, argv);
         return false;
     }
 }
@@ -153,13 +154,13 @@ static int read_arguments(int argc, char **argv, struct request *r)
         {0},
     };
     *r = (struct request){.top = 20, .limits = CORE_LIMITS_NONE};
-    optind = 0;
-    for (int option; (option = getopt_long(argc, argv, "an:s:f:w:p:r:jh", options, NULL)) != -1;) {
+    optind = opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, ":an:s:f:w:p:r:jh", options, NULL)) != -1;) {
         if (option == 'h') {
             fputs(help, stdout);
             return 1;
         }
-        if (!read_option(r, option)) {
+        if (!read_option(r, option, argv)) {
             return EXIT_USAGE + 1;
         }
     }

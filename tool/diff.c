@@ -363,8 +363,7 @@ static bool parse(int argc, char **argv, struct request *out)
             fputs(help, stdout);
             exit(0);
         default:
-            complain("diff: %s %s, on the command line, see allot diff --help",
-                     option == ':' ? "no value for" : "no option", argv[optind - 1]);
+            complain_option("diff", option, argv);
             return false;
         }
     }

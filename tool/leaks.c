@@ -123,8 +123,7 @@ static bool parse(int argc, char **argv, struct leaks *leaks, struct request *ou
             fputs(help, stdout);
             exit(0);
         default:
-            complain("leaks: %s %s, on the command line, see allot leaks --help",
-                     option == ':' ? "no value for" : "no option", argv[optind - 1]);
+            complain_option("leaks", option, argv);
             return false;
         }
     }

@@ -49,7 +49,8 @@ static bool add(struct leaks *leaks, const struct leaks_wanted *print, const cha
         return false;
     }
     struct recorded *recorded = trace ? recorded_read(trace, s) : NULL;
-    bool read = recorded || !trace, done = read && snapshot_leaks(s, leaks, recorded, print->reachable);
+    bool read = recorded || !trace,
+         done = read && snapshot_leaks(s, leaks, recorded, print->reachable) && snapshot_ways(s, leaks);
     if (read && !done) {
         complain("no memory to look into it, %s, have more memory", name);
     }
@@ -82,6 +83,17 @@ static int of_file(struct leaks *leaks, struct leaks_wanted *print, const char *
     status = print_all(leaks, print, source, snapshot_note(&s), status);
     snapshot_close(&s);
     return status;
+}
+
+bool leaks_add_snapshot(struct leaks *leaks, const char *path, const char *trace, bool reachable)
+{
+    struct snapshot s;
+    struct leaks_wanted wanted = {.reachable = reachable};
+    if (!add(leaks, &wanted, path, path, trace, &s)) {
+        return false;
+    }
+    snapshot_close(&s);
+    return true;
 }
 
 int leaks_of_snapshot(struct leaks *leaks, struct leaks_wanted *print, const char *path, const char *trace, int status)

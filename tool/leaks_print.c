@@ -268,11 +268,44 @@ static int compare_groups(const void *a, const void *b)
     return x->frames != y->frames ? (x->frames < y->frames ? -1 : 1) : 0;
 }
 
+void leaks_each(const struct leaks *leaks, void (*tell)(void *arg, const struct leak *leak), void *arg)
+{
+    for (size_t i = 0; i < leaks->groups; i++) {
+        tell(arg, &leaks->group[i].sum);
+    }
+}
+
+/* -- who holds them -- */
+
+static bool is_held(const struct leak *leak)
+{
+    return leak->verdict == GRAPH_POSSIBLE || leak->verdict == GRAPH_THREAD_ONLY || leak->verdict == GRAPH_REACHABLE;
+}
+
+void leaks_hold(struct leaks *leaks, size_t most, char *(*way)(void *arg, uintptr_t address), void *arg)
+{
+    bool *asked = calloc(leaks->groups + 1, sizeof *asked);
+    for (size_t n = 0; asked && n < most; n++) {
+        size_t next = leaks->groups;
+        for (size_t i = 0; i < leaks->groups; i++) {
+            const struct leak *leak = &leaks->group[i].sum;
+            bool wanted = !asked[i] && is_held(leak) && leak->address && !leak->path;
+            if (wanted && (next == leaks->groups || leak->bytes > leaks->group[next].sum.bytes)) {
+                next = i;
+            }
+        }
+        if (next == leaks->groups) {
+            break;
+        }
+        asked[next] = true;
+        leaks->group[next].sum.path = way(arg, leaks->group[next].sum.address);
+    }
+    free(asked);
+}
+
 /* -- a suppression for it -- */
 
-/* LSan's line: the function of its place without what it takes, else its module; without a stack its class or owner. False: it has
- * none of them. */
-static bool suppression_for(const struct leak *leak, char *out, size_t room)
+bool leaks_suppression(const struct leak *leak, char *out, size_t room)
 {
     const struct symbol_frame *f = leak->frames ? &leak->frame[names_place(leak->frame, leak->frames)] : NULL;
     size_t length = f && f->function ? names_length(f->function) : 0;
@@ -354,7 +387,7 @@ static void print_group(const struct leak *leak, const struct leaks_wanted *want
     print_about("owner", leak->owner);
     print_about("held by", leak->path);
     print_frames(leak);
-    if (wanted->suppressions && is_news(leak->verdict) && suppression_for(leak, line, sizeof line)) {
+    if (wanted->suppressions && is_news(leak->verdict) && leaks_suppression(leak, line, sizeof line)) {
         print_about("to suppress", line);
     }
 }
@@ -408,7 +441,7 @@ static void json_leak(struct json *json, const struct leak *leak)
     } else {
         json_text(json, "process", leak->process ? "several" : NULL);
     }
-    json_text(json, "suppression", suppression_for(leak, line, sizeof line) ? line : NULL);
+    json_text(json, "suppression", leaks_suppression(leak, line, sizeof line) ? line : NULL);
     names_json(json, leak->frame, leak->frames);
     json_end(json);
 }

@@ -49,8 +49,19 @@ bool leaks_suppress(struct leaks *leaks, const char *path);
 /* All is copied. False: out of memory. */
 bool leaks_add(struct leaks *leaks, const struct leak *leak);
 
+/* Each group: figures are sums, texts good until leaks_end. */
+void leaks_each(const struct leaks *leaks, void (*tell)(void *arg, const struct leak *leak), void *arg);
+
+/* Says who holds blocks that something leads to: `way` gives the line for a group's address, to be freed here; NULL: it has none. Of the
+ * `most` groups with most bytes, as each way costs a search. */
+void leaks_hold(struct leaks *leaks, size_t most, char *(*way)(void *arg, uintptr_t address), void *arg);
+
 /* On standard output, worst first. Nothing can be added after. */
 void leaks_print(struct leaks *leaks, const struct leaks_wanted *wanted);
+
+/* LSan's line that suppresses it: the function of its place without what it takes, else its module; without a stack its class or owner. False:
+ * it has none of them. */
+bool leaks_suppression(const struct leak *leak, char *out, size_t room);
 
 /* Blocks that are lost, and not suppressed: definite; where nobody looked who points where, never freed. What an exit status is
  * made of. */

@@ -22,7 +22,7 @@ static bool own_directory(char out[PATH_MAX])
     return slash;
 }
 
-static bool library_find(const char *library, char out[PATH_MAX])
+bool library_find(const char *library, char out[PATH_MAX])
 {
     static const char *const from_bindir[] = {"../lib", ALLOT_LIBDIR_FROM_BINDIR};
     char own[PATH_MAX], tried[2 * PATH_MAX];
@@ -35,11 +35,18 @@ static bool library_find(const char *library, char out[PATH_MAX])
         }
     }
     snprintf(tried, sizeof tried, ALLOT_LIBDIR "/%s", library);
-    if (realpath(tried, out) && access(out, R_OK) == 0) {
+    return realpath(tried, out) && access(out, R_OK) == 0;
+}
+
+static bool find_or_complain(const char *library, char out[PATH_MAX])
+{
+    char own[PATH_MAX];
+
+    if (library_find(library, out)) {
         return true;
     }
     complain("no %s, neither in %s/../lib nor in " ALLOT_LIBDIR ", build it with make or install it", library,
-             known ? own : "/proc/self/exe");
+             own_directory(own) ? own : "/proc/self/exe");
     return false;
 }
 
@@ -47,7 +54,7 @@ bool library_preload(const char *name)
 {
     char library[PATH_MAX];
 
-    if (!library_find(name, library)) {
+    if (!find_or_complain(name, library)) {
         return false;
     }
     if (strpbrk(library, ": ")) {

@@ -23,6 +23,8 @@ void look_end(struct look *look);
 /* On a terminal: who reads as `wanted` says how far it is. And takes that away again. */
 void look_progress(struct profile_wanted *wanted, const char *path);
 void look_progress_end(void);
+/* Likewise for who reads the trace of `look` again, and is at that event. */
+void look_again(const struct look *look, const struct trace *trace, uint64_t event);
 
 /* Its site's place and who called it, innermost first; `most` at most. How many; the first is the place. */
 size_t look_callers(const struct look *look, uint32_t site, struct symbol_frame *out, size_t most);

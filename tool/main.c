@@ -17,12 +17,15 @@ static const struct command commands[] = {
     {"report", "say what a recorded program did with its memory", command_report},
     {"leaks", "say what leaks, and where it was allocated", command_leaks},
     {"diff", "compare two recorded runs, place by place", command_diff},
+    {"compare", "say which allocation strategy serves a program best", command_compare},
+    {"map", "draw a heap: which addresses it has, how full, whose blocks", command_map},
     {"check", "hold a recorded run to budgets", command_check},
     {"dump", "show a trace as text", command_dump},
     {"scrub", "make a trace fit to be sent to others", command_scrub},
     {"snap", "take a picture of a running process's heap, and look into it", command_snap},
     {"core", "what a dead process's heap was like, and what was lost", command_core},
     {"stats", "show what a running program's heap is like", command_stats},
+    {"top", "watch what a running program does with its heap", command_top},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -150,12 +150,8 @@ static bool parse(int argc, char **argv, struct request *out)
         case 'h':
             fputs(help, stdout);
             return true;
-        case ':':
-            complain("record: option %s without its value, on the command line, see allot record --help",
-                     argv[optind - 1]);
-            return false;
         default:
-            complain("record: no option %s, on the command line, see allot record --help", argv[optind - 1]);
+            complain_option("record", option, argv);
             return false;
         }
     }
@@ -174,11 +170,6 @@ static bool parse(int argc, char **argv, struct request *out)
     if (optind == argc) {
         complain("record: no program, on the command line, see allot record --help");
         return false;
-    }
-    if (out->leaks && out->system_malloc) {
-        complain("only what is never freed will be known, --leaks --malloc system, who points to whom is looked at on "
-                 "allot's own malloc: leave out --malloc, or look at a core by allot core");
-        out->leaks = false;
     }
     out->argv = argv + optind;
     return true;

@@ -2,6 +2,7 @@
 #ifndef ALLOT_TOOL_REPORT_H
 #define ALLOT_TOOL_REPORT_H
 
+#include "advice/advice.h"
 #include "look.h"
 
 /* By what sites are put in order; each is a table of its own in the text. */
@@ -11,7 +12,8 @@ struct report_wanted {
     bool json;
     bool all_tables; /* of the first four sorts, and all else; else that of `sort` only */
     enum report_sort sort;
-    size_t top; /* sites of each; 0: all */
+    size_t top;                       /* sites of each; 0: all */
+    const struct advice_list *advice; /* NULL: nobody asked */
 };
 
 /* A sort's name on the command line, and its figure of a group. */

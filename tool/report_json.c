@@ -244,6 +244,31 @@ static void put_whole(struct json *j, const struct profile *p)
     put_bins(j, p->timed ? "lifetimes_us" : "lifetimes_events", p->lives, NULL);
 }
 
+static void put_link(struct json *j, const struct look *look, const struct verdict_sentence *s)
+{
+    json_text(j, "tone", verdict_tones[s->tone]);
+    if (!s->link.view) {
+        json_text(j, "link", NULL);
+        return;
+    }
+    json_object(j, "link");
+    json_text(j, "view", s->link.view);
+    json_text(j, "mode", s->link.mode);
+    if (s->link.site) {
+        struct symbol_frame place;
+        json_array(j, "place");
+        for (size_t i = 0, count = look_callers(look, s->link.site, &place, 1); i < count; i++) {
+            put_frame(j, &place);
+        }
+        json_end(j);
+    }
+    if (s->link.to) {
+        put_moment(j, look->profile, "from", s->link.from);
+        put_moment(j, look->profile, "to", s->link.to);
+    }
+    json_end(j);
+}
+
 void report_json(const struct look *look, const struct report_wanted *wanted)
 {
     const struct profile *p = look->profile;
@@ -253,15 +278,19 @@ void report_json(const struct look *look, const struct report_wanted *wanted)
     json_object(&j, NULL);
     json_text(&j, "file", look->path);
     put_recording(&j, look);
-    verdict_of(look, &verdict);
+    verdict_with(look, &(struct verdict_beside){.advice = wanted->advice}, &verdict);
     json_array(&j, "verdict");
     for (size_t i = 0; i < verdict.count; i++) {
         json_object(&j, NULL);
         json_text(&j, "about", verdict.sentence[i].about);
         json_text(&j, "text", verdict.sentence[i].text);
+        put_link(&j, look, &verdict.sentence[i]);
         json_end(&j);
     }
     json_end(&j);
+    if (wanted->advice) {
+        advice_json(&j, look, wanted->advice);
+    }
     put_whole(&j, p);
     put_timeline(&j, p);
     uint32_t *order = malloc(((size_t)look->groups + 1) * sizeof *order);

@@ -89,6 +89,23 @@ static void put_head(const struct look *look)
     }
 }
 
+/* -- advice -- */
+
+/* Strategies have a sentence already. */
+static void put_advice(const struct advice_list *list)
+{
+    bool any = false;
+    for (size_t i = 0; list && i < list->count; i++) {
+        if (list->advice[i].kind != ADVICE_STRATEGY) {
+            if (!any) {
+                heading("Worth a try: what it saves was replayed");
+            }
+            any = true;
+            put_sentence(list->advice[i].text);
+        }
+    }
+}
+
 /* -- over time -- */
 
 static uint64_t live_of(const struct timeline_point *point) { return point->high; }
@@ -388,10 +405,11 @@ void report_text(const struct look *look, const struct report_wanted *wanted)
         return;
     }
     putchar('\n');
-    verdict_of(look, &verdict);
+    verdict_with(look, &(struct verdict_beside){.advice = wanted->advice}, &verdict);
     for (size_t i = 0; i < verdict.count; i++) {
         put_sentence(verdict.sentence[i].text);
     }
+    put_advice(wanted->advice);
     if (p->allocs + p->before_blocks == 0) {
         return;
     }

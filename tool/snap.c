@@ -126,8 +126,7 @@ static bool read_option(struct request *r, int option, char *const *argv)
     case 'r':
         return ask(r, ASK_SNAP_RETAINED, optarg);
     default:
-        complain("snap: %s %s, on the command line, see allot snap --help",
-                 option == ':' ? "no value for" : "no option", argv[optind - 1]);
+        complain_option("snap", option, argv);
         return false;
     }
 }

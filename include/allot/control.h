@@ -23,20 +23,30 @@
  * To have the process recorded (`allot record -p` does it, from whoever may look into it): write the path of a collector's area, as
  * the process finds it, to `record_path`; "" for an end; then add 1 to `record_asked`. The next thread on a slow path answers:
  * `record_answered` is as much, and `record_error` 0 or -errno.
+ *
+ * To look on for a while (`allot top` does): write to `lease_mean` of how many bytes one is to be sampled (allot/sample.h), then add 1 to
+ * `lease`; and again while it is to last, at least every 5 seconds. A thread on a slow path hears of it: `lease_heard` is as much then,
+ * and the figures of `now` are current. When nobody has renewed the lease for ALLOT_CONTROL_LEASE_MS, or a mean of 0 was written, all is
+ * as before: sampling, where that was off, and sharing itself, where another process had asked for it. A program that samples by
+ * itself goes on with its own mean: `sample_mean` says what is so.
  */
 #ifndef ALLOT_CONTROL_H
 #define ALLOT_CONTROL_H
 
 #include <stdint.h>
 
-#define ALLOT_CONTROL_MAGIC   "allotctl" /* 8 bytes, without the 0 */
-#define ALLOT_CONTROL_VERSION 2
-#define ALLOT_CONTROL_CLASSES 128
-#define ALLOT_CONTROL_HEAPS   128
-#define ALLOT_CONTROL_TAGS    64
-#define ALLOT_CONTROL_NAME    128
-#define ALLOT_CONTROL_PATH    48
-#define ALLOT_CONTROL_SIZE    sizeof(struct allot_control)
+#define ALLOT_CONTROL_MAGIC    "allotctl" /* 8 bytes, without the 0 */
+#define ALLOT_CONTROL_VERSION  3
+#define ALLOT_CONTROL_CLASSES  128
+#define ALLOT_CONTROL_HEAPS    128
+#define ALLOT_CONTROL_TAGS     64
+#define ALLOT_CONTROL_SITES    128
+#define ALLOT_CONTROL_FRAMES   32
+#define ALLOT_CONTROL_CELLS    1024
+#define ALLOT_CONTROL_NAME     128
+#define ALLOT_CONTROL_PATH     48
+#define ALLOT_CONTROL_LEASE_MS 10000
+#define ALLOT_CONTROL_SIZE     sizeof(struct allot_control)
 
 /* The words mean what the members of these names of struct allot_stats mean (allot/malloc.h); no limit is UINT64_MAX. */
 struct allot_control_now {
@@ -45,6 +55,9 @@ struct allot_control_now {
     uint64_t held, limit, soft_limit;
     uint64_t kept_slabs, kept_runs, kept_large; /* free and kept for later, by what it is kept for */
     uint64_t given_back, mapped, segments, threads;
+    /* Estimates of what was sampled: all allocations and frees since sampling began; how many samples these are; one byte of how many
+     * is sampled, 0: none is. */
+    uint64_t alloc_blocks, alloc_bytes, free_blocks, free_bytes, samples, sample_mean;
 };
 
 /* As struct allot_class_stats, allot_heap_stats and allot_tag_stats have it. */
@@ -64,12 +77,26 @@ struct allot_control_tag {
     char name[ALLOT_CONTROL_NAME];
 };
 
+/* A stack that was sampled: estimates, as struct allot_sample_stack has them. `recent`: allocated since the tables were filled last. */
+struct allot_control_site {
+    uint64_t id; /* the stack's number, the same as long as the process lives */
+    uint64_t live_bytes, live_blocks, alloc_bytes, alloc_blocks, recent_bytes, samples;
+    uint64_t frames;
+    uint64_t frame[ALLOT_CONTROL_FRAMES]; /* what its calls return to, innermost first */
+};
+
 struct allot_control_tables {
     uint64_t live, blocks, runs, run_blocks, large, large_blocks, metadata; /* as allot_stats has them, exact */
     uint64_t classes, heaps, tags; /* how many there are in all; of more than fit, those that hold most */
     struct allot_control_class of_class[ALLOT_CONTROL_CLASSES];
     struct allot_control_heap of_heap[ALLOT_CONTROL_HEAPS];
     struct allot_control_tag of_tag[ALLOT_CONTROL_TAGS];
+    uint64_t sites; /* how many stacks there are in all; of more than fit, those that hold and allocate most */
+    struct allot_control_site of_site[ALLOT_CONTROL_SITES];
+    /* The heap in pieces of cell_bytes, that of the newest segments first: 0: nothing is in it, 255: it is full. Blocks of more than
+     * 2 MiB are not among it. */
+    uint64_t cells, cell_bytes;
+    uint8_t cell[ALLOT_CONTROL_CELLS];
 };
 
 struct allot_control {
@@ -77,23 +104,26 @@ struct allot_control {
     uint32_t version, size;
     int64_t pid;         /* as the process sees it */
     uint64_t started_at; /* when this was first shared, in milliseconds of CLOCK_MONOTONIC, as all times here */
-    uint64_t unused[4];
+    uint64_t
+        by_memory; /* 1: it does not look at this page by itself, and is asked in its memory (heap/describe.h), as `allot top` does */
+    uint64_t unused[3];
 
     uint64_t asked; /* the readers', as all up to `answered` is */
     uint64_t record_asked;
     char record_path[ALLOT_CONTROL_PATH];
     uint64_t snapshots_asked, unused_there;
     char snapshot_path[ALLOT_CONTROL_PATH];
+    uint64_t lease, lease_mean, unused_by_readers[6];
 
     uint64_t answered, sequence, tables_at;
     uint64_t record_answered;
     int64_t record_error;
     uint64_t snapshots_answered;
     int64_t snapshot_error; /* what came of the last one: 0, or -errno */
-    uint64_t unused_also;
+    uint64_t answer_ns;     /* how long the last answer took */
 
     struct allot_control_now now;
-    uint64_t unused_as_well[4];
+    uint64_t lease_heard, unused_as_well[5];
     struct allot_control_tables tables;
 };
 

@@ -133,6 +133,8 @@ size_t graph_block_at(const struct graph_blocks *blocks, uintptr_t address);
 
 /* A verdict of every block. By words where there are no edges: some GB a second; else by edges. */
 bool graph_mark(struct graph *g);
+/* Of each definite block the bytes of all that goes with it, its own included; `led` has a zero for each block. */
+void graph_led(const struct graph *g, uint64_t *led);
 void graph_sums(const struct graph *g, struct graph_sum sum[GRAPH_DEFINITE + 1]);
 
 /* Edges and roots of a graph over memory, from its words. */

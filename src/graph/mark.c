@@ -160,6 +160,15 @@ bool graph_mark(struct graph *g)
     return true;
 }
 
+void graph_led(const struct graph *g, uint64_t *led)
+{
+    for (size_t i = 0; i < g->blocks->count; i++) {
+        if (g->verdict[i] >= GRAPH_INDIRECT) {
+            led[g->leader[i]] += g->blocks->block[i].size;
+        }
+    }
+}
+
 void graph_sums(const struct graph *g, struct graph_sum sum[GRAPH_DEFINITE + 1])
 {
     memset(sum, 0, (GRAPH_DEFINITE + 1) * sizeof *sum);

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define CORE_DESC_MAGIC   "allot core desc\n" /* 16 bytes, without the 0 */
-#define CORE_DESC_VERSION 1
+#define CORE_DESC_VERSION 2
 #define CORE_DESC_PATH    256
 
 struct core_desc {
@@ -44,12 +44,15 @@ struct core_desc {
     const void *secret;    /* uint64_t[2] */
     const void *known;     /* struct os_known (os/owned.h) */
 
-    /* A snapshot, asked for by who may write to this process's memory: `path` first, then 1 is added to `asked`. Whichever thread next
-     * needs memory that it has not at hand, or gives some back, has it written there, and says so when that has begun: then the file
-     * grows, and is whole when its end is there. */
+    /* What who may write to this process's memory asks for. Whichever thread next needs memory that it has not at hand, or gives some
+     * back, does it, and makes `answered` what `asked` was.
+     *   its lower half   a snapshot: `path` first, then 1 is added. When that is answered it has begun: the file grows, and is whole when
+     *                    its end is there.
+     *   its upper half   a look at the control page (allot/control.h), which is made where there is none: a lease, tables.
+     * Each half is written by itself, as both may be asked for at once. */
     _Atomic uint32_t asked, answered;
-    int32_t error; /* 0 or -errno: what came of the last one */
-    uint32_t unused;
+    int32_t error;      /* 0 or -errno: what came of the last one */
+    int32_t page_error; /* likewise, of the control page */
     char path[CORE_DESC_PATH];
 };
 

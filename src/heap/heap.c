@@ -28,6 +28,7 @@
 #include "os/memory.h"
 #include "os/owned.h"
 #include "os/process.h"
+#include "os/stop.h"
 #include "span/large.h"
 #include "span/map.h"
 #include "span/run.h"
@@ -521,6 +522,7 @@ static void after_fork_in_child(void)
     tags_lock_reset();
     share_lock_reset();
     recording_lock_reset();
+    os_stop_reset();
 }
 
 void heap_init(void)

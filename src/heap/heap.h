@@ -177,6 +177,10 @@ bool heap_is_lost(const struct heap *h);
 struct heap *heap_make_private(size_t bytes, bool for_good);
 void heap_free_private(struct heap *h);
 
+/* What is behind the caller's struct, for who counts its slabs. */
+struct allot_heap;
+const struct heap *heap_of_private(const struct allot_heap *heap);
+
 /* A first-class heap is used by one thread. Who that is must outlast the thread: addresses and ids are given again. */
 void heap_make_mine(struct heap *h);
 static inline bool heap_is_mine(const struct heap *h)
@@ -551,6 +555,9 @@ struct stats_tables {
     struct allot_class_stats *class;
     struct allot_heap_stats *heap;
     size_t classes_most, heaps_most, classes, heaps;
+    /* What is live in each piece of the segments, newest first, of cell_units units each: bytes. So many cells at most. */
+    uint32_t *cell;
+    size_t cells_most, cells, cell_units;
 };
 bool stats_try(struct stats_tables *out);
 

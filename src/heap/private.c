@@ -37,6 +37,8 @@ static struct private *of(const struct allot_heap *heap)
     return heap->state;
 }
 
+const struct heap *heap_of_private(const struct allot_heap *heap) { return of(heap)->heap; }
+
 static void *alloc_untold(struct heap *h, size_t align, size_t size)
 {
     bool zeroed;

@@ -12,6 +12,7 @@
 
 #include "heap/choice.h"
 #include "heap/hard.h"
+#include "heap/lease.h"
 #include "heap/share.h"
 #include "heap/site.h"
 #include "heap/tag.h"
@@ -32,9 +33,11 @@ struct sample *_Atomic samples[1 << SAMPLE_BITS];
 static struct sample_stack *stacks[1 << STACK_BITS];
 static struct sample_stack *_Atomic newest;
 static struct sample *unused;
-static char *room, *room_end;        /* for more of both */
-static struct sample_sum live, most; /* of all stacks; when the bytes were most, which was the time of this number: */
+static char *room, *room_end; /* for more of both */
+static struct sample_sum live, had,
+    most; /* of all stacks; when the bytes were most, which was the time of this number: */
 static uint64_t peak;
+struct sample_total sample_total;
 atomic_bool sample_any;
 
 struct heap *sample_heap(unsigned index) { return &heaps[index]; }
@@ -132,6 +135,9 @@ static void add(struct sample_sum *sum, const struct sample *sample, double sign
     sum->bytes += sign * sample->weight * (double)sample->bytes;
 }
 
+/* Not less than nothing, as a difference of sums may be. */
+static uint64_t whole(double x) { return x > 0 ? (uint64_t)x : 0; }
+
 static struct sample_sum live_of(const struct sample_stack *stack)
 {
     return (struct sample_sum){stack->had.blocks - stack->freed.blocks, stack->had.bytes - stack->freed.bytes};
@@ -146,6 +152,14 @@ static void keep_peak(struct sample_stack *stack)
     }
 }
 
+static void tell_total(void)
+{
+    atomic_store_explicit(&sample_total.blocks, (uint64_t)had.blocks, memory_order_relaxed);
+    atomic_store_explicit(&sample_total.bytes, (uint64_t)had.bytes, memory_order_relaxed);
+    atomic_store_explicit(&sample_total.freed_blocks, whole(had.blocks - live.blocks), memory_order_relaxed);
+    atomic_store_explicit(&sample_total.freed_bytes, whole(had.bytes - live.bytes), memory_order_relaxed);
+}
+
 static void count_begin(const struct sample *sample)
 {
     struct sample_stack *stack = sample->stack;
@@ -154,6 +168,9 @@ static void count_begin(const struct sample *sample)
     stack->live++;
     add(&stack->had, sample, 1);
     add(&live, sample, 1);
+    add(&had, sample, 1);
+    atomic_store_explicit(&sample_total.samples, sample_total.samples + 1, memory_order_relaxed);
+    tell_total();
     if (live.bytes > most.bytes) {
         most = live;
         peak++;
@@ -168,6 +185,7 @@ static void count_end(const struct sample *sample)
     stack->live--;
     add(&stack->freed, sample, 1);
     add(&live, sample, -1);
+    tell_total();
     stack->lifetime += sample->weight * (double)lasted;
     stack->lifetime_squared += sample->weight * (double)lasted * (double)lasted;
     stack->shortest = lasted < stack->shortest ? lasted : stack->shortest;
@@ -184,6 +202,43 @@ struct sample_stack sample_look(const struct sample_stack *stack)
     }
     os_unlock(&lock);
     return now;
+}
+
+/* What a stack has to be listed by: its part of what lives and of what is new. */
+static double weight_of(const struct sample_listed *one, const struct sample_sum *living, double new)
+{
+    return (living->bytes > 0 ? one->live.bytes / living->bytes : 0) + (new > 0 ? one->recent / new : 0);
+}
+
+size_t sample_list(struct sample_listed *out, size_t most_listed, size_t *all)
+{
+    static double before; /* of all, when they were listed last */
+    size_t n = 0, least = 0;
+    os_lock(&lock);
+    struct sample_sum living = live, whole_had = had;
+    os_unlock(&lock);
+    double new = whole_had.bytes - before;
+    before = whole_had.bytes;
+    *all = 0;
+    for (struct sample_stack *s = atomic_load_explicit(&newest, memory_order_acquire); s; s = s->older, ++*all) {
+        os_lock(&lock);
+        struct sample_stack now = *s;
+        s->listed = now.had.bytes;
+        os_unlock(&lock);
+        struct sample_listed one = {now.number, now.samples, now.had, live_of(&now), now.had.bytes - now.listed};
+        one.live = now.live ? one.live : (struct sample_sum){0, 0};
+        if (n < most_listed) {
+            out[n++] = one;
+        } else if (weight_of(&one, &living, new) > weight_of(&out[least], &living, new)) {
+            out[least] = one;
+        } else {
+            continue;
+        }
+        for (size_t i = least = 0; i < n; i++) {
+            least = weight_of(&out[i], &living, new) < weight_of(&out[least], &living, new) ? i : least;
+        }
+    }
+    return n;
 }
 
 const struct sample_stack *sample_stacks(void) { return atomic_load_explicit(&newest, memory_order_acquire); }
@@ -251,6 +306,14 @@ static void give_back(void *p, struct slab *s)
     os_unlock(&lock);
 }
 
+/* Who has others look on does not see that they are gone but here, where it would go on for them. */
+static void look_at_lease(void)
+{
+    if (unlikely(atomic_load_explicit(&lease_until, memory_order_relaxed) != 0)) {
+        share_look_at_lease();
+    }
+}
+
 void *sample_alloc(uint32_t flags, size_t size, double chance, bool *zeroed)
 {
     struct heap *h = &heaps[flags & ID_TAGGED ? 1 : 0];
@@ -267,6 +330,7 @@ void *sample_alloc(uint32_t flags, size_t size, double chance, bool *zeroed)
     }
     if (p) {
         tell_alloc(p, asked, chance);
+        look_at_lease();
     }
     return p;
 }
@@ -292,6 +356,7 @@ void sample_big(const void *p, size_t size, uint32_t heap_id)
     os_unlock(&lock);
     if (sampled) {
         tell_alloc(p, asked, chance);
+        look_at_lease();
     }
 }
 

@@ -44,6 +44,7 @@ struct sample_stack {
      * had it. */
     double lifetime, lifetime_squared, same_thread;
     uint64_t shortest, longest;
+    double listed; /* had.bytes when sample_list came by last */
 };
 
 /* Of one block, while it lives; and where they are, by its address. Also for who reads a core (heap/site.h). */
@@ -103,6 +104,21 @@ uint32_t sample_stack_of_locked(const void *p);
 /* The chain of stacks, newest first; and what one amounts to now. */
 const struct sample_stack *sample_stacks(void);
 struct sample_stack sample_look(const struct sample_stack *stack);
+
+/* The stacks that hold and allocate most: so many at most are written, and how many. One thread at a time. */
+struct sample_listed {
+    uint32_t number;
+    uint64_t samples;
+    struct sample_sum had, live;
+    double recent; /* bytes since the last time */
+};
+size_t sample_list(struct sample_listed *out, size_t most, size_t *all);
+
+/* All there ever was, as whole numbers; each by itself, at any time. */
+struct sample_total {
+    atomic_uint_fast64_t blocks, bytes, freed_blocks, freed_bytes, samples;
+};
+extern struct sample_total sample_total;
 
 /* The two heaps get their ids: before any other but the commons. */
 struct heap *sample_heap(unsigned index) __attribute__((cold));

@@ -4,12 +4,16 @@
 #include <errno.h>
 #include <string.h>
 
+#include "heap/choice.h"
 #include "heap/heap.h"
+#include "heap/lease.h"
 #include "heap/limit.h"
+#include "heap/sample.h"
 #include "heap/tag.h"
 #include "os/memory.h"
 #include "os/process.h"
 #include "os/shared.h"
+#include "probe/calls.h"
 #include "span/large.h"
 #include "span/run.h"
 
@@ -17,23 +21,21 @@
 #define LOOK_BYTES ((uint64_t)4 << 20)
 
 static struct os_lock lock; /* what follows, and sharing anew; the thread that does not get it has nothing to do */
+static struct allot_control *apart; /* the page of a lease, where there is none but for that */
 static struct allot_control_tables tables;
 static struct allot_class_stats class[ALLOT_CONTROL_CLASSES];
 static struct allot_heap_stats heap[ALLOT_CONTROL_HEAPS];
+static struct sample_listed site[ALLOT_CONTROL_SITES];
+static uint32_t cell[ALLOT_CONTROL_CELLS];
 
 _Static_assert(CLASSES <= ALLOT_CONTROL_CLASSES && ALLOT_TAG_NAME_MAX < ALLOT_CONTROL_NAME, "there is room");
 
 static atomic_uint_fast64_t looked_at; /* what was live then */
 
-void share_figures(void)
+static void put_figures(struct allot_control *page)
 {
-    struct allot_control *page = control_page();
-    if (!page) {
-        return;
-    }
     struct allot_control_now *now = &page->now;
-    uint64_t live = bytes_live(), then = atomic_load_explicit(&looked_at, memory_order_relaxed);
-    control_set(&now->live, live);
+    control_set(&now->live, bytes_live());
     control_set(&now->peak, bytes_peak());
     control_set(&now->held, atomic_load_explicit(&limit_held, memory_order_relaxed));
     control_set(&now->limit, limit_hard());
@@ -45,6 +47,22 @@ void share_figures(void)
     control_set(&now->mapped, os_mapped());
     control_set(&now->segments, segments_count());
     control_set(&now->threads, threads_alive());
+    control_set(&now->alloc_blocks, atomic_load_explicit(&sample_total.blocks, memory_order_relaxed));
+    control_set(&now->alloc_bytes, atomic_load_explicit(&sample_total.bytes, memory_order_relaxed));
+    control_set(&now->free_blocks, atomic_load_explicit(&sample_total.freed_blocks, memory_order_relaxed));
+    control_set(&now->free_bytes, atomic_load_explicit(&sample_total.freed_bytes, memory_order_relaxed));
+    control_set(&now->samples, atomic_load_explicit(&sample_total.samples, memory_order_relaxed));
+    control_set(&now->sample_mean, choice_sample_mean());
+}
+
+void share_figures(void)
+{
+    struct allot_control *page = control_page();
+    if (!page) {
+        return;
+    }
+    uint64_t live = bytes_live(), then = atomic_load_explicit(&looked_at, memory_order_relaxed);
+    put_figures(page);
     if (live - then >= LOOK_BYTES && then - live >= LOOK_BYTES) {
         struct control_cell *cell = atomic_load_explicit(&control_cell, memory_order_relaxed);
         atomic_store_explicit(&looked_at, live, memory_order_relaxed);
@@ -77,11 +95,46 @@ static void list_tags(void)
     tables.tags = n;
 }
 
+static void list_sites(void)
+{
+    size_t all = 0, n = sample_list(site, ALLOT_CONTROL_SITES, &all);
+    tables.sites = all;
+    for (size_t i = 0; i < n; i++) {
+        struct allot_control_site *row = &tables.of_site[i];
+        uintptr_t frame[ALLOT_CONTROL_FRAMES];
+        row->id = site[i].number;
+        row->samples = site[i].samples;
+        row->live_bytes = site[i].live.bytes > 0 ? (uint64_t)site[i].live.bytes : 0;
+        row->live_blocks = site[i].live.blocks > 0 ? (uint64_t)site[i].live.blocks : 0;
+        row->alloc_bytes = (uint64_t)site[i].had.bytes;
+        row->alloc_blocks = (uint64_t)site[i].had.blocks;
+        row->recent_bytes = (uint64_t)site[i].recent;
+        row->frames = calls_frames(site[i].number, frame, ALLOT_CONTROL_FRAMES);
+        for (size_t f = 0; f < row->frames; f++) {
+            row->frame[f] = frame[f];
+        }
+    }
+}
+
+static void list_cells(const struct stats_tables *found)
+{
+    tables.cells = found->cells;
+    tables.cell_bytes = found->cell_units * UNIT_SIZE;
+    for (size_t i = 0; i < found->cells; i++) {
+        uint64_t full = tables.cell_bytes, used = cell[i] < full ? cell[i] : full;
+        tables.cell[i] = (uint8_t)((used * 255 + full - 1) / full);
+    }
+}
+
 /* With the lock held. False when another thread holds the one that a survey needs. */
 static bool fill_tables(void)
 {
-    struct stats_tables found = {
-        .class = class, .heap = heap, .classes_most = ALLOT_CONTROL_CLASSES, .heaps_most = ALLOT_CONTROL_HEAPS};
+    struct stats_tables found = {.class = class,
+                                 .heap = heap,
+                                 .classes_most = ALLOT_CONTROL_CLASSES,
+                                 .heaps_most = ALLOT_CONTROL_HEAPS,
+                                 .cell = cell,
+                                 .cells_most = ALLOT_CONTROL_CELLS};
     if (!stats_try(&found)) {
         return false;
     }
@@ -104,7 +157,41 @@ static bool fill_tables(void)
                                                         heap[i].id,   heap[i].tid,  heap[i].kind};
     }
     list_tags();
+    list_sites();
+    list_cells(&found);
     return true;
+}
+
+/* With the lock held. A page of its own goes with it. */
+static void end_lease(void)
+{
+    lease_end();
+    if (apart) {
+        apart = NULL;
+        os_share_close();
+    }
+}
+
+/* With the lock held: who looks on is heard first, so that what they ask for is there. */
+static void answer(struct allot_control *page)
+{
+    uint64_t asked, began = os_nanoseconds();
+    if (control_lease_is_renewed(page)) {
+        uint64_t lease = __atomic_load_n(&page->lease, __ATOMIC_ACQUIRE);
+        if (!lease_renew((size_t)__atomic_load_n(&page->lease_mean, __ATOMIC_RELAXED))) {
+            end_lease(); /* its page stays mapped */
+        }
+        put_figures(page);
+        __atomic_store_n(&page->lease_heard, lease, __ATOMIC_RELEASE);
+    }
+    if (control_is_asked(page, &asked) && fill_tables()) {
+        put_figures(page);
+        control_set(&page->answer_ns, os_nanoseconds() - began);
+        control_answer(page, &tables, asked);
+    }
+    if (lease_is_over()) {
+        end_lease();
+    }
 }
 
 /* Where a page cannot be shared any more, that is the end of it. */
@@ -138,8 +225,8 @@ void share_visit(void)
     bool look = cell && atomic_load_explicit(&cell->look, memory_order_relaxed);
     uint64_t asked, snapshots;
     bool record = page && control_is_record_due(page);
-    bool wanted =
-        !page || look || record || control_is_asked(page, &asked) || control_snapshot_is_asked(page, &snapshots);
+    bool wanted = !page || look || record || control_is_asked(page, &asked) ||
+                  control_snapshot_is_asked(page, &snapshots) || control_lease_is_renewed(page) || lease_may_be_over();
     if (!cell || !wanted || in_haste || !os_try_lock(&lock)) {
         return;
     }
@@ -151,9 +238,8 @@ void share_visit(void)
     atomic_store_explicit(&cell->look, false, memory_order_relaxed);
     if (!page || (look && !os_share_is_open())) {
         share_anew();
-    } else if (control_is_asked(page, &asked) && fill_tables()) {
-        share_figures();
-        control_answer(page, &tables, asked);
+    } else {
+        answer(page);
     }
     if (page && control_snapshot_is_asked(page, &snapshots)) {
         answer_snapshot(page, snapshots);
@@ -168,6 +254,9 @@ int share_set(bool on)
     }
     int error = 0;
     os_lock(&lock);
+    if (apart) { /* one at a time */
+        end_lease();
+    }
     if (!on) {
         control_end();
     } else if (!control_on()) {
@@ -178,6 +267,34 @@ int share_set(bool on)
     return error;
 }
 
+int share_answer_lease(void)
+{
+    int error = 0;
+    if (os_is_privileged()) {
+        return -EPERM;
+    }
+    os_lock(&lock);
+    struct allot_control *page = control_page();
+    if (!page && (!apart || apart->pid != os_process_id() || !os_share_is_open())) {
+        apart = control_share_apart(&error);
+    }
+    page = page ? page : apart;
+    if (page) {
+        put_figures(page);
+        answer(page);
+    }
+    os_unlock(&lock);
+    return error;
+}
+
+void share_look_at_lease(void)
+{
+    if (lease_is_over() && os_try_lock(&lock)) {
+        end_lease();
+        os_unlock(&lock);
+    }
+}
+
 void share_lock(void) { os_lock(&lock); }
 
 void share_unlock(void) { os_unlock(&lock); }
@@ -185,5 +302,10 @@ void share_unlock(void) { os_unlock(&lock); }
 void share_lock_reset(void)
 {
     control_forked();
+    if (apart) {
+        os_share_close();
+        apart = NULL;
+    }
+    lease_end();
     os_lock_reset(&lock);
 }

@@ -38,6 +38,12 @@ static inline void share_poll(void)
     }
 }
 
+/* For another process that looks on (heap/lease.h) and has asked in this one's memory: its lease and what it wants to know, on the page, or
+ * on one of its own for as long as the lease lasts, by which nothing here costs more than before. 0 or -errno. */
+int share_answer_lease(void);
+/* With nothing half done: it may be over. */
+void share_look_at_lease(void) __attribute__((cold));
+
 void share_lock(void);
 void share_unlock(void);
 /* In the child of a fork. */

@@ -26,9 +26,22 @@ struct survey {
     } class[CLASSES];
     size_t blocks, bytes; /* live, in slots */
     size_t slabs, threads;
+    struct stats_tables *cells; /* NULL: they are not wanted */
+    size_t place;               /* units before, in the order of segments */
 };
 
 static struct os_lock lock; /* guards the survey's marks in the heaps */
+
+/* Bytes live in unit i of the segment at hand. */
+static void survey_cell(struct survey *survey, unsigned i, size_t bytes)
+{
+    struct stats_tables *t = survey->cells;
+    size_t at = t ? (survey->place + i - 1) / t->cell_units : 0;
+    if (t && at < t->cells_most) {
+        t->cell[at] += (uint32_t)bytes;
+        t->cells = size_max(t->cells, at + 1);
+    }
+}
 
 static void survey_slab(struct survey *survey, const struct slab *s)
 {
@@ -40,6 +53,7 @@ static void survey_slab(struct survey *survey, const struct slab *s)
         }
     }
     unsigned c = class_untuned(s->klass % ALL_CLASSES);
+    survey_cell(survey, unit_index(&s->unit), out * slab_stride(s));
     survey->class[c].out += out;
     survey->class[c].bytes += out * slab_stride(s);
     survey->class[c].slots += slots;
@@ -52,9 +66,25 @@ static void survey_slab(struct survey *survey, const struct slab *s)
     }
 }
 
+/* A run over several units counts where it begins, and in those that follow. */
+static void survey_runs(struct survey *survey, struct segment *segment)
+{
+    const struct run_map *map = run_map_of(segment);
+    for (size_t page = RUN_FIRST_PAGE; survey->cells && page < RUN_PAGES; page++) {
+        size_t length = __atomic_load_n(&map->length[page], __ATOMIC_RELAXED);
+        for (size_t p = page; p < page + length && p < RUN_PAGES; p++) {
+            survey_cell(survey, (unsigned)(p * RUN_PAGE / UNIT_SIZE), RUN_PAGE);
+        }
+        page += length ? length - 1 : 0;
+    }
+}
+
 static void survey_segments(struct survey *survey)
 {
-    for (struct segment *segment = segments_newest(); segment; segment = segment->older) {
+    for (struct segment *segment = segments_newest(); segment; segment = segment->older, survey->place += UNITS - 1) {
+        if (segment->kind == SEGMENT_RUNS) {
+            survey_runs(survey, segment);
+        }
         for (unsigned i = 1; i < UNITS && segment->kind == SEGMENT_UNITS; i++) {
             const struct slab *s = (struct slab *)segment_unit(segment, i);
             if (slab_owner(s) < OWNER_LIMIT && s->stride16 != 0) {
@@ -121,9 +151,10 @@ static void survey_heap(struct survey *survey, const struct heap *h)
 }
 
 /* With the lock held. */
-static void survey_all(struct survey *survey)
+static void survey_all(struct survey *survey, struct stats_tables *cells)
 {
     memset(survey, 0, sizeof *survey);
+    survey->cells = cells;
     for (struct heap *h = heaps_newest(); h; h = h->older) {
         h->seen_live = h->seen_slabs = 0;
     }
@@ -266,7 +297,7 @@ void allot_stats(struct allot_stats *out)
     }
     struct survey survey;
     os_lock(&lock);
-    survey_all(&survey);
+    survey_all(&survey, NULL);
     os_unlock(&lock);
     *out = totals(&survey);
 }
@@ -279,7 +310,7 @@ size_t allot_stats_classes(struct allot_class_stats *out, size_t max)
     }
     struct survey survey;
     os_lock(&lock);
-    survey_all(&survey);
+    survey_all(&survey, NULL);
     os_unlock(&lock);
     return list_classes(&survey, out, max);
 }
@@ -292,7 +323,7 @@ size_t allot_stats_heaps(struct allot_heap_stats *out, size_t max)
     }
     struct survey survey;
     os_lock(&lock);
-    survey_all(&survey);
+    survey_all(&survey, NULL);
     size_t n = list_heaps(out, max);
     os_unlock(&lock);
     return n;
@@ -304,7 +335,14 @@ bool stats_try(struct stats_tables *out)
     if (!os_try_lock(&lock)) {
         return false;
     }
-    survey_all(&survey);
+    out->cells = 0;
+    for (out->cell_units = 1; segments_count() * (UNITS - 1) > out->cells_most * out->cell_units;) {
+        out->cell_units *= 2;
+    }
+    if (out->cells_most) {
+        memset(out->cell, 0, out->cells_most * sizeof *out->cell);
+    }
+    survey_all(&survey, out->cells_most ? out : NULL);
     out->heaps = list_heaps(out->heap, out->heaps_most);
     os_unlock(&lock);
     out->all = totals(&survey);

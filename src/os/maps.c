@@ -101,3 +101,28 @@ void os_maps_free(struct os_maps *m)
     }
     *m = (struct os_maps){0};
 }
+
+const struct os_mapping *os_maps_find(const struct os_maps *maps, uintptr_t address)
+{
+    size_t from = 0, to = maps->count;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (maps->mapping[middle].to <= address) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from < maps->count && maps->mapping[from].from <= address ? &maps->mapping[from] : NULL;
+}
+
+bool os_maps_can_read(const struct os_maps *maps, uintptr_t from, size_t bytes)
+{
+    const struct os_mapping *m = os_maps_find(maps, from), *end = maps->mapping + maps->count;
+    while (m && m->flags & OS_MAP_READ && bytes > m->to - from) {
+        bytes -= m->to - from;
+        from = m->to;
+        m = m + 1 < end && m[1].from == from ? m + 1 : NULL;
+    }
+    return m && m->flags & OS_MAP_READ;
+}

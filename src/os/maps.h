@@ -27,4 +27,8 @@ struct os_maps {
 bool os_maps_read(struct os_maps *maps);
 void os_maps_free(struct os_maps *maps);
 
+/* The mapping that an address lies in, or NULL. Whether so many bytes can be read, of one mapping or several. */
+const struct os_mapping *os_maps_find(const struct os_maps *maps, uintptr_t address);
+bool os_maps_can_read(const struct os_maps *maps, uintptr_t from, size_t bytes);
+
 #endif

@@ -24,9 +24,10 @@ static atomic_long failing = LONG_MAX; /* requests left before they fail; LONG_M
 
 void os_memory_init(void)
 {
+    /* Again and again, by whoever comes first of each part: threads that make regions at once find it right, and write nothing. */
     size_t page = getauxval(AT_PAGESZ);
-    if (is_power_of_2(page)) {
-        os_page = page;
+    if (is_power_of_2(page) && page != __atomic_load_n(&os_page, __ATOMIC_RELAXED)) {
+        __atomic_store_n(&os_page, page, __ATOMIC_RELAXED);
     }
 }
 

@@ -316,11 +316,15 @@ int buddy_resize(struct allot_region *r, uint32_t id, uint64_t size)
         }
         return 0;
     }
+    const struct region_node *last = n;
     for (unsigned above = was; above < order; above++) {
-        /* Each buddy above has to be free, as one block. */
-        uint64_t half = size_of(r, above), buddy = n->at + half;
-        uint32_t other = n->at & half ? NONE : region_hole_at(r, buddy, half);
-        if (other == NONE || node_of(r, other)->at != buddy || node_of(r, other)->size != half) {
+        /* Each buddy above has to be free, as one block: they follow one another in the chain. */
+        uint64_t half = size_of(r, above);
+        if (n->at & half || last->next == NONE) {
+            return -ENOSPC;
+        }
+        last = node_of(r, last->next);
+        if (!is_hole(last) || last->at != n->at + half || last->size != half) {
             return -ENOSPC;
         }
     }

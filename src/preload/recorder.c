@@ -26,10 +26,14 @@
 #include <allot/record.h>
 
 #include "base/bits.h"
+#include "base/here.h"
 #include "os/fault.h"
 #include "os/lock.h"
 #include "os/memory.h"
 #include "os/process.h"
+#include "os/stop.h"
+#include "preload/blocks.h"
+#include "preload/lost.h"
 #include "probe/record.h"
 
 extern char __libc_single_threaded __attribute__((weak)); /* musl has none */
@@ -88,6 +92,7 @@ static size_t early_size(const void *p)
 /* -- recording -- */
 
 static struct os_lock lock; /* for who begins, who ends */
+static bool listed;         /* blocks are, as it is to be known at the end which are lost */
 static _Atomic uint32_t bell;
 static __thread struct recorder *mine;
 static __thread bool inside, ended;
@@ -100,11 +105,24 @@ static void thread_ends(void)
     ended = true;
 }
 
-static void before_fork(void) { os_lock(&lock); }
+static void before_fork(void)
+{
+    os_lock(&lock);
+    blocks_lock();
+}
 
-static void in_parent(void) { os_unlock(&lock); }
+static void in_parent(void)
+{
+    blocks_unlock();
+    os_unlock(&lock);
+}
 
-static void in_child(void) { os_lock_reset(&lock); }
+static void in_child(void)
+{
+    os_lock_reset(&lock);
+    blocks_lock_reset();
+    os_stop_reset();
+}
 
 static void read_options(void)
 {
@@ -149,6 +167,7 @@ static void __attribute__((cold, noinline)) resolve(void)
     os_memory_init();
     read_options();
     if (recorder_on()) {
+        listed = recorder_flags() & RING_LEAKS_AT_EXIT;
         os_on_thread_exit(OS_FLOOR_HEAP, thread_ends);
         os_on_fork(OS_FLOOR_HEAP, (struct os_fork_steps){before_fork, in_parent, in_child});
     }
@@ -204,6 +223,26 @@ static inline struct recorder *recorder(void)
     return likely(on == (mine != NULL)) ? (inside ? NULL : mine) : begin_or_end();
 }
 
+/* A block that was made, by a thread that is recorded; and by one that is not, which may be the other malloc itself. */
+static inline void made(struct recorder *r, enum ring_op op, const void *p, size_t size, size_t align)
+{
+    if (unlikely(listed)) {
+        blocks_add(p, size);
+    }
+    recorder_made(r, op, p, size, align, others());
+}
+
+static void *made_unseen(void *p, size_t size)
+{
+    if (unlikely(listed) && !inside) {
+        blocks_add(p, size);
+    }
+    return p;
+}
+
+/* Before it is given back. */
+static inline size_t goes(const void *p) { return unlikely(listed) ? blocks_remove(p) : SIZE_MAX; }
+
 /* -- the family -- */
 
 ALLOT_API void *malloc(size_t size)
@@ -213,12 +252,12 @@ ALLOT_API void *malloc(size_t size)
     }
     struct recorder *r = recorder();
     if (!r) {
-        return next.malloc(size);
+        return made_unseen(next.malloc(size), size);
     }
     inside = true;
     void *p = next.malloc(size);
     inside = false;
-    recorder_made(r, RING_MALLOC, p, size, 1, others());
+    made(r, RING_MALLOC, p, size, 1);
     return p;
 }
 
@@ -229,6 +268,7 @@ ALLOT_API void free(void *p)
     }
     is_ready();
     struct recorder *r = recorder();
+    goes(p);
     if (!r) {
         next.free(p);
         return;
@@ -251,12 +291,12 @@ ALLOT_API void *calloc(size_t n, size_t size)
     }
     struct recorder *r = recorder();
     if (!r) {
-        return next.calloc(n, size);
+        return made_unseen(next.calloc(n, size), total);
     }
     inside = true;
     void *p = next.calloc(n, size);
     inside = false;
-    recorder_made(r, RING_CALLOC, p, total, 1, others());
+    made(r, RING_CALLOC, p, total, 1);
     return p;
 }
 
@@ -265,6 +305,15 @@ static void *realloc_early(void *p, size_t size)
     void *now = malloc(size);
     if (now) {
         memcpy(now, p, size_min(size, early_size(p)));
+    }
+    return now;
+}
+
+/* Where there was no memory the block is as it was. */
+static void *stays(void *now, const void *p, size_t before, size_t size)
+{
+    if (unlikely(before != SIZE_MAX) && !now && size != 0) {
+        blocks_add(p, before);
     }
     return now;
 }
@@ -279,8 +328,10 @@ ALLOT_API void *realloc(void *p, size_t size)
     }
     is_ready();
     struct recorder *r = recorder();
+    size_t before = goes(p);
     if (!r) {
-        return next.realloc(p, size);
+        void *now = next.realloc(p, size);
+        return stays(made_unseen(now, size), p, before, size);
     }
     if (size == 0) { /* which frees, or makes a block of no size */
         recorder_free(r, p, others());
@@ -288,7 +339,7 @@ ALLOT_API void *realloc(void *p, size_t size)
         void *now = next.realloc(p, size);
         inside = false;
         if (now) {
-            recorder_made(r, RING_MALLOC, now, size, 1, others());
+            made(r, RING_MALLOC, now, size, 1);
         }
         return now;
     }
@@ -297,7 +348,10 @@ ALLOT_API void *realloc(void *p, size_t size)
     void *now = next.realloc(p, size);
     inside = false;
     recorder_realloc_ends(r, of, p, now, size);
-    return now;
+    if (unlikely(listed)) {
+        blocks_add(now, size);
+    }
+    return stays(now, p, before, size);
 }
 
 ALLOT_API void *reallocarray(void *p, size_t n, size_t size)
@@ -312,7 +366,7 @@ ALLOT_API void *reallocarray(void *p, size_t n, size_t size)
 
 static void tell_aligned(struct recorder *r, const void *p, size_t align, size_t size)
 {
-    recorder_made(r, RING_ALIGNED, p, size, is_power_of_2(align) ? align : 16, others());
+    made(r, RING_ALIGNED, p, size, is_power_of_2(align) ? align : 16);
 }
 
 #define ALIGNED(r, align, size, call)    \
@@ -329,7 +383,7 @@ ALLOT_API void *memalign(size_t align, size_t size)
     }
     struct recorder *r = recorder();
     if (!r) {
-        return next.memalign(align, size);
+        return made_unseen(next.memalign(align, size), size);
     }
     ALIGNED(r, align, size, next.memalign(align, size));
 }
@@ -341,7 +395,7 @@ ALLOT_API void *aligned_alloc(size_t align, size_t size)
     }
     struct recorder *r = recorder();
     if (!r) {
-        return next.aligned_alloc(align, size);
+        return made_unseen(next.aligned_alloc(align, size), size);
     }
     ALIGNED(r, align, size, next.aligned_alloc(align, size));
 }
@@ -353,7 +407,7 @@ ALLOT_API void *valloc(size_t size)
     }
     struct recorder *r = recorder();
     if (!r) {
-        return next.valloc(size);
+        return made_unseen(next.valloc(size), size);
     }
     ALIGNED(r, os_page, size, next.valloc(size));
 }
@@ -365,7 +419,7 @@ ALLOT_API void *pvalloc(size_t size)
     }
     struct recorder *r = recorder();
     if (!r) {
-        return next.pvalloc(size);
+        return made_unseen(next.pvalloc(size), size);
     }
     ALIGNED(r, os_page, size, next.pvalloc(size));
 }
@@ -379,7 +433,9 @@ ALLOT_API int posix_memalign(void **out, size_t align, size_t size)
     }
     struct recorder *r = recorder();
     if (!r) {
-        return next.posix_memalign(out, align, size);
+        int error = next.posix_memalign(out, align, size);
+        made_unseen(error ? NULL : *out, size);
+        return error;
     }
     inside = true;
     int error = next.posix_memalign(out, align, size);
@@ -440,7 +496,7 @@ static void tell_new(struct place before, const void *p, size_t align, size_t si
     struct place now = place_of(r);
     if (r && p && now.sequence == before.sequence && now.at == before.at) {
         atomic_store_explicit(&new_is_direct, true, memory_order_relaxed);
-        recorder_made(r, align > 16 ? RING_ALIGNED : RING_MALLOC, p, size, align, others());
+        made(r, align > 16 ? RING_ALIGNED : RING_MALLOC, p, size, align);
     }
 }
 
@@ -486,6 +542,7 @@ NEW(_ZnamSt11align_val_tRKSt9nothrow_t, align, (size_t size, size_t align, const
             no_form(#name);                                                            \
         }                                                                              \
         struct recorder *r = recorder();                                               \
+        goes(p);                                                                       \
         if (!r || !p || !atomic_load_explicit(&new_is_direct, memory_order_relaxed)) { \
             form arguments;                                                            \
             return;                                                                    \
@@ -530,6 +587,9 @@ __attribute__((destructor)) static void say_exit(void)
 {
     struct recorder *r = recorder();
     if (r) {
+        if (listed) {
+            lost_tell(r, (uintptr_t)next.malloc, stack_with_registers());
+        }
         recorder_exits(r);
     }
 }

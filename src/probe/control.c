@@ -10,8 +10,8 @@
 #include "os/shared.h"
 
 _Static_assert(sizeof(struct allot_control_tables) % sizeof(uint64_t) == 0, "tables are made of words");
-_Static_assert(offsetof(struct allot_control, asked) == 64 && offsetof(struct allot_control, answered) == 192 &&
-                   offsetof(struct allot_control, now) == 256 && offsetof(struct allot_control, tables) == 384,
+_Static_assert(offsetof(struct allot_control, asked) == 64 && offsetof(struct allot_control, answered) == 256 &&
+                   offsetof(struct allot_control, now) == 320 && offsetof(struct allot_control, tables) == 512,
                "what different sides write lies in lines of its own");
 
 _Atomic(struct control_cell *) control_cell;
@@ -21,14 +21,14 @@ static struct control_cell *cell;
 static struct allot_control *place;
 uint64_t control_record_heard; /* the last that was asked on it */
 
-int control_share(void)
+static int make_page(bool by_memory)
 {
-    cell = cell ? cell : os_map_forgotten(sizeof *cell);
     place = place ? place : os_map(sizeof *place);
-    int error = cell && place ? os_share(sizeof *place, place) : -ENOMEM;
+    int error = place ? os_share(sizeof *place, place) : -ENOMEM;
     if (error) {
         return error;
     }
+    place->by_memory = by_memory;
     place->version = ALLOT_CONTROL_VERSION;
     place->size = sizeof *place;
     place->pid = os_process_id();
@@ -37,6 +37,22 @@ int control_share(void)
     uint64_t magic;
     memcpy(&magic, ALLOT_CONTROL_MAGIC, sizeof magic);
     __atomic_store_n((uint64_t *)(void *)place->magic, magic, __ATOMIC_RELEASE);
+    return 0;
+}
+
+struct allot_control *control_share_apart(int *error)
+{
+    *error = make_page(true);
+    return *error ? NULL : place;
+}
+
+int control_share(void)
+{
+    cell = cell ? cell : os_map_forgotten(sizeof *cell);
+    int error = cell ? make_page(false) : -ENOMEM;
+    if (error) {
+        return error;
+    }
     atomic_store_explicit(&cell->look, false, memory_order_relaxed);
     atomic_store_explicit(&cell->page, place, memory_order_release);
     atomic_store_explicit(&control_cell, cell, memory_order_release);

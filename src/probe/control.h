@@ -43,6 +43,9 @@ static inline struct allot_control *control_page(void)
  * more or is the parent's. */
 int control_share(void);
 
+/* The same, but nothing here knows of it: it is for who asked for it in another way, and `by_memory` says so. NULL and *error. */
+struct allot_control *control_share_apart(int *error);
+
 /* Nobody finds it any more, and it is not kept up to date. */
 void control_end(void);
 
@@ -71,6 +74,11 @@ static inline bool control_snapshot_is_asked(const struct allot_control *page, u
 {
     *asked = __atomic_load_n(&page->snapshots_asked, __ATOMIC_ACQUIRE);
     return *asked != __atomic_load_n(&page->snapshots_answered, __ATOMIC_RELAXED);
+}
+
+static inline bool control_lease_is_renewed(const struct allot_control *page)
+{
+    return __atomic_load_n(&page->lease, __ATOMIC_ACQUIRE) != __atomic_load_n(&page->lease_heard, __ATOMIC_RELAXED);
 }
 
 /* Writes the tables: one thread at a time. */

@@ -127,6 +127,7 @@ static void set_in(struct recorder *r)
     r->chunk = NULL;
     r->at = r->end = 0;
     r->near = 0;
+    r->last = 0;
     r->now = &joined.area->now;
     r->sequence = 0;
     r->pid = os_process_id();

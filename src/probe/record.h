@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "base/bits.h"
+#include "base/here.h"
 #include "probe/ring.h"
 
 struct calls;
@@ -125,34 +126,18 @@ uint32_t recorder_flags(void);
  * or `fresh`. */
 void recorder_slowly(struct recorder *r, enum ring_op op, const void *p, size_t size, size_t align, bool far);
 
-static inline uint64_t recorder_counter(void)
-{
-#if defined(__x86_64__)
-    return __builtin_ia32_rdtsc();
-#elif defined(__aarch64__)
-    uint64_t now;
-    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(now));
-    return now;
-#else
-    return 0;
-#endif
-}
-
-/* All loads before it have been done. */
-static inline void recorder_clock_fence(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_lfence();
-#elif defined(__aarch64__)
-    __asm__ volatile("isb" ::: "memory");
-#endif
-}
-
 uint64_t recorder_nanoseconds(void);
 
 static inline uint64_t recorder_clock(const struct recorder *r)
 {
-    return unlikely(r->ns) ? recorder_nanoseconds() : recorder_counter();
+    return unlikely(r->ns) ? recorder_nanoseconds() : ring_counter();
+}
+
+/* Behind the thread's event before, also where the clock has not moved on since. */
+static inline uint64_t recorder_later(struct recorder *r, uint64_t now)
+{
+    r->last = now > r->last ? now : r->last + 1;
+    return r->last;
 }
 
 /* Not before the thread's events so far, nor after this one: enough where nobody else has had a hand in the block of late. */
@@ -161,12 +146,10 @@ static inline uint64_t recorder_clock_near(struct recorder *r)
     if (likely(r->near > 0)) {
         r->near--;
         uint64_t now = atomic_load_explicit(r->now, memory_order_relaxed);
-        r->last = now > r->last ? now : r->last + 1;
-    } else {
-        r->near = RING_NEAR;
-        r->last = recorder_clock(r);
+        return recorder_later(r, now);
     }
-    return r->last;
+    r->near = RING_NEAR;
+    return recorder_later(r, recorder_clock(r));
 }
 
 /* What has been done since may concern blocks of others. */
@@ -176,21 +159,8 @@ static inline void recorder_look(struct recorder *r) { r->near = 0; }
 static inline uint64_t recorder_clock_far(struct recorder *r)
 {
     r->near = 0;
-    recorder_clock_fence();
-    return recorder_clock(r);
-}
-
-static inline uintptr_t stack_pointer(void)
-{
-    uintptr_t here;
-#if defined(__x86_64__)
-    __asm__ volatile("mov %%rsp, %0" : "=r"(here));
-#elif defined(__aarch64__)
-    __asm__ volatile("mov %0, sp" : "=r"(here));
-#else
-    here = (uintptr_t)__builtin_frame_address(0);
-#endif
-    return here;
+    ring_counter_fence();
+    return recorder_later(r, recorder_clock(r));
 }
 
 /* For a signal's handler, what is before comes before what is after. */

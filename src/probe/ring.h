@@ -19,7 +19,8 @@
  * whole at its beginning. A free is stamped before the block is freed, an allocation after it was made, a realloc is two events in
  * a row (from before, to after): so of one address the events stand in order by clock, a free before the allocation where they are
  * equal. Where no other thread can have had a hand in a block of late its stamp may be an earlier one, between those of the thread's
- * event before and of its next: at most RING_NEAR events in a row have such a one, which is not earlier than `area.now` either.
+ * event before and of its next: at most RING_NEAR events in a row have such a one, which is not earlier than `area.now` either. So a unit is
+ * less than such a thread needs for an event: arm64's counter, some of which tick every 40 ns only, counts RING_PARTS units a tick.
  *
  * Limits: addresses of 48 bits, a multiple of 8; a thread's events are in order, those of two only by clock.
  */
@@ -32,6 +33,7 @@
 #define RING_MAGIC   "allotrng" /* 8 bytes, without the 0 */
 #define RING_VERSION 1
 #define RING_NEAR    15
+#define RING_PARTS   (RING_NEAR + 1)
 #define RING_CHUNK   (64u << 10) /* bytes, with its header */
 
 enum ring_clock { RING_CLOCK_COUNTER = 1, RING_CLOCK_NS };
@@ -89,7 +91,7 @@ enum ring_op {
                           known: RING_REALLOC_TO with the address of before and RING_FAILED behind it */
     RING_FAILED, /* + stack: an allocation of that size gave NULL; address 0 */
     RING_BEFORE, /* a block that was live when recording began in a process that was attached to; with its usable size */
-    RING_VERDICT, /* + verdict (graph/), of a block that is live at the process's exit; size: what it retains */
+    RING_VERDICT, /* + verdict (graph/), of a block that is live at the process's exit; size: what it retains, 0: itself */
 
     /* Others: clock; how many words follow; op. Then these words. Text is padded with zeros to whole words. */
     RING_CLOCK, /* high half of the clock from here on */
@@ -122,6 +124,30 @@ static inline uint32_t ring_size(uint32_t word_2) { return word_2 >> 4 & RING_LO
 static inline uint64_t ring_address(uint32_t word_1, uint32_t word_2)
 {
     return (uint64_t)word_1 << 3 | (uint64_t)(word_2 >> 19) << 35;
+}
+
+/* The processor's own counter; it may be read before what stands before it, or after what stands behind it. */
+static inline uint64_t ring_counter(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t now;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(now));
+    return now * RING_PARTS;
+#else
+    return 0;
+#endif
+}
+
+/* All loads before it have been done. */
+static inline void ring_counter_fence(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_lfence();
+#elif defined(__aarch64__)
+    __asm__ volatile("dsb ishld\n\tisb" ::: "memory");
+#endif
 }
 
 #endif

@@ -66,12 +66,10 @@ enum snap_trouble reader_begin(struct reader *r, const struct image *image, uint
 
 const struct set *snap_part_at(const struct reader *r, uint32_t n)
 {
-    const char *parts = r->desc->parts;
-    struct part *const *const *root =
-        reader_at(r, parts + n / PARTS_LEAF % PARTS_ROOT * sizeof *root, sizeof *root, sizeof *root);
-    struct part *const *leaf =
-        root && *root ? reader_at(r, &(*root)[n % PARTS_LEAF], sizeof *leaf, sizeof *leaf) : NULL;
-    return leaf && *leaf ? set_of(*leaf) : NULL;
+    struct part *const *const *parts = r->desc->parts;
+    struct part *const *const *root = READ_NTH(r, parts, n / PARTS_LEAF % PARTS_ROOT);
+    struct part *const *leaf = root && *root ? READ_NTH(r, *root, n % PARTS_LEAF) : NULL;
+    return leaf && *leaf ? (const struct set *)((uintptr_t)*leaf - offsetof(struct set, part)) : NULL;
 }
 
 const struct os_known *snap_known(const struct reader *r, const struct os_known *before, unsigned *n)
@@ -128,7 +126,7 @@ void snap_sort(void *items, size_t count, size_t bytes)
     }
 }
 
-static bool add(struct snap_areas *out, uintptr_t from, size_t bytes)
+bool snap_area_add(struct snap_areas *out, uintptr_t from, size_t bytes)
 {
     if (!grow((void **)&out->area, &out->room, out->count + 1, sizeof *out->area)) {
         return false;
@@ -146,7 +144,7 @@ static bool add_segments(struct reader *r, struct snap_areas *out)
         if (!s) {
             break;
         }
-        if (!add(out, (uintptr_t)at, SEGMENT_SIZE)) {
+        if (!snap_area_add(out, (uintptr_t)at, SEGMENT_SIZE)) {
             return false;
         }
         at = s->older;
@@ -164,7 +162,8 @@ static bool add_list(struct reader *r, const void *list, struct snap_areas *out)
             break;
         }
         bool fenced = l->fence != NULL; /* whose record has its address */
-        if (!add(out, ~l->hidden_at, l->length) || (fenced && !add(out, (uintptr_t)l->fence, sizeof *l->fence))) {
+        if (!snap_area_add(out, ~l->hidden_at, l->length) ||
+            (fenced && !snap_area_add(out, (uintptr_t)l->fence, sizeof *l->fence))) {
             return false;
         }
         at = l->next;
@@ -178,7 +177,7 @@ static bool add_kept(struct reader *r, struct snap_areas *out)
     const struct large_kept *kept =
         reader_at(r, r->desc->kept, LARGE_KEPT_MOST * sizeof *kept, _Alignof(struct large_kept));
     for (size_t i = 0; count && kept && i < size_min(*count, LARGE_KEPT_MOST); i++) {
-        if (!add(out, (uintptr_t)kept[i].at, kept[i].length)) {
+        if (!snap_area_add(out, (uintptr_t)kept[i].at, kept[i].length)) {
             return false;
         }
     }
@@ -191,8 +190,8 @@ static bool add_guards(struct reader *r, struct snap_areas *out)
     struct guard_place *const *place = reader_at(r, r->desc->guards, GUARD_PLACES_MOST * sizeof *place, sizeof *place);
     for (size_t i = 0; count && place && i < size_min(*count, GUARD_PLACES_MOST); i++) {
         const struct guard_place *p = READ(r, place[i]);
-        if (p && (!add(out, (uintptr_t)p->base & ~(uintptr_t)(SEGMENT_SIZE - 1), SEGMENT_SIZE) ||
-                  !add(out, (uintptr_t)place[i], sizeof *p))) {
+        if (p && (!snap_area_add(out, (uintptr_t)p->base & ~(uintptr_t)(SEGMENT_SIZE - 1), SEGMENT_SIZE) ||
+                  !snap_area_add(out, (uintptr_t)place[i], sizeof *p))) {
             return false;
         }
     }
@@ -209,7 +208,7 @@ static bool add_hands(struct reader *r, struct snap_areas *out)
         if (!h) {
             break;
         }
-        if (h->hard && !add(out, (uintptr_t)h->hard, sizeof *h->hard)) {
+        if (h->hard && !snap_area_add(out, (uintptr_t)h->hard, sizeof *h->hard)) {
             return false;
         }
         at = h->older;
@@ -225,7 +224,7 @@ static bool add_sets(struct reader *r, struct snap_areas *out)
         if (!set) {
             break;
         }
-        if (!add(out, (uintptr_t)set, sizeof *set)) {
+        if (!snap_area_add(out, (uintptr_t)set, sizeof *set)) {
             return false;
         }
     }
@@ -237,8 +236,7 @@ static const struct noscan *noscan_at(const struct image *image, uintptr_t at)
     return at % _Alignof(struct noscan) == 0 ? image_at(image, at, sizeof(struct noscan)) : NULL;
 }
 
-/* What those keep who watch the program. */
-static bool add_noscan(const struct image *image, uintptr_t at, struct snap_areas *out)
+bool snap_noscan_add(const struct image *image, uintptr_t at, struct snap_areas *out)
 {
     const struct noscan *noscan = noscan_at(image, at);
     uintptr_t next = noscan ? (uintptr_t)atomic_load_explicit(&noscan->first, memory_order_acquire) : 0;
@@ -249,7 +247,7 @@ static bool add_noscan(const struct image *image, uintptr_t at, struct snap_area
         for (size_t i = 0; table && i < places; i++) {
             uintptr_t hidden = atomic_load_explicit(&table->place[i].hidden, memory_order_relaxed);
             size_t length = atomic_load_explicit(&table->place[i].length, memory_order_relaxed);
-            if (hidden && length && !add(out, ~hidden, length)) {
+            if (hidden && length && !snap_area_add(out, ~hidden, length)) {
                 return false;
             }
         }
@@ -263,15 +261,14 @@ static bool add_all_noscan(const struct reader *r, struct snap_areas *out)
 {
     const struct os_known *known = NULL;
     for (unsigned n = 0; (known = snap_known(r, known, &n)) != NULL;) {
-        if (!add_noscan(r->image, (uintptr_t)known->noscan, out)) {
+        if (!snap_noscan_add(r->image, (uintptr_t)known->noscan, out)) {
             return false;
         }
     }
     return true;
 }
 
-/* Sorted, and joined where they touch. */
-static enum snap_trouble settle(bool had_memory, struct snap_areas *out)
+enum snap_trouble snap_areas_settle(bool had_memory, struct snap_areas *out)
 {
     if (!had_memory) {
         grow_free(out->area, out->room, sizeof *out->area);
@@ -297,12 +294,12 @@ enum snap_trouble snap_areas(const struct image *image, uintptr_t desc, struct s
     struct reader r;
     os_memory_init();
     enum snap_trouble trouble = reader_begin(&r, image, desc);
-    return trouble != SNAP_OK
-               ? trouble
-               : settle(add_segments(&r, out) && add_list(&r, r.desc->large, out) &&
-                            add_list(&r, r.desc->deferred, out) && add_kept(&r, out) && add_guards(&r, out) &&
-                            add_sets(&r, out) && add_hands(&r, out) && add_all_noscan(&r, out),
-                        out);
+    return trouble != SNAP_OK ? trouble
+                              : snap_areas_settle(add_segments(&r, out) && add_list(&r, r.desc->large, out) &&
+                                                      add_list(&r, r.desc->deferred, out) && add_kept(&r, out) &&
+                                                      add_guards(&r, out) && add_sets(&r, out) && add_hands(&r, out) &&
+                                                      add_all_noscan(&r, out),
+                                                  out);
 }
 
 enum snap_trouble snap_noscan_areas(const struct image *image, struct snap_areas *out)
@@ -314,8 +311,8 @@ enum snap_trouble snap_noscan_areas(const struct image *image, struct snap_areas
         uintptr_t at = r->kind == IMAGE_GLOBALS ? next_magic(r, r->from, NOSCAN_MAGIC) : 0;
         for (; at && fine; at = next_magic(r, at + 1, NOSCAN_MAGIC)) {
             const struct noscan *noscan = noscan_at(image, at);
-            fine = !noscan || (uintptr_t)noscan->self != at || add_noscan(image, at, out);
+            fine = !noscan || (uintptr_t)noscan->self != at || snap_noscan_add(image, at, out);
         }
     }
-    return settle(fine, out);
+    return snap_areas_settle(fine, out);
 }

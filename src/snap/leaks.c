@@ -13,6 +13,7 @@
 
 #include <allot/snapshot.h>
 
+#include "base/here.h"
 #include "graph/grow.h"
 #include "heap/describe.h"
 #include "heap/instance.h"
@@ -89,12 +90,10 @@ static bool take_notes(struct found *f, const struct allot_since *since)
     if (!f->led || !f->type || (since && !f->old)) {
         return false;
     }
+    graph_led(&f->graph, f->led);
     for (size_t i = 0; i < count; i++) {
         const struct graph_block *b = &f->blocks.block[i];
         uint8_t verdict = f->graph.verdict[i];
-        if (verdict >= GRAPH_INDIRECT) {
-            f->led[f->graph.leader[i]] += b->size;
-        }
         if ((verdict == GRAPH_DEFINITE || verdict == GRAPH_POSSIBLE) && b->size >= sizeof(uintptr_t)) {
             f->type[i] = graph_vtable(&f->self.image, *(const uintptr_t *)b->address, 0);
         }
@@ -359,7 +358,7 @@ int allot_leaks(const struct allot_leaks_opts *opts, struct allot_leaks *out)
         return first->leaks(opts, out);
     }
     static const struct allot_leaks_opts none;
-    int saved = errno, error = find_leaks(opts ? opts : &none, out, snap_here());
+    int saved = errno, error = find_leaks(opts ? opts : &none, out, stack_with_registers());
     errno = saved;
     return error;
 }
@@ -392,7 +391,7 @@ tell_verdicts(void (*visit)(void *arg, const void *block, uint64_t retains, unsi
     bool done = stop_and_look(&f, NULL, sp) == 0;
     for (size_t i = 0; done && i < f.blocks.count; i++) {
         const struct graph_block *b = &f.blocks.block[i];
-        visit(arg, (const void *)b->address, f.led[i], f.graph.verdict[i]);
+        visit(arg, (const void *)b->address, f.led[i] > b->size ? f.led[i] : 0, f.graph.verdict[i]);
     }
     give_up(&f);
     return done;
@@ -400,7 +399,7 @@ tell_verdicts(void (*visit)(void *arg, const void *block, uint64_t retains, unsi
 
 bool snap_verdicts(void (*visit)(void *arg, const void *block, uint64_t retains, unsigned verdict), void *arg)
 {
-    return tell_verdicts(visit, arg, snap_here());
+    return tell_verdicts(visit, arg, stack_with_registers());
 }
 
 struct allot_since *allot_since(void)
@@ -410,7 +409,7 @@ struct allot_since *allot_since(void)
         return first->since();
     }
     int saved = errno;
-    struct allot_since *since = note_all(snap_here());
+    struct allot_since *since = note_all(stack_with_registers());
     errno = since ? saved : ENOMEM;
     return since;
 }
@@ -472,7 +471,7 @@ void snap_at_exit(void)
     struct allot_leaks_opts opts = {.print = true, .quiet_if_none = true};
     struct allot_leaks all = {.unstopped = 0};
     opts.suppressions = snap_exit.suppress[0] ? snap_exit.suppress : NULL;
-    int error = snap_exit.file[0] ? write_at_exit(snap_exit.file, snap_here()) : allot_leaks(&opts, &all);
+    int error = snap_exit.file[0] ? write_at_exit(snap_exit.file, stack_with_registers()) : allot_leaks(&opts, &all);
     if (error) {
         os_say("leaks=exit: %s%s%s; nothing is known of leaks", snap_exit.file, snap_exit.file[0] ? ": " : "",
                strerror(-error));

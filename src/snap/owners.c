@@ -68,11 +68,9 @@ uint32_t owner_of_tag(struct owners *o, uint32_t index)
     if (index < TAGS_MOST && o->tag[index]) {
         return o->tag[index];
     }
-    struct allot_tag *const *const *root =
-        reader_at(o->reader, (const char *)o->reader->desc->tags + index / TAGS_LEAF % TAGS_ROOT * sizeof *root,
-                  sizeof *root, sizeof *root);
-    struct allot_tag *const *leaf =
-        root && *root ? reader_at(o->reader, &(*root)[index % TAGS_LEAF], sizeof *leaf, sizeof *leaf) : NULL;
+    struct allot_tag *const *const *tags = o->reader->desc->tags;
+    struct allot_tag *const *const *root = READ_NTH(o->reader, tags, index / TAGS_LEAF % TAGS_ROOT);
+    struct allot_tag *const *leaf = root && *root ? READ_NTH(o->reader, *root, index % TAGS_LEAF) : NULL;
     const struct allot_tag *tag = leaf && *leaf ? READ(o->reader, *leaf) : NULL;
     return tag && tag->index == index ? owner_of_known_tag(o, *leaf, tag) : 0;
 }
@@ -186,7 +184,7 @@ bool part_single_is_out(struct owners *o, const struct part_view *part, uintptr_
     size_t from = 0, to = all ? all->count : 0;
     while (from < to) {
         size_t middle = from + (to - from) / 2;
-        const struct single *one = reader_at(o->reader, &all->one[middle], sizeof *one, _Alignof(struct single));
+        const struct single *one = READ_NTH(o->reader, all->one, middle);
         if (!one) {
             return false;
         }

@@ -46,4 +46,8 @@ static inline const void *reader_at(const struct reader *r, const void *at, size
     ((__typeof__(pointer))reader_at(r, pointer, sizeof *(pointer), _Alignof(__typeof__(*(pointer)))))
 #define READ_AT(r, where, type) ((__typeof__(type) const *)reader_at(r, where, sizeof(type), _Alignof(type)))
 
+/* Element n of a table. Counted in numbers: a pointer that an image has may be anything, and go round the end of all addresses. */
+#define NTH(table, n)         ((__typeof__(table))((uintptr_t)(table) + (n) * sizeof *(table)))
+#define READ_NTH(r, table, n) READ(r, NTH(table, n))
+
 #endif

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "graph/grow.h"
-#include "heap/sample.h"
 
 enum { RED_ZONE = 128 };
 
@@ -43,26 +42,6 @@ static void hold(struct making *m, uintptr_t address)
 }
 
 /* -- mappings -- */
-
-static const struct os_mapping *mapping_of(const struct os_maps *maps, uintptr_t address)
-{
-    size_t from = 0, to = maps->count;
-    while (from < to) {
-        size_t middle = from + (to - from) / 2;
-        if (maps->mapping[middle].to <= address) {
-            from = middle + 1;
-        } else {
-            to = middle;
-        }
-    }
-    return from < maps->count && maps->mapping[from].from <= address ? &maps->mapping[from] : NULL;
-}
-
-static bool can_read(const struct os_maps *maps, uintptr_t from, size_t bytes)
-{
-    const struct os_mapping *m = mapping_of(maps, from);
-    return m && m->flags & OS_MAP_READ && bytes <= m->to - from;
-}
 
 static bool is_writable(const struct os_mapping *m)
 {
@@ -261,15 +240,15 @@ static uintptr_t tls_begins(struct making *m, uintptr_t tp, uintptr_t low)
 {
     const struct os_maps *maps = &m->self->maps;
     uintptr_t begins = size_max(tp - THREAD_BEFORE, low);
-    if (!can_read(maps, tp, DTV_AT + 8)) {
+    if (!os_maps_can_read(maps, tp, DTV_AT + 8)) {
         return tp;
     }
     const struct dtv *dtv = (const struct dtv *)*(const uintptr_t *)(tp + DTV_AT);
-    if ((uintptr_t)dtv % 8 || !can_read(maps, (uintptr_t)(dtv - 1), 2 * sizeof *dtv)) {
+    if ((uintptr_t)dtv % 8 || !os_maps_can_read(maps, (uintptr_t)(dtv - 1), 2 * sizeof *dtv)) {
         return tp;
     }
     size_t count = dtv[-1].value;
-    if (count > 1 << 20 || !can_read(maps, (uintptr_t)dtv, (count + 1) * sizeof *dtv)) {
+    if (count > 1 << 20 || !os_maps_can_read(maps, (uintptr_t)dtv, (count + 1) * sizeof *dtv)) {
         return tp;
     }
     hold(m, (uintptr_t)(dtv - 1));
@@ -306,7 +285,7 @@ static bool is_in_areas(const struct snap_areas *areas, uintptr_t address)
 static void add_thread(struct making *m, struct specials *s, const struct os_thread *t)
 {
     const struct os_maps *maps = &m->self->maps;
-    const struct os_mapping *stack = mapping_of(maps, t->sp), *tls = mapping_of(maps, t->tp);
+    const struct os_mapping *stack = os_maps_find(maps, t->sp), *tls = os_maps_find(maps, t->tp);
     int tid = t->tid;
     uintptr_t sp = t->self ? t->sp : t->sp - RED_ZONE;
     if (t->registers_bytes) { /* and what follows them up to the stack in use: the other registers */
@@ -417,31 +396,14 @@ static const void *at_own(const struct image *image, uintptr_t address, size_t b
     return (const void *)address;
 }
 
-const struct core_desc *snap_self_desc(void)
-{
-    return atomic_load_explicit(&own_core_desc.in_use, memory_order_acquire) ? &own_core_desc : NULL;
-}
-
-struct os_threads snap_stop(uintptr_t sp)
-{
-    sample_lock();
-    return os_stop(sp);
-}
-
-void snap_go(void)
-{
-    os_go();
-    sample_unlock();
-}
-
-bool snap_self_begin(struct snap_self *self, const struct os_threads *threads, const void *apart, size_t apart_bytes)
+bool snap_self_make(struct snap_self *self, const struct os_threads *threads, const void *apart, size_t apart_bytes,
+                    snap_find_areas *find, void *arg)
 {
     struct making m = {.self = self};
     struct specials s = {0};
     const struct image own = {.own = true, .at = at_own};
     *self = (struct snap_self){.threads = *threads, .pid = threads->pid};
-    if (!os_maps_read(&self->maps) || !snap_self_desc() ||
-        snap_areas(&own, (uintptr_t)snap_self_desc(), &self->areas) != SNAP_OK) {
+    if (!os_maps_read(&self->maps) || !find(arg, self, &own)) {
         snap_self_end(self);
         return false;
     }

@@ -35,26 +35,17 @@ struct snap_self {
 struct os_threads snap_stop(uintptr_t sp);
 void snap_go(void);
 
+/* Fills in self->areas, by `own`, this process's memory as it is, and by self->maps. False with memory out. */
+typedef bool snap_find_areas(void *arg, struct snap_self *self, const struct image *own);
+
 /* `apart`, NULL: none, is the stack of a child that looks at its own memory. False with memory out; freed also then. */
+bool snap_self_make(struct snap_self *self, const struct os_threads *threads, const void *apart, size_t apart_bytes,
+                    snap_find_areas *find, void *arg);
+/* The same with the areas of this process's allot heap (snap/own.c). */
 bool snap_self_begin(struct snap_self *self, const struct os_threads *threads, const void *apart, size_t apart_bytes);
 void snap_self_end(struct snap_self *self);
 
 /* The copy of this library that is the process's heap; NULL: none has begun. */
 const struct core_desc *snap_self_desc(void);
-
-/* Where the stack of the function that says this is in use from, the registers of its caller included. */
-static inline __attribute__((always_inline)) uintptr_t snap_here(void)
-{
-    uintptr_t here;
-    __builtin_unwind_init();
-#if defined(__x86_64__)
-    __asm__ volatile("mov %%rsp, %0" : "=r"(here));
-#elif defined(__aarch64__)
-    __asm__ volatile("mov %0, sp" : "=r"(here));
-#else
-    here = (uintptr_t)__builtin_frame_address(0);
-#endif
-    return here;
-}
 
 #endif

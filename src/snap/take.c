@@ -12,7 +12,9 @@
 
 #include <allot/snapshot.h>
 
+#include "base/here.h"
 #include "heap/instance.h"
+#include "heap/share.h"
 #include "os/lock.h"
 #include "os/memory.h"
 #include "snap/write.h"
@@ -41,7 +43,7 @@ static void in_child(void *arg, const void *stack, size_t bytes)
 /* Not inlined: the caller's registers lie in this frame. */
 static int __attribute__((noinline)) take(int fd, _Atomic int *done, int *pid)
 {
-    struct os_threads threads = snap_stop(snap_here());
+    struct os_threads threads = snap_stop(stack_with_registers());
     struct job job = {&threads, fd, done};
     *pid = os_fork_apart(in_child, &job);
     snap_go();
@@ -72,8 +74,14 @@ void snap_answer(void)
     }
     uint32_t asked = atomic_load_explicit(&own_core_desc.asked, memory_order_acquire);
     if (asked != atomic_load_explicit(&own_core_desc.answered, memory_order_relaxed)) {
+        uint32_t change = asked ^ atomic_load_explicit(&own_core_desc.answered, memory_order_relaxed);
         own_core_desc.path[CORE_DESC_PATH - 1] = 0;
-        own_core_desc.error = snap_take(own_core_desc.path);
+        if (change >> 16) {
+            own_core_desc.page_error = share_answer_lease();
+        }
+        if (change & 0xffff) {
+            own_core_desc.error = snap_take(own_core_desc.path);
+        }
         atomic_store_explicit(&own_core_desc.answered, asked, memory_order_release);
     }
     os_unlock(&lock);

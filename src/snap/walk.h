@@ -60,6 +60,12 @@ enum snap_trouble snap_areas(const struct image *image, uintptr_t desc, struct s
 /* The same of what only watches a program on another malloc (os/noscan.h), by its magic. */
 enum snap_trouble snap_noscan_areas(const struct image *image, struct snap_areas *out);
 
+/* For who makes such a list: one more; what those keep who watch the program, by their struct at an address (os/noscan.h); in the
+ * end, `had_memory`: nothing was missing, sorted and joined. */
+bool snap_area_add(struct snap_areas *out, uintptr_t from, size_t bytes);
+bool snap_noscan_add(const struct image *image, uintptr_t at, struct snap_areas *out);
+enum snap_trouble snap_areas_settle(bool had_memory, struct snap_areas *out);
+
 /* Sorts by the first member, an address, in place. O(n log n), no recursion. */
 void snap_sort(void *items, size_t count, size_t bytes);
 

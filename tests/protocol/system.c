@@ -204,6 +204,11 @@ void os_stop_reset(void) {}
 int os_fork_apart(void (*step)(void *, const void *, size_t), void *arg) { return step && arg ? -EPERM : -EINVAL; }
 bool os_maps_read(struct os_maps *maps) { return !maps; }
 void os_maps_free(struct os_maps *maps) { (void)maps; }
+const struct os_mapping *os_maps_find(const struct os_maps *maps, uintptr_t address)
+{
+    return address ? NULL : maps->mapping;
+}
+bool os_maps_can_read(const struct os_maps *maps, uintptr_t from, size_t bytes) { return !maps && from && bytes; }
 bool os_is_privileged(void) { return false; }
 bool os_watched;
 void os_watch(void) {}

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <allot/malloc.h>
 #include <allot/snapshot.h>
 
 #include "graph/graph.h"
@@ -161,7 +162,7 @@ static void tell(void *arg, const void *block, uint64_t retains, unsigned verdic
     struct told *told = arg;
     assert_true(block != NULL && verdict <= GRAPH_DEFINITE);
     told->blocks[verdict]++;
-    told->retained += verdict == GRAPH_DEFINITE ? retains : 0;
+    told->retained += verdict != GRAPH_DEFINITE ? 0 : retains ? retains : allot_malloc_usable_size(block);
 }
 
 static void verdicts_one_by_one(void **state)

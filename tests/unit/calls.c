@@ -574,6 +574,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(a_forked_child),
         cmocka_unit_test(out_of_memory),
     };
+    os_memory_init();
     calls_tell(&told);
     CHECK(count > 2);
     for (unsigned i = 0; i < 2; i++) {

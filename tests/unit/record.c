@@ -23,6 +23,7 @@
 
 #include "common/area.h"
 #include "heap/heap.h"
+#include "probe/record.h"
 
 enum { CHUNKS = 256 };
 
@@ -281,6 +282,19 @@ static void *free_it(void *p)
 {
     allot_free(p);
     return NULL;
+}
+
+/* Where the counter ticks seldom a thread has several events in a tick: their order stands. */
+static void test_a_clock_that_stands(void **state)
+{
+    (void)state;
+    _Atomic uint64_t none = 0;
+    const uint64_t ahead = UINT64_MAX - 1000;
+    struct recorder r = {.now = &none, .last = ahead};
+    for (unsigned i = 1; i < 100; i += 2) {
+        assert_true(recorder_clock_near(&r) == ahead + i);
+        assert_true((i % 3 == 0 ? recorder_clock_near(&r) : recorder_clock_far(&r)) == ahead + i + 1);
+    }
 }
 
 static void test_only_frees(void **state)
@@ -604,6 +618,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_big_heap_and_tag, begin, end),
         cmocka_unit_test_setup_teardown(test_threads, begin, end),
         cmocka_unit_test_setup_teardown(test_only_frees, begin, end),
+        cmocka_unit_test(test_a_clock_that_stands),
         cmocka_unit_test(test_a_thread_that_frees_its_own_notices),
         cmocka_unit_test_setup_teardown(test_what_a_thread_frees_at_its_end, begin, end),
         cmocka_unit_test_setup_teardown(test_fork, begin, end),

@@ -12,6 +12,7 @@
 
 #include "common/child.h"
 #include "common/random.h"
+#include "place/region.h"
 
 static const enum allot_fit fits[] = {ALLOT_FIRST, ALLOT_NEXT,   ALLOT_BEST, ALLOT_NEXT_BEST,
                                       ALLOT_WORST, ALLOT_GROUPS, ALLOT_BINS, ALLOT_BUDDY};
@@ -457,6 +458,25 @@ static void nonsense_is_refused(void **state)
     allot_region_done(&region);
 }
 
+/* Where the last claim was is where the next is sought from: a resize of a buddy looks beside it, and leaves that alone. */
+static void buddies_grow_without_a_walk(void **state)
+{
+    (void)state;
+    struct allot_region region;
+    struct allot_range claim, range;
+    assert_int_equal(allot_region_init(&region, 0, 1 << 20, &(struct allot_region_opts){.fit = ALLOT_BUDDY}), 0);
+    assert_int_equal(allot_region_claim(&region, 1 << 19, 1 << 19, &claim), 0);
+    uint32_t finger = state_of(&region)->finger;
+    assert_int_equal(allot_region_take(&region, 16, 0, &range), 0);
+    assert_int_equal(allot_region_resize(&region, &range, 1 << 19), 0);
+    assert_int_equal(range.at, 0);
+    assert_int_equal(range.size, 1 << 19);
+    assert_int_equal(allot_region_resize(&region, &range, 1 << 20), -ENOSPC);
+    assert_int_equal(state_of(&region)->finger, finger);
+    allot_region_check(&region);
+    allot_region_done(&region);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_rule),
@@ -464,6 +484,7 @@ int main(void)
                                        cmocka_unit_test(out_of_memory),
                                        cmocka_unit_test(out_of_records),
                                        cmocka_unit_test(misuse_ends_with_a_line),
-                                       cmocka_unit_test(nonsense_is_refused)};
+                                       cmocka_unit_test(nonsense_is_refused),
+                                       cmocka_unit_test(buddies_grow_without_a_walk)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,7 @@
 /* program.c DEED SIZE - one crime against a block of so many bytes, or none: what valgrind and AddressSanitizer are to see. */
+#include <stdint.h>
+#include <sys/mman.h>
+
 #include "../common/check.h"
 
 #include "../common/family.h"
@@ -46,8 +49,20 @@ static __attribute__((noinline)) void sweep_the_stack(void)
     memset(opaque_pointer(used), 0, sizeof used);
 }
 
+/* Valgrind maps at the lowest address that is free, so that a number which the loader keeps, of the ticks that relocating took, may look
+ * like an address in a block of some megabytes. Beyond 4 GiB it does not; what lies below is made nobody's. */
+static void fill_low_addresses(void)
+{
+    char *at;
+    do {
+        at = mmap(NULL, (size_t)4 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        CHECK(at != MAP_FAILED);
+    } while ((uintptr_t)at < (uintptr_t)1 << 32);
+}
+
 static void leak(void)
 {
+    fill_low_addresses();
     lose();
     sweep_the_stack();
 }

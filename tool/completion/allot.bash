@@ -6,12 +6,12 @@ _allot()
     COMPREPLY=()
 
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "run record report leaks diff check dump scrub snap core stats help --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "run record report leaks diff compare map check dump scrub snap core stats top help --help --version" -- "$word")
         return
     fi
     case ${COMP_WORDS[1]} in
     help)
-        ((COMP_CWORD > 2)) || mapfile -t COMPREPLY < <(compgen -W "run record report leaks diff check dump scrub snap core stats" -- "$word")
+        ((COMP_CWORD > 2)) || mapfile -t COMPREPLY < <(compgen -W "run record report leaks diff compare map check dump scrub snap core stats top" -- "$word")
         ;;
     stats)
         if [[ $before == -e || $before == --every || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --every) ]]; then
@@ -43,6 +43,29 @@ _allot()
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
         fi
         ;;
+    map)
+        if [[ $before == --theme || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --theme) ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "light dark" -- "${word#=}")
+        elif [[ $before == --at || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --at) ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "peak end" -- "${word#=}")
+        elif [[ $word == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "--pid --output --time --at --process --width --height --theme --top --json --help -p -o -t -W -H -n -j -h" -- "$word")
+        elif [[ $before != -p && $before != --pid ]]; then
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        fi
+        ;;
+    top)
+        if [[ $before == -v || $before == --view || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --view) ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "sites classes threads tags" -- "${word#=}")
+        elif [[ $before == -s || $before == --sort || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --sort) ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "live rate blocks total since" -- "${word#=}")
+        elif [[ $before == --folder ]]; then
+            mapfile -t COMPREPLY < <(compgen -d -- "$word")
+        elif [[ $word == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "--pid --every --view --sort --folder --once --top --json --help -p -e -v -s -n -j -h" -- "$word")
+        fi
+        ;;
     core)
         if [[ $before == -f || $before == --fail-on || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --fail-on) ]]; then
             mapfile -t COMPREPLY < <(compgen -W "definite=0 possible=0 indirect=0" -- "${word#=}")
@@ -55,11 +78,13 @@ _allot()
         ;;
     report)
         if [[ $before == -s || $before == --sort || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --sort) ]]; then
-            mapfile -t COMPREPLY < <(compgen -W "peak end allocs temporary bytes growth reallocs slack" -- "${word#=}")
+            mapfile -t COMPREPLY < <(compgen -W "peak end allocs temporary bytes growth reallocs slack pinned leaked" -- "${word#=}")
+        elif [[ $before == -v || $before == --view || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --view) ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "timeline flame map sizes lifetimes sites strategies leaks threads diff all" -- "${word#=}")
         elif [[ $before == -x || $before == --export || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --export) ]]; then
             mapfile -t COMPREPLY < <(compgen -W "pprof folded speedscope massif heap heaptrack" -- "${word#=}")
         elif [[ $word == -* ]]; then
-            mapfile -t COMPREPLY < <(compgen -W "--text --json --sort --top --process --from --to --lived --export --output --help" -- "$word")
+            mapfile -t COMPREPLY < <(compgen -W "--output --view --before --leaks --strategies --no-strategies --text --json --sort --top --process --from --to --lived --advice --export --help" -- "$word")
         else
             compopt -o filenames 2>/dev/null
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
@@ -83,6 +108,17 @@ _allot()
             mapfile -t COMPREPLY < <(compgen -W "--suppressions --reachable --top --pid --no-stacks --trace --process --exit-code --json --help" -- "$word")
         else
             mapfile -t COMPREPLY < <(compgen -W "--max-peak --max-live --max-leak --max-allocs --max-temporary --baseline --junit --markdown --json --help" -- "$word")
+        fi
+        ;;
+    compare)
+        local last=${COMP_WORDS[COMP_CWORD - 2]}
+        if [[ $before == --table || $before == --only || ($before == = && ($last == --table || $last == --only)) ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "first next best worst next-best groups bins buddy slab two-level pool arena compact pages segments mcache allot glibc jemalloc mimalloc tcmalloc" -- "${word#=}")
+        elif [[ $word == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "--only --no-models --no-real --with --rounds --smallest --table --at --rows --output --no-advice --process --limit --no-stacks --trace --json --help -o -p -j -h --" -- "$word")
+        else
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
         fi
         ;;
     run | record)

@@ -7,7 +7,7 @@
 #include "heap/heap.h"
 #include "heap/sample.h"
 #include "probe/calls_tree.h"
-#include "snap/walk.h"
+#include "snap/read.h"
 
 enum { MOST_SAMPLES = 1 << 24, MOST_MODULES = 65535 };
 
@@ -110,8 +110,8 @@ static uint32_t kept(const struct core_sites *s, uintptr_t block)
 {
     const uintptr_t number = block >> SEGMENT_SHIFT;
     const struct site_chunk *const *root = s->desc->table, *const * leaf, *chunk;
-    if (number / SITE_LEAF >= SITE_ROOT || !(leaf = at(s, root + number / SITE_LEAF, sizeof *leaf)) || !*leaf ||
-        !(chunk = at(s, *leaf + number % SITE_LEAF, sizeof *chunk))) {
+    if (number / SITE_LEAF >= SITE_ROOT || !(leaf = at(s, NTH(root, number / SITE_LEAF), sizeof *leaf)) || !*leaf ||
+        !(chunk = at(s, NTH(*leaf, number % SITE_LEAF), sizeof *chunk))) {
         return 0;
     }
     if (begins_large((const void *)block)) {

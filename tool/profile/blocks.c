@@ -475,3 +475,38 @@ int blocks_find(struct blocks *blocks, uint64_t address, struct block *out)
 {
     return search(blocks, address, out, false);
 }
+
+struct visiting {
+    struct blocks *blocks;
+    bool (*visit)(void *arg, const struct block *block);
+    void *arg;
+};
+
+/* One on disk is no more where another has its address. */
+static bool visit_cold(void *arg, const struct block *block)
+{
+    struct visiting *v = arg;
+    struct block_slot *slot = v->blocks->slots ? slot_of(v->blocks, blocks_key(block->address), block->address) : NULL;
+    return (slot && !is_empty(slot)) || v->visit(v->arg, block);
+}
+
+int blocks_each(struct blocks *blocks, bool (*visit)(void *arg, const struct block *block), void *arg)
+{
+    for (size_t i = 0; i < blocks->slots; i++) {
+        if (!is_empty(&blocks->slot[i])) {
+            struct block block = read_slot(blocks, &blocks->slot[i]);
+            if (!visit(arg, &block)) {
+                return 0;
+            }
+        }
+    }
+    if (!blocks->cold) {
+        return 1;
+    }
+    struct visiting visiting = {blocks, visit, arg};
+    blocks->budget->used -= cold_memory(blocks->cold);
+    int error = cold_each(&blocks->cold, blocks->budget->folder, visit_cold, &visiting);
+    blocks->budget->used += cold_memory(blocks->cold);
+    blocks->budget->error = error > 0 ? error : blocks->budget->error;
+    return error > 0 ? -1 : error == 0;
+}

@@ -79,6 +79,9 @@ int blocks_take(struct blocks *blocks, uint64_t address, struct block *out);
 /* The same, and it stays. */
 int blocks_find(struct blocks *blocks, uint64_t address, struct block *out);
 
+/* Calls `visit` for each block, in any order; which must not change the table. 1: all; 0: visit said false; -1: no memory or no disk. */
+int blocks_each(struct blocks *blocks, bool (*visit)(void *arg, const struct block *block), void *arg);
+
 /* Asks for the memory where a block of that address stands or would stand. */
 static inline void blocks_prefetch(const struct blocks *blocks, uint64_t address)
 {

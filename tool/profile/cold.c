@@ -1,12 +1,11 @@
 /* See cold.h. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "cold.h"
+#include "scratch.h"
 
 #define PAGE   16   /* blocks */
 #define RUNS   7    /* of one process, at most, after an addition */
@@ -21,26 +20,6 @@ struct cold_run {
     size_t held;     /* which page is in `page`; SIZE_MAX: none */
     struct block page[PAGE];
 };
-
-static int open_nameless(const char *folder)
-{
-    if (!folder) {
-        folder = getenv("TMPDIR");
-    }
-    if (!folder || !*folder) {
-        folder = "/var/tmp";
-    }
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
-        char path[4096];
-        if ((size_t)snprintf(path, sizeof path, "%s/allot.XXXXXX", folder) >= sizeof path) {
-            errno = ENAMETOOLONG;
-        } else if ((fd = mkostemp(path, O_CLOEXEC)) >= 0) {
-            unlink(path);
-        }
-    }
-    return fd;
-}
 
 static void end_run(struct cold_run *run)
 {
@@ -62,7 +41,7 @@ struct cold_run *cold_begin(size_t most, const char *folder)
     run->most = most;
     run->first = malloc((most / PAGE + 1) * sizeof *run->first);
     run->gone = calloc(most / 64 + 1, sizeof *run->gone);
-    run->fd = run->first && run->gone ? open_nameless(folder) : -1;
+    run->fd = run->first && run->gone ? scratch_open(folder) : -1;
     if (run->fd < 0) {
         int error = run->first && run->gone ? errno : ENOMEM;
         free(run->first);
@@ -81,19 +60,9 @@ int cold_append(struct cold_run *run, const struct block *block, size_t count)
             run->first[(run->count + i) / PAGE] = (uint32_t)(blocks_key(block[i].address) >> 32);
         }
     }
-    const char *bytes = (const char *)block;
-    size_t left = count * sizeof *block;
-    off_t at = (off_t)(run->count * sizeof *block);
-    while (left > 0) {
-        ssize_t written = pwrite(run->fd, bytes, left, at);
-        if (written < 0 && errno != EINTR) {
-            return errno;
-        }
-        if (written > 0) {
-            bytes += written;
-            at += written;
-            left -= (size_t)written;
-        }
+    int failed = scratch_write(run->fd, block, count * sizeof *block, run->count * sizeof *block);
+    if (failed) {
+        return -failed;
     }
     run->count += count;
     return 0;
@@ -102,19 +71,13 @@ int cold_append(struct cold_run *run, const struct block *block, size_t count)
 /* How many blocks were read at `from`, up to `most`; -1 with errno: the disk fails. */
 static ssize_t read_blocks(const struct cold_run *run, size_t from, struct block *out, size_t most)
 {
-    size_t bytes = (run->count - from < most ? run->count - from : most) * sizeof *out, done = 0;
-    while (done < bytes) {
-        ssize_t got = pread(run->fd, (char *)out + done, bytes - done, (off_t)(from * sizeof *out + done));
-        if (got == 0) {
-            errno = EIO;
-            return -1;
-        }
-        if (got < 0 && errno != EINTR) {
-            return -1;
-        }
-        done += got > 0 ? (size_t)got : 0;
+    size_t count = run->count - from < most ? run->count - from : most;
+    int failed = scratch_read(run->fd, out, count * sizeof *out, from * sizeof *out);
+    if (failed) {
+        errno = -failed;
+        return -1;
     }
-    return (ssize_t)(bytes / sizeof *out);
+    return (ssize_t)count;
 }
 
 /* -- too many runs become one -- */
@@ -295,6 +258,21 @@ int cold_find(struct cold_run *runs, uint64_t address, struct block *out, bool t
         }
     }
     return 0;
+}
+
+int cold_each(struct cold_run **runs, const char *folder, bool (*visit)(void *arg, const struct block *block),
+              void *arg)
+{
+    int error = *runs && (*runs)->older ? merge_all(runs, folder) : 0;
+    struct source source = {.run = *runs, .buffer = malloc(BUFFER * sizeof *source.buffer)};
+    error = error ? error : source.buffer ? 0 : ENOMEM;
+    const struct block *b;
+    while (!error && *runs && (b = peek(&source, &error))) {
+        error = visit(arg, b) ? 0 : -1;
+        source.at++;
+    }
+    free(source.buffer);
+    return error;
 }
 
 size_t cold_memory(const struct cold_run *runs)

@@ -23,6 +23,9 @@ int cold_append(struct cold_run *run, const struct block *block, size_t count); 
 int cold_put(struct cold_run **runs, struct cold_run *run, const char *folder);
 /* 1: *out is the newest block of that address, which `take` marks as freed; 0: none; else -errno. */
 int cold_find(struct cold_run *runs, uint64_t address, struct block *out, bool take);
+/* Calls `visit` for each block that is not freed, once; runs become one first. 0; an errno; -1: visit said false. */
+int cold_each(struct cold_run **runs, const char *folder, bool (*visit)(void *arg, const struct block *block),
+              void *arg);
 /* Bytes of memory that they take. */
 size_t cold_memory(const struct cold_run *runs);
 void cold_end(struct cold_run *runs);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heap/classes.h"
 #include "profile/events.h"
 #include "profile/sites.h"
 
@@ -104,6 +103,9 @@ static inline struct profile_thread *thread_of(struct profile *p, struct profile
 
 void events_end_process(struct profile *p, struct profile_process *process)
 {
+    if (p->wanted.watch) {
+        p->wanted.watch->leaves(p->wanted.watch, p, process);
+    }
     sites_leave(p, process);
     blocks_end(&process->live);
     process->ended = p->now;
@@ -120,14 +122,6 @@ void events_end_process(struct profile *p, struct profile_process *process)
 }
 
 /* -- blocks -- */
-
-static inline uint64_t slack_of(uint64_t size)
-{
-    if (size <= SLAB_MAX) {
-        return class_size(class_of_size(size ? size : 1)) - size;
-    }
-    return -size & 4095;
-}
 
 static void look_at_peak(struct profile *p, struct profile_process *process)
 {
@@ -161,7 +155,7 @@ static inline void remove_live(struct profile *p, struct profile_process *proces
 
 /* A block is there from `born` on. Returns its site; NULL: no memory or no disk. */
 static struct profile_site *add_live(struct profile *p, struct profile_process *process, const struct trace_event *e,
-                                     uint32_t stack, uint64_t born)
+                                     uint32_t stack, uint64_t born, const struct block *given)
 {
     uint32_t number = sites_of(p, process, stack);
     struct block block = {e->address, e->size, born, number, e->thread}, old;
@@ -176,6 +170,9 @@ static struct profile_site *add_live(struct profile *p, struct profile_process *
         s->replaced_bytes += old.size;
         p->replaced_blocks++;
         p->replaced_bytes += old.size;
+        if (p->wanted.watch) {
+            p->wanted.watch->went(p->wanted.watch, p, process, e, &old, PROFILE_REPLACED);
+        }
     }
     struct profile_site *s = &p->site[number];
     sites_touch(p, s);
@@ -191,6 +188,9 @@ static struct profile_site *add_live(struct profile *p, struct profile_process *
     if (p->counting) {
         look_at_peak(p, process);
     }
+    if (p->wanted.watch) {
+        p->wanted.watch->came(p->wanted.watch, p, process, e, number, given);
+    }
     return s;
 }
 
@@ -198,7 +198,7 @@ static struct profile_site *add_live(struct profile *p, struct profile_process *
 static int allocate(struct profile *p, struct profile_process *process, const struct trace_event *e, uint64_t born,
                     const struct block *old)
 {
-    struct profile_site *s = add_live(p, process, e, e->stack, born);
+    struct profile_site *s = add_live(p, process, e, e->stack, born, old);
     struct profile_thread *thread = thread_of(p, process, e->thread);
     if (!s || !thread) {
         return s ? no_memory(p) : -1;
@@ -211,7 +211,7 @@ static int allocate(struct profile *p, struct profile_process *process, const st
         return 0;
     }
     unsigned bin = profile_bin(e->size);
-    uint64_t slack = slack_of(e->size);
+    uint64_t slack = profile_slack(e->size);
     s->allocs++;
     s->bytes += e->size;
     s->slack += slack;
@@ -276,6 +276,9 @@ static int give_up(struct profile *p, struct profile_process *process, const str
     }
     struct profile_site *s = &p->site[block->site];
     remove_live(p, process, s, block->size);
+    if (p->wanted.watch) {
+        p->wanted.watch->went(p->wanted.watch, p, process, e, block, freed ? PROFILE_FREED : PROFILE_PASSED);
+    }
     if (!p->counting) { /* of the time before nothing is known but what lives */
         s->before_blocks--;
         s->before_bytes -= block->size;
@@ -318,7 +321,7 @@ static int reallocate(struct profile *p, struct profile_process *process, const 
 
 static int before(struct profile *p, struct profile_process *process, const struct trace_event *e)
 {
-    struct profile_site *s = add_live(p, process, e, PROFILE_STACK_BEFORE, p->now);
+    struct profile_site *s = add_live(p, process, e, PROFILE_STACK_BEFORE, p->now, NULL);
     if (!s) {
         return -1;
     }
@@ -358,7 +361,7 @@ static int verdict(struct profile *p, struct profile_process *process, const str
     struct profile_verdict *v = &p->verdict[i - 1];
     v->blocks++;
     v->bytes += block.size;
-    v->retained += e->size;
+    v->retained += e->verdict != GRAPH_DEFINITE || e->size > block.size ? e->size : block.size;
     return 0;
 }
 

@@ -77,6 +77,10 @@ static int one(struct profile *p, const struct trace_event *e)
     if (__builtin_expect(p->now >= p->window_end, 0) && p->counting) {
         sites_next_window(p);
     }
+    if (__builtin_expect(p->now >= p->watch_at, 0) && p->counting) {
+        p->wanted.watch->tick(p->wanted.watch, p);
+        p->watch_at = p->wanted.watch->next;
+    }
     return events_take(p, e) < 0 ? -1 : 1;
 }
 
@@ -186,6 +190,7 @@ struct profile *profile_read(struct trace *trace, const struct profile_wanted *w
         return NULL;
     }
     p->timed = trace_about(trace)->has_times;
+    p->watch_at = wanted->watch ? wanted->watch->next : UINT64_MAX;
     p->budget.most = wanted->memory_most ? wanted->memory_most : (size_t)416 << 20;
     p->budget.folder = wanted->folder;
     if (!p->wanted.temporary || !p->timed) {

@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "graph/graph.h"
+#include "heap/classes.h"
 #include "profile/blocks.h"
 #include "profile/timeline.h"
 #include "trace/trace.h"
@@ -45,6 +46,12 @@ static inline unsigned profile_bin(uint64_t value)
 {
     unsigned bin = value > 1 ? 64 - (unsigned)__builtin_clzll(value - 1) : 0;
     return bin < PROFILE_BINS ? bin : PROFILE_BINS - 1;
+}
+
+/* Bytes that allot's size classes would add. */
+static inline uint64_t profile_slack(uint64_t size)
+{
+    return size <= SLAB_MAX ? class_size(class_of_size(size ? size : 1)) - size : -size & 4095;
 }
 
 /* In lines of the cache, two of which an event touches: the first, and what a free or an allocation does. */
@@ -117,6 +124,23 @@ struct profile_mark {
     char *text;
 };
 
+struct profile;
+
+/* Who looks on while events are read (tool/page). It is told of each block that comes and of each that goes, once the profile's own
+ * figures have it; and of time before any event of it is taken. */
+enum profile_end { PROFILE_FREED, PROFILE_PASSED /* a realloc took it over */, PROFILE_REPLACED };
+struct profile_watch {
+    uint64_t next; /* `tick` comes before the first event of this time or later that counts; it sets the next */
+    void (*tick)(struct profile_watch *watch, struct profile *profile);
+    /* It stands in the process's table. `old`: what the realloc was given, or NULL. */
+    void (*came)(struct profile_watch *watch, struct profile *profile, struct profile_process *process,
+                 const struct trace_event *event, uint32_t site, const struct block *old);
+    void (*went)(struct profile_watch *watch, struct profile *profile, struct profile_process *process,
+                 const struct trace_event *event, const struct block *block, enum profile_end how);
+    /* The process ends: what lives is in its table still, and counted as live. */
+    void (*leaves)(struct profile_watch *watch, struct profile *profile, struct profile_process *process);
+};
+
 struct profile_wanted {
     uint32_t process;   /* 0: all */
     uint64_t from, to;  /* ns; both 0: all. What was allocated before `from` is live, and not counted as allocated */
@@ -125,6 +149,7 @@ struct profile_wanted {
     const char *folder;                                /* for what goes to disk; NULL: $TMPDIR or /var/tmp */
     const char *name;                                  /* of the trace, for errors */
     void (*progress)(const struct trace_about *about); /* now and then; or NULL */
+    struct profile_watch *watch;                       /* or NULL */
 };
 
 struct profile {
@@ -160,6 +185,7 @@ struct profile {
     uint64_t *pair; /* hash of (site, thread) for threads beyond 64 */
     size_t pairs, pairs_room;
     uint64_t now, window_end; /* while events are read */
+    uint64_t watch_at;        /* watch->next; UINT64_MAX: none */
     bool counting;            /* `from` has been reached */
 };
 

@@ -27,18 +27,10 @@ static uint64_t nanoseconds(void)
 
 static uint64_t counter(void)
 {
-#if defined(__x86_64__)
-    __builtin_ia32_lfence();
-    uint64_t now = __builtin_ia32_rdtsc();
-    __builtin_ia32_lfence();
+    ring_counter_fence();
+    uint64_t now = ring_counter();
+    ring_counter_fence();
     return now;
-#elif defined(__aarch64__)
-    uint64_t now;
-    __asm__ volatile("isb; mrs %0, cntvct_el0; isb" : "=r"(now)::"memory");
-    return now;
-#else
-    return 0;
-#endif
 }
 
 /* The kernel keeps time by the counter only when it has found it the same on all cores. */

@@ -244,6 +244,7 @@ static void look_at_empty(struct collector *c)
             give_back(c, i);
         }
     }
+    tell_of_free(c);
 }
 
 /* Those of whom all has been written. */
@@ -417,6 +418,7 @@ struct collector *collect_begin(const struct collect_options *options, int *erro
         free(c);
         return NULL;
     }
+    c->tell_at = c->area.chunks / TELL_PARTS + 1;
     c->reader = calloc(c->area.chunks, sizeof(struct thread *));
     c->nodes = nodes_new();
     snprintf(c->path, sizeof c->path, "/proc/%d/fd/%d", (int)getpid(), c->area.fd);

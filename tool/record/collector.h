@@ -20,12 +20,13 @@
 #include "record/collect.h"
 #include "record/source.h"
 
-#define TICK_NS   4000000  /* between two looks while there is something */
-#define IDLE_NS   12000000 /* and while there is nothing */
-#define FLUSH_NS  20000000
-#define LOOK_NS   100000000   /* between two looks at who is gone, and at what they have */
-#define KEY_BYTES (64u << 20) /* of events as they stand in the area, between key frames */
-#define GONE      256         /* processes that are gone whose nodes are kept: a child may not have said anything yet */
+#define TELL_PARTS 16       /* of the area: who waits for a chunk is told when one such part is free */
+#define TICK_NS    4000000  /* between two looks while there is something */
+#define IDLE_NS    12000000 /* and while there is nothing */
+#define FLUSH_NS   20000000
+#define LOOK_NS    100000000   /* between two looks at who is gone, and at what they have */
+#define KEY_BYTES  (64u << 20) /* of events as they stand in the area, between key frames */
+#define GONE       256 /* processes that are gone whose nodes are kept: a child may not have said anything yet */
 
 struct collector {
     struct area area;
@@ -38,6 +39,8 @@ struct collector {
         struct node_map *map;
     } gone[GONE];
     uint32_t gone_next;
+    uint32_t untold;        /* chunks given back, of which who waits for one has not been told, */
+    uint32_t tell_at;       /* at most so many */
     struct thread **reader; /* of each chunk: who reads it; NULL: nobody yet */
     pthread_t thread;
     _Atomic bool stop;
@@ -62,8 +65,10 @@ enum { DRAINED = 1, DRAINED_WAITS = 2 /* for a node that another thread tells of
 unsigned drain(struct collector *collector, struct thread *thread, bool forced);
 /* A thread has this name from then on; nothing is said where it has it already. */
 void name_thread(struct collector *collector, struct thread *thread, uint64_t time, const char *name, size_t length);
-/* Chunk i is nobody's, and who waits for one is told. */
+/* Chunk i is nobody's. Who waits for one is told when there are some: to wait and to be woken takes as long as to fill a chunk. */
 void give_back(struct collector *collector, uint32_t i);
+/* Of all that have been given back. */
+void tell_of_free(struct collector *collector);
 
 /* -- births.c: what is live of what frames have -- */
 /* Counts an event that the thread's packer has just taken. */

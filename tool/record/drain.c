@@ -285,12 +285,22 @@ void give_back(struct collector *c, uint32_t i)
     atomic_store_explicit(&ring->owner[i], 0, memory_order_release);
     atomic_fetch_add_explicit(&ring->beat, 1, memory_order_relaxed); /* a round may take long */
     atomic_fetch_add(&ring->freed, 1);
-    if (atomic_load(&ring->waiting)) {
-        syscall(SYS_futex, &ring->freed, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+    if (++c->untold >= c->tell_at) {
+        tell_of_free(c);
     }
 }
 
-unsigned drain(struct collector *c, struct thread *t, bool forced)
+void tell_of_free(struct collector *c)
+{
+    struct ring_area *ring = c->area.ring;
+
+    if (c->untold && atomic_load(&ring->waiting)) {
+        syscall(SYS_futex, &ring->freed, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+    }
+    c->untold = 0;
+}
+
+static unsigned drain_chunks(struct collector *c, struct thread *t, bool forced)
 {
     unsigned answer = 0;
 
@@ -337,5 +347,13 @@ unsigned drain(struct collector *c, struct thread *t, bool forced)
         give_back(c, i);
         answer = DRAINED;
     }
+    return answer;
+}
+
+unsigned drain(struct collector *c, struct thread *t, bool forced)
+{
+    unsigned answer = drain_chunks(c, t, forced);
+
+    tell_of_free(c);
     return answer;
 }

@@ -4,7 +4,8 @@
  *
  * Blocks are numbered densely, and a number is given again when its block has died: so few as ever lived at once, and who replays
  * needs an array of that length. Addresses are gone. Processes are put one after another unless one is chosen: each begins with
- * nothing live, as what is live at a process's end is freed there (marked, and not timed).
+ * nothing live, as what is live at a process's end is freed there (marked, and not timed). Blocks from before recording began are
+ * allocated first, from no known site.
  *
  * Ops lie in a file without a name, mapped: the kernel may write them out, 10 million take 160 MB, and a process that is started with
  * its descriptor reads them too.
@@ -45,7 +46,7 @@ struct ops {
 };
 
 /* Reads `trace` to its end. 0, or -1: it is broken, or no memory or disk: `error` says. `process` 0: all, one after another. `limit` 0: all
- * of it; else so many ops at most, *cut says whether there were more. */
+ * of it; else so many calls of the program's at most, and what they have left: *cut says whether there were more. */
 int ops_read(struct trace *trace, uint32_t process, uint64_t limit, struct ops *out, bool *cut,
              struct trace_error *error);
 void ops_end(struct ops *ops);

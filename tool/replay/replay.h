@@ -8,8 +8,9 @@
  *
  * Of each at any moment:   held = used + free,   used = live + slack + headers
  *   live      bytes that the program asked for and holds           slack    what rounding to classes, units and alignment adds
- *   headers   bytes of bookkeeping within the range, before blocks free     holes, and slots that nobody has
- *   held      what the strategy has from the system: its footprint metadata bookkeeping beside the range
+ *   headers   bytes of bookkeeping within the range              free      holes, and slots that nobody has
+ *   held      what the strategy has from the system, its range   metadata  bookkeeping beside the range, of the library's part that was used
+ * The footprint is held: what a program would have mapped for its blocks.
  */
 #ifndef ALLOT_REPLAY_H
 #define ALLOT_REPLAY_H
@@ -21,10 +22,10 @@
 
 struct replay_moment {
     uint64_t op; /* after it */
-    uint64_t live, used, held,
-        metadata; /* bytes; of a real malloc `used` is 0: it does not say, and `held` is what is resident above what
-                                          * the process had before */
-    uint64_t largest_hole;
+    /* Bytes; of a real malloc `used` is 0: it does not say, and `held` is what is resident above what the process had before. */
+    uint64_t live, used, held, metadata;
+    uint64_t largest_hole; /* the longest request that needs nothing more from the system */
+    uint64_t headers;      /* of `used` */
 };
 
 /* What was counted: names and values, for text and JSON alike. A strategy gives those that it has. */
@@ -50,7 +51,7 @@ struct replay_result {
     uint32_t moments;
     struct replay_moment at_live_peak; /* just after the op after which most is live */
     uint64_t peak_held, peak_held_op;  /* of all ops, not of moments only */
-    double mean_held_over_live;        /* over moments with anything live */
+    double mean_held_over_live;        /* the mean of held at all moments, over that of live */
     uint64_t smallest; /* models with a range: the least range in which every op is served; 0: not asked or has none */
     struct replay_count count[12];
     uint32_t counts;
@@ -70,7 +71,8 @@ struct replay_wanted {
     void (*table)(void *arg, const struct replay_block *block); /* in order of address, at map_at; NULL */
     void (*step)(void *arg, uint64_t op,
                  const struct replay_block
-                     *now); /* where the op's block is now (size 0: nowhere); of compact also those that moved */
+                     *now); /* where the op's block is now (size 0: nowhere); of compact also those that moved before
+                             * it came, of pages and segments each piece of it, frames side by side being one */
     void *arg;
     void (*progress)(void *arg, const char *name, uint64_t done, uint64_t of);
 };

@@ -1,4 +1,6 @@
 /* leaks.c - see leaks.h. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "snapshot/leaks.h"
@@ -53,6 +55,63 @@ bool snapshot_leaks(const struct snapshot *s, struct leaks *leaks, struct record
     free(led);
     snapshot_names_end(names);
     return done;
+}
+
+/* -- who holds them -- */
+
+enum { WAYS = 64, HOPS = 12, LONGEST = 4096 };
+
+struct ways {
+    const struct snapshot *s;
+    struct snapshot_names *names;
+};
+
+/* The last of them is the block itself: its group says what it is. */
+static void put_hops(const struct ways *w, FILE *to, const size_t *block, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (length > HOPS && i == HOPS / 2) {
+            fprintf(to, " -> %zu more", length - HOPS);
+            i += length - HOPS;
+        }
+        const struct graph_block *b = &w->s->blocks.block[block[i]];
+        const char *type = snapshot_type(w->names, block[i]);
+        fprintf(to, " -> 0x%" PRIxPTR " %zu bytes%s%s", b->address, (size_t)b->size, type ? ", " : "",
+                type ? type : "");
+    }
+}
+
+static char *way_to(void *arg, uintptr_t address)
+{
+    static size_t block[LONGEST];
+    const struct ways *w = arg;
+    size_t at = graph_block_at(&w->s->blocks, address), root = 0, bytes;
+    size_t length = at == GRAPH_NONE ? 0 : graph_path(&w->s->graph, at, block, LONGEST, &root);
+    char from[512] = "", *line = NULL;
+    if (length == 0 || length == SIZE_MAX) {
+        return NULL;
+    }
+    snapshot_root(w->names, &w->s->graph.root[root], from, sizeof from);
+    FILE *to = open_memstream(&line, &bytes);
+    if (to) {
+        fputs(from, to);
+        put_hops(w, to, block, length);
+        if (fclose(to) != 0) {
+            free(line);
+            line = NULL;
+        }
+    }
+    return line;
+}
+
+bool snapshot_ways(const struct snapshot *s, struct leaks *leaks)
+{
+    struct ways w = {s, snapshot_names_begin(s)};
+    if (w.names) {
+        leaks_hold(leaks, WAYS, way_to, &w);
+    }
+    snapshot_names_end(w.names);
+    return w.names;
 }
 
 const char *snapshot_note(const struct snapshot *s)

@@ -10,6 +10,10 @@
  * come from `recorded`, unless it is NULL. False: memory is out. */
 bool snapshot_leaks(const struct snapshot *s, struct leaks *leaks, struct recorded *recorded, bool all);
 
+/* Who holds those that something leads to: "cache in app -> 0x7f.. 96 bytes, Session -> ...", a shortest way from a root. For the 64 groups
+ * of most bytes. False: memory is out. */
+bool snapshot_ways(const struct snapshot *s, struct leaks *leaks);
+
 /* What a reader of them has to know; NULL: nothing. */
 const char *snapshot_note(const struct snapshot *s);
 

@@ -1,7 +1,6 @@
 /* request.c - see request.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,12 +11,12 @@
 
 #include "command.h"
 #include "control.h"
-#include "heap/describe.h"
+#include "descriptor.h"
 #include "reach.h"
 #include "snap/format.h"
 #include "snapshot/request.h"
 
-enum { PIECE = 1 << 20, STEP_MS = 5, ANSWER_MS = 10000, SILENT_MS = 5000, STALE_MS = 60000 };
+enum { STEP_MS = 5, ANSWER_MS = 10000, SILENT_MS = 5000, STALE_MS = 60000 };
 
 /* Where a process may be asked. */
 struct asked {
@@ -27,62 +26,6 @@ struct asked {
     int page; /* its control page, or negative */
     uint64_t number;
 };
-
-/* -- the descriptor, in its memory -- */
-
-static bool read_at(int fd, void *out, size_t bytes, uint64_t at)
-{
-    return pread(fd, out, bytes, (off_t)at) == (ssize_t)bytes;
-}
-
-static bool is_desc(int memory, uint64_t at)
-{
-    struct core_desc d;
-    return read_at(memory, &d, sizeof d, at) && memcmp(d.magic, CORE_DESC_MAGIC, sizeof d.magic) == 0 &&
-           (uintptr_t)d.self == at && d.in_use && d.bytes == sizeof d && d.version == CORE_DESC_VERSION;
-}
-
-static uint64_t find_in(int memory, uint64_t from, uint64_t to, char *piece)
-{
-    const size_t overlap = sizeof(struct core_desc);
-    for (uint64_t at = from; at < to; at += PIECE - overlap) {
-        ssize_t got = pread(memory, piece, to - at < PIECE ? to - at : PIECE, (off_t)at);
-        const char *end = piece + (got > 0 ? got : 0);
-        for (const char *c = piece; (c = memmem(c, (size_t)(end - c), CORE_DESC_MAGIC, sizeof CORE_DESC_MAGIC - 1));
-             c++) {
-            if (is_desc(memory, at + (uint64_t)(c - piece))) {
-                return at + (uint64_t)(c - piece);
-            }
-        }
-        if (got <= 0 || to - at <= PIECE) {
-            return 0;
-        }
-    }
-    return 0;
-}
-
-/* In a file's writable data, where a library's or a static program's lies. */
-static uint64_t find_desc(pid_t pid, int memory)
-{
-    char path[64], line[8192];
-    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
-    FILE *maps = fopen(path, "re");
-    char *piece = malloc(PIECE);
-    uint64_t found = 0;
-    while (maps && piece && !found && fgets(line, sizeof line, maps)) {
-        uint64_t from, to;
-        char flags[8];
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &from, &to, flags) == 3 && strcmp(flags, "rw-p") == 0 &&
-            strchr(line, '/')) {
-            found = find_in(memory, from, to, piece);
-        }
-    }
-    free(piece);
-    if (maps) {
-        fclose(maps);
-    }
-    return found;
-}
 
 /* -- the request -- */
 
@@ -96,13 +39,17 @@ static bool open_process(struct asked *a)
         return false;
     }
     a->memory = open(path, O_RDWR | O_CLOEXEC);
-    if (a->memory < 0 && a->page < 0) {
-        complain("process %d may not be looked into: %s, be its user, or root", (int)a->pid, strerror(errno));
+    bool other = false;
+    a->desc = a->memory >= 0 ? descriptor_find(a->pid, a->memory, &other) : 0;
+    if (!a->desc && errno && a->page < 0) {
+        complain("process %d cannot be looked into: %s, %s", (int)a->pid, strerror(errno),
+                 errno == EMFILE ? "raise ulimit -n" : "be its user, or root");
         return false;
     }
-    a->desc = a->memory >= 0 ? find_desc(a->pid, a->memory) : 0;
     if (!a->desc && a->page < 0) {
-        complain("process %d has no heap of this version of allot, start it with allot run", (int)a->pid);
+        complain(other ? "process %d runs on another version of allot, use that one's command"
+                       : "process %d does not run on allot's malloc, start it with allot run",
+                 (int)a->pid);
         return false;
     }
     return true;
@@ -124,18 +71,11 @@ static bool ask_by_page(struct asked *a, const char *path)
 
 static bool ask_by_memory(struct asked *a, const char *path)
 {
-    char room[CORE_DESC_PATH] = "";
-    uint32_t asked;
-    if (strlen(path) >= sizeof room ||
-        !read_at(a->memory, &asked, sizeof asked, a->desc + offsetof(struct core_desc, asked))) {
-        return false;
-    }
-    strcpy(room, path);
-    a->number = asked + 1;
-    asked++;
-    return pwrite(a->memory, room, sizeof room, (off_t)(a->desc + offsetof(struct core_desc, path))) == sizeof room &&
-           pwrite(a->memory, &asked, sizeof asked, (off_t)(a->desc + offsetof(struct core_desc, asked))) ==
-               sizeof asked;
+    uint16_t number = 0;
+    int error = descriptor_ask(a->memory, a->desc, path, &number);
+    a->number = number;
+    errno = -error;
+    return error == 0;
 }
 
 /* 1: answered, with *error; 0: not yet; -1: it is gone. */
@@ -149,14 +89,7 @@ static int answer(const struct asked *a, int *error)
         *error = (int)page.snapshot_error;
         return 1;
     }
-    uint32_t answered;
-    int32_t said;
-    if (!read_at(a->memory, &answered, sizeof answered, a->desc + offsetof(struct core_desc, answered)) ||
-        !read_at(a->memory, &said, sizeof said, a->desc + offsetof(struct core_desc, error))) {
-        return -1;
-    }
-    *error = said;
-    return answered == (uint32_t)a->number;
+    return descriptor_answer(a->memory, a->desc, false, (uint16_t)a->number, error);
 }
 
 static bool is_whole(int fd)
@@ -164,7 +97,7 @@ static bool is_whole(int fd)
     struct stat file;
     struct snap_part last;
     return fstat(fd, &file) == 0 && file.st_size > (off_t)sizeof(struct snap_header) &&
-           read_at(fd, &last, sizeof last, (uint64_t)file.st_size - sizeof last) && last.section == SNAP_END &&
+           descriptor_read(fd, &last, sizeof last, (uint64_t)file.st_size - sizeof last) && last.section == SNAP_END &&
            last.bytes == 0;
 }
 

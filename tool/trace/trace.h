@@ -17,7 +17,7 @@ enum trace_op {
     TRACE_REALLOC,  /* `old` becomes `address`; both may be equal */
     TRACE_FAILED,   /* an allocation that gave NULL */
     TRACE_BEFORE,   /* a block that was live before recording began: size as far as known, no stack */
-    TRACE_VERDICT,  /* of a live block at the process's exit: verdict, retained bytes in `size` */
+    TRACE_VERDICT,  /* of a live block at the process's exit: verdict, retained bytes in `size`, 0: no more than its own */
     TRACE_PROCESS,  /* a process begins: text is its program, `old` its parent's number or 0 */
     TRACE_EXIT,     /* a process ends: by exit when `size` is 1, else it was killed or went on without us */
     TRACE_THREAD,   /* a thread's name: text */

@@ -112,7 +112,8 @@ export interface Lifetimes { // blocks that died, sparse: by the interval they w
 }
 
 export interface Threads {
-  process: number[]; number: number[]; name: number[];
+  process: number[]; number: number[]; name: (number | string)[]; // an index into strings, or the name itself
+ 
   allocs: number[]; bytes: number[]; frees: number[]; freed_others: number[];
   series: { thread: number[]; interval: number[]; allocs: number[]; frees: number[] };
 }
@@ -120,19 +121,19 @@ export interface Threads {
 // Addresses folded: only extents that ever held a block are rows, cut into equal rows of `row_bytes` (whole pages).
 export interface HeapMap {
   row_bytes: number;
-  extents: { address: string; rows: number }[]; // hexadecimal; together `rows` rows, in ascending order
+  extents: { address: string; rows: number; process: number }[]; // hexadecimal; together `rows` rows, by process, then ascending
   rows: number; // at most 1024
   occupancy: string; // base64 of rows * times.length bytes, row by row: 0 never held anything yet, 1 empty now, 2..255 occupied share
   pin_time: number;
-  pages: { page_bytes: number; held: number; used: number; holes_largest: number }; // at pin_time: pages with a block, bytes in them
+  pages: { page_bytes: number; held: number; used: number; holes_largest: number }; // at pin_time: pages with a block, bytes in them; bytes of the longest run of pages without one between two with
   holes: number[]; // bytes of holes within held pages, by interval
   owners: { row: number; interval: number; sites: number[]; bytes: number[] }[]; // the sites that hold a row, of moments: a sample of intervals
-  pin: { site: number; pages: number; bytes: number; used: number }[]; // who keeps pages alive, worst first
+  pin: { site: number; pages: number; bytes: number; used: number }[]; // who keeps pages alive, most bytes over used first; pages: that hold nobody else's blocks; bytes: of pages, shared ones by the part of what is used in them; over all sites held * page_bytes
 }
 
 export interface Leak {
   verdict: "definite" | "indirect" | "possible" | "reachable" | "thread" | "unknown";
-  site: number; blocks: number; bytes: number; retained: number;
+  site: number; /* -1: none of the trace's */ blocks: number; bytes: number; retained: number;
   path: string[]; // who points to it, from a root; empty: nobody
   type: string; suppression: string;
 }
@@ -140,6 +141,7 @@ export interface Leak {
 export interface Strategies {
   ops: number; cut: boolean; peak_live: number;
   moments: number[]; // times or op numbers at which series are taken
+  moment_times?: number[]; // the moments as the page's times, where `moments` are op numbers: the brush finds them by these
   live: number[];
   list: Strategy[];
   steps?: Steps; // for a short trace
@@ -154,14 +156,14 @@ export interface Strategy {
   map_begin?: number; map_cell?: number;
 }
 export interface Steps {
-  ops: { kind: "alloc" | "free" | "resize"; block: number; size: number; site: number }[];
+  ops: { kind: "alloc" | "free" | "resize"; block: number; size: number; site: number /* -1: unknown */ }[];
   // of each strategy: at op i block b is at start[k], taking size[k] (0: nowhere now): entries in order of op
   strategies: { name: string; op: number[]; block: number[]; start: number[]; size: number[] }[];
 }
 
 export interface Advice {
   kind: "arena" | "pool" | "cache" | "strategy" | "temporary" | "sharing" | "realloc" | "lifetime";
-  text: string; site: number; saving_bytes: number; saving_part: number; replay: string; // what was replayed to know
+  text: string; site: number; /* -1: all of the program */ saving_bytes: number; saving_part: number; replay: string; // what was replayed to know
 }
 
 export interface Diff { // this report beside an earlier one, by place
