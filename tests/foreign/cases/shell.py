@@ -276,7 +276,7 @@ def _(t):
     t.run("emacs", "--batch", "-Q", "-l", "w.el")
 
 
-@case("tmux", programs="tmux", quick=True)
+@case("tmux", programs="tmux", files="/dev/pts/ptmx", quick=True)
 def _(t):
     """tmux: a server, a few hundred lines through a pane, capture"""
     tmux = ("tmux", "-S", t.dir / "socket", "-f", "/dev/null")

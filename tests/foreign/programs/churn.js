@@ -53,7 +53,7 @@ async function main(rounds) {
   const answers = [];
   for (let i = 0; i < 20 * rounds; i++) {
     answers.push(await new Promise((done, fail) => {
-      const request = http.request({ port: server.address().port, method: 'POST', path: '/' + i }, (response) => {
+      const request = http.request({ host: '127.0.0.1', port: server.address().port, method: 'POST', path: '/' + i }, (response) => {
         let body = '';
         response.on('data', (d) => (body += d)).on('end', () => done(body));
       });
