@@ -137,5 +137,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     course_end(&course);
     map_end(map);
+    plan_end(&plan);
     return 0;
 }

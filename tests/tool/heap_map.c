@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/random.h"
 #include "profile/blocks.h"
 #include "profile/heap_map.h"
 
@@ -102,6 +103,135 @@ static void what_cannot_be_is_passed_over(void **state)
     heap_map_end(m);
 }
 
+/* -- extents: against a bitmap of all pages -- */
+
+#define SPACE 4096 /* pages */
+
+static void check_extents(const struct heap_map *m, const bool *page)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < m->extents; i++) {
+        assert_true(m->extent[i].from < m->extent[i].to);
+        assert_true(i == 0 || m->extent[i - 1].to < m->extent[i].from);
+        assert_true(i == 0 || m->extent[i].from - m->extent[i - 1].to >= m->gap);
+    }
+    for (uint64_t p = 0; p < SPACE; p++) {
+        while (at < m->extents && m->extent[at].to <= p * PAGE) {
+            at++;
+        }
+        bool in = at < m->extents && m->extent[at].from <= p * PAGE;
+        assert_true(in || !page[p]);                 /* what was seen is in an extent, */
+        assert_true(m->gap > PAGE || in == page[p]); /* and while there is room for all nothing else */
+    }
+}
+
+static void extents_hold_what_was_seen(void **state)
+{
+    (void)state;
+    for (size_t most = 4; most <= 4096; most *= 4) {
+        struct random random = {most};
+        struct heap_map *m = heap_map_begin(PAGE, 1000);
+        bool page[SPACE] = {false};
+        m->extents_most = most;
+        m->gap = PAGE;
+        for (int i = 0; i < 3000; i++) {
+            uint64_t start = random_below(&random, SPACE), length = 1 + random_below(&random, i % 10 ? 3 : 60);
+            length = start + length > SPACE ? SPACE - start : length;
+            assert_true(heap_map_see(m, start * PAGE + 8, length * PAGE - 16));
+            memset(page + start, true, length);
+            assert_true(m->extents <= most);
+            if (i % 50 == 0) {
+                check_extents(m, page);
+            }
+        }
+        check_extents(m, page);
+        heap_map_end(m);
+    }
+}
+
+static void extents_that_are_close_are_joined(void **state)
+{
+    (void)state;
+    struct heap_map *m = heap_map_begin(PAGE, 1000);
+    m->gap = PAGE;
+    m->extents_most = 3;
+    heap_map_see(m, 0x10000, PAGE);
+    heap_map_see(m, 0x12000, PAGE);
+    assert_int_equal(m->extents, 2);
+    heap_map_see(m, 0x20000, PAGE); /* one too many: the gap doubles */
+    assert_int_equal(m->extents, 2);
+    assert_int_equal(m->gap, 2 * PAGE);
+    assert_int_equal(m->extent[0].from, 0x10000);
+    assert_int_equal(m->extent[0].to, 0x13000);
+    heap_map_see(m, 0x14000, PAGE); /* from now on, too */
+    assert_int_equal(m->extents, 2);
+    assert_int_equal(m->extent[0].to, 0x15000);
+    heap_map_end(m);
+}
+
+/* -- several maps: rows and pages of one size, bounds of all together -- */
+
+static void maps_are_folded_alike(void **state)
+{
+    (void)state;
+    struct heap_map *m[3];
+    uint32_t rows = 0;
+    uint64_t pages = 0;
+    for (size_t k = 0; k < 3; k++) {
+        m[k] = heap_map_begin(PAGE, 64);
+        m[k]->doubling = true;
+        m[k]->pages_most = 1 << 12;
+        for (uint64_t i = 0; i < 100; i++) {
+            heap_map_see(m[k], (i + 1) << 32, (k + 1) << 18);
+        }
+    }
+    assert_true(heap_map_fold_alike(m, 3, 1));
+    for (size_t k = 0; k < 3; k++) {
+        assert_int_equal(m[k]->row_bytes, m[0]->row_bytes);
+        assert_int_equal(m[k]->page_bytes, m[0]->page_bytes);
+        assert_int_equal(m[k]->row_bytes & (m[k]->row_bytes - 1), 0);
+        rows += m[k]->rows;
+        pages += m[k]->pages;
+    }
+    assert_true(rows <= 64 && rows >= 3 && pages <= 1 << 12);
+    for (size_t k = 0; k < 3; k++) {
+        heap_map_end(m[k]);
+    }
+}
+
+/* Blocks over each other, as a broken trace has them: a look has each byte once, and takes no more time for them. */
+static void what_overlaps_is_the_lower_ones(void **state)
+{
+    (void)state;
+    enum { MANY = 20000 };
+    struct list list = {calloc(MANY, sizeof *list.block), MANY};
+    struct heap_map *m = heap_map_begin(PAGE, 1000);
+    for (size_t i = 0; i < MANY; i++) {
+        list.block[i] = (struct lying){(1 << 20) + i, 64 << 20, i == 0 ? 1 : 2, true};
+        heap_map_see(m, list.block[i].address, list.block[i].size);
+    }
+    assert_true(heap_map_fold(m, 1));
+    for (size_t i = 0; i < MANY; i++) {
+        heap_map_take(m, list.block[i].address, list.block[i].size);
+    }
+    struct heap_map_look look;
+    assert_true(heap_map_look(m, each, &list, &look));
+    assert_int_equal(look.used, (64 << 20) + MANY - 1);
+    assert_int_equal(look.held, ((64 << 20) + MANY - 1 + PAGE - 1) / PAGE);
+    assert_true(look.owners <= (size_t)m->rows * HEAP_MAP_OWNERS);
+    uint64_t blocks = 0, used = 0;
+    for (size_t i = 0; i < look.pins; i++) {
+        blocks += look.pin[i].blocks;
+        used += look.pin[i].used;
+        assert_int_equal(look.pin[i].used, look.pin[i].site == 1 ? 64 << 20 : MANY - 1);
+    }
+    assert_int_equal(blocks, MANY);
+    assert_int_equal(used, look.used);
+    heap_map_look_end(&look);
+    heap_map_end(m);
+    free(list.block);
+}
+
 /* -- against an oracle: a byte for each byte, whose it is -- */
 
 enum { BYTES = 1 << 20, BASE = 1 << 24, BLOCKS = 3000, SITES = 9, ROWS = 40 };
@@ -135,7 +265,7 @@ static void check(const struct heap_map *m, struct list *list, const uint8_t *by
         for (uint64_t i = from; i < from + m->row_bytes && i < BYTES; i++) {
             in += bytes[i] > 0;
         }
-        assert_int_equal(m->row_used[r], in);
+        assert_int_equal(heap_map_row_used(m, r), in);
     }
     struct heap_map_look look;
     assert_true(heap_map_look(m, each, list, &look));
@@ -203,7 +333,7 @@ static void it_is_as_the_bytes_are(void **state)
         if (step % 2000 == 1999) {
             check(m, &list, bytes);
             heap_map_column(m);
-            assert_int_equal(m->occupancy[m->columns - 1], heap_map_level(m->row_used[0], m->row_bytes));
+            assert_int_equal(m->occupancy[m->columns - 1], heap_map_level(heap_map_row_used(m, 0), m->row_bytes));
         }
     }
     check(m, &list, bytes);
@@ -229,6 +359,8 @@ static void a_hole_is_found(void **state)
     assert_true(heap_map_look(m, each, &list, &look));
     assert_int_equal(look.hole_at, 0x100000 + 100);
     assert_int_equal(look.largest_hole, 299900);
+    assert_int_equal(look.longest_run,
+                     72 * PAGE); /* of whole pages: less the one that it begins in, and where it ends */
     heap_map_look_end(&look);
     heap_map_end(m);
 }
@@ -324,6 +456,10 @@ int main(void)
         cmocka_unit_test(rows_are_bounded),
         cmocka_unit_test(a_hole_is_found),
         cmocka_unit_test(what_cannot_be_is_passed_over),
+        cmocka_unit_test(extents_hold_what_was_seen),
+        cmocka_unit_test(extents_that_are_close_are_joined),
+        cmocka_unit_test(maps_are_folded_alike),
+        cmocka_unit_test(what_overlaps_is_the_lower_ones),
         cmocka_unit_test(it_is_as_the_bytes_are),
         cmocka_unit_test(more_than_a_window),
         cmocka_unit_test(live_blocks_are_visited_once),

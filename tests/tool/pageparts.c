@@ -1,5 +1,5 @@
-/* tool/pageparts.c - the parts of a page that can be held to something simpler: ranges of pages to a bitmap of all of them, a tape to what was
- * put on it, intervals to their ends, base64 to what it encodes, the catalogue to its own rules. */
+/* tool/pageparts.c - the parts of a page that can be held to something simpler: a tape to what was put on it, intervals to their
+ * ends, base64 to what it encodes, the catalogue to its own rules. */
 #include "common/unit.h"
 
 #include <stdlib.h>
@@ -10,68 +10,6 @@
 #include "page/catalogue.h"
 #include "page/plan.h"
 #include "page/tape.h"
-#include "page/touched.h"
-
-/* -- ranges -- */
-
-#define SPACE 4096 /* pages */
-
-static void check(const struct touched *t, const bool *page)
-{
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < t->count; i++) {
-        assert_true(t->range[i].start < t->range[i].end);
-        assert_true(i == 0 || t->range[i].start - t->range[i - 1].end >= t->gap);
-        assert_true(i == 0 || t->range[i - 1].end < t->range[i].start);
-    }
-    for (uint64_t p = 0; p < SPACE; p++) {
-        while (at < t->count && t->range[at].end <= p * PLAN_PAGE) {
-            at++;
-        }
-        bool in = at < t->count && t->range[at].start <= p * PLAN_PAGE;
-        assert_true(in || !page[p]);              /* what was touched is in a range, */
-        assert_true(t->gap > 0 || in == page[p]); /* and while there is room for all nothing else */
-    }
-}
-
-static void ranges_hold_what_was_touched(void **state)
-{
-    (void)state;
-    for (uint32_t most = 4; most <= TOUCHED_MOST; most *= 4) {
-        struct random random = {most};
-        struct touched t = {.most = most};
-        bool page[SPACE] = {false};
-        for (int i = 0; i < 3000; i++) {
-            uint64_t start = random_below(&random, SPACE), length = 1 + random_below(&random, i % 10 ? 3 : 60);
-            length = start + length > SPACE ? SPACE - start : length;
-            assert_true(touched_add(&t, start * PLAN_PAGE, (start + length) * PLAN_PAGE));
-            memset(page + start, true, length);
-            assert_true(t.count <= most);
-            if (i % 50 == 0) {
-                check(&t, page);
-            }
-        }
-        check(&t, page);
-        free(t.range);
-    }
-}
-
-static void ranges_that_are_close_are_joined(void **state)
-{
-    (void)state;
-    struct touched t = {.most = 16};
-    assert_true(touched_add(&t, 0x10000, 0x11000));
-    assert_true(touched_add(&t, 0x12000, 0x13000));
-    assert_true(touched_add(&t, 0x20000, 0x21000));
-    assert_int_equal(t.count, 3);
-    touched_join(&t, 0x2000);
-    assert_int_equal(t.count, 2);
-    assert_int_equal(t.range[0].start, 0x10000);
-    assert_int_equal(t.range[0].end, 0x13000);
-    assert_true(touched_add(&t, 0x14000, 0x15000)); /* from now on, too */
-    assert_int_equal(t.count, 2);
-    free(t.range);
-}
 
 /* -- intervals -- */
 
@@ -223,8 +161,6 @@ static void a_call_without_a_name_is_called_by_its_offset(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ranges_hold_what_was_touched),
-        cmocka_unit_test(ranges_that_are_close_are_joined),
         cmocka_unit_test(an_interval_has_what_is_before_its_end),
         cmocka_unit_test(a_tape_gives_what_was_put),
         cmocka_unit_test(a_tape_without_a_place_says_so),

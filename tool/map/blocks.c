@@ -163,8 +163,7 @@ static bool make(struct naming *n, uint64_t page, uint32_t rows, struct picture 
     n->label = malloc((blocks->count + 1) * sizeof *n->label);
     bool done = m && n->label;
     for (size_t i = 0; done && i < blocks->count; i++) {
-        heap_map_see(m, blocks->block[i].address, blocks->block[i].size);
-        done = label_block(n, i);
+        done = heap_map_see(m, blocks->block[i].address, blocks->block[i].size) && label_block(n, i);
     }
     done = done && heap_map_fold(m, 1);
     for (size_t i = 0; done && i < blocks->count; i++) {

@@ -174,7 +174,7 @@ static void put_bar(struct layout *l, uint32_t row, const struct heap_map_owner 
     double share = level < HEAP_MAP_LEAST ? 0 : (double)(level - HEAP_MAP_LEAST) / (HEAP_MAP_FULL - HEAP_MAP_LEAST);
     int all = (int)(share * l->height + 0.5);
     all = all == 0 && level >= HEAP_MAP_LEAST ? 1 : all;
-    uint64_t used = m->row_used[row], below = 0;
+    uint64_t used = heap_map_row_used(m, row), below = 0;
     int from = 0;
     for (size_t i = 0; i <= owners && used; i++) {
         below += i < owners ? owner[i].bytes : used - (below < used ? below : used);

@@ -20,7 +20,7 @@ static bool find_pins(struct page *page)
     page->pin = page->map ? malloc(((size_t)page->sites + 1) * sizeof *page->pin) : NULL;
     for (uint32_t i = 0; page->pin && i < page->sites; i++) {
         const struct page_site *s = &page->site[i];
-        if (s->pin.bytes > 0) {
+        if (s->pin.charged > 0) {
             page->pin[page->pins++] = (struct page_pin){i, s->pin.alone, s->pin.used + s->pinned, s->pin.used};
         }
     }

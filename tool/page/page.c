@@ -86,6 +86,7 @@ void page_end(struct page *page)
     catalogue_end(&page->catalogue);
     course_end(&page->course);
     map_end(page->map);
+    plan_end(&page->plan);
     look_end(&page->look);
     *page = (struct page){0};
 }

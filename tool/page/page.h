@@ -7,7 +7,7 @@
  *
  *     sums over the page's sites = the profile's; sums over a site's series = the site's
  *
- * Memory: the profile's (its live table in less: PAGE_BLOCKS) and what is beside it (course.h, map.h: 150 MiB at most), so 512 MiB in all;
+ * Memory: the profile's (its live table in less: PAGE_BLOCKS) and what is beside it (course.h, plan.h, map.h: 150 MiB at most), so 512 MiB in all;
  * series PAGE_ENTRIES of 40 bytes: of sites that matter less several intervals are one where there would be more.
  */
 #ifndef ALLOT_PAGE_PAGE_H
@@ -28,7 +28,7 @@ struct page_site {
     uint32_t stack;                /* of the trace */
     struct profile_site sum;
     uint64_t moved, oldest, growth, pinned, lost_bytes;
-    struct map_pin pin;
+    struct heap_map_pin pin;
     uint32_t verdicts; /* bits, as data.ts has them */
 };
 
@@ -63,7 +63,6 @@ struct leak;
 struct leaks;
 struct page_diff;
 struct page_replayed;
-struct pinned;
 
 struct page {
     struct look look;
@@ -92,9 +91,6 @@ struct page {
 /* False: it is complained. */
 bool page_read(struct page *page, const char *path, const struct profile_wanted *wanted);
 void page_end(struct page *page);
-
-/* Who keeps pages where few blocks kept many of them for long; false: nobody, or it is not known. */
-bool page_pinned(const struct page *page, struct pinned *out);
 
 /* What is wanted of advice (page/replayed.h). */
 struct replayed_advice {

@@ -4,19 +4,17 @@
 #include <string.h>
 
 #include "page/plan.h"
-#include "page/touched.h"
 
 #define NEVER        ((uint64_t)1 << 62) /* times are before, as in profile.c */
 #define LOOKS        65536
 #define MANY         64 /* processes that are drawn finely */
-#define FEW_RANGES   32
-#define SHARE        64                  /* a process that touches less than such a part of all pages is not drawn */
-#define NUMBERS_MOST (1u << 22)          /* a trace with higher ones is refused by the profile */
-#define HIGHEST      ((uint64_t)1 << 51) /* addresses beyond are no process's */
+#define FEW_EXTENTS  32
+#define SHARE        64         /* a process that touches less than such a part of all pages is not drawn */
+#define NUMBERS_MOST (1u << 22) /* a trace with higher ones is refused by the profile */
 
 struct of_process {
     uint32_t number;
-    struct touched touched;
+    struct heap_map *map;
 };
 
 struct scan {
@@ -49,9 +47,16 @@ static struct of_process *make_process(struct scan *s, uint32_t number)
         s->process = grown;
         s->room = room;
     }
-    struct of_process *process = &s->process[s->processes++];
-    *process = (struct of_process){.number = number, .touched.most = s->processes <= MANY ? TOUCHED_MOST : FEW_RANGES};
-    s->index[number] = s->processes;
+    struct of_process *process = &s->process[s->processes];
+    *process = (struct of_process){.number = number, .map = heap_map_begin(PLAN_PAGE, PLAN_ROWS)};
+    if (!process->map) {
+        return NULL;
+    }
+    process->map->extents_most = s->processes < MANY ? PLAN_EXTENTS : FEW_EXTENTS;
+    process->map->gap = PLAN_PAGE;
+    process->map->pages_most = PLAN_PAGES;
+    process->map->doubling = true;
+    s->index[number] = ++s->processes;
     return process;
 }
 
@@ -71,14 +76,11 @@ static int take(struct scan *s, const struct trace_event *e)
         s->counting = true;
         s->begin = s->timed && s->wanted->to ? s->wanted->from : s->now;
     }
-    if ((e->op == TRACE_ALLOC || e->op == TRACE_REALLOC || e->op == TRACE_BEFORE) && e->address < HIGHEST &&
-        e->process <= NUMBERS_MOST && s->processes < PROFILE_PROCESSES) {
+    if ((e->op == TRACE_ALLOC || e->op == TRACE_REALLOC || e->op == TRACE_BEFORE) && e->process <= NUMBERS_MOST &&
+        s->processes < PROFILE_PROCESSES) {
         uint32_t i = e->process < s->index_room ? s->index[e->process] : 0;
         struct of_process *process = i ? &s->process[i - 1] : make_process(s, e->process);
-        uint64_t size = e->size < HIGHEST - e->address ? e->size : HIGHEST - e->address;
-        uint64_t start = e->address & -(uint64_t)PLAN_PAGE,
-                 end = (e->address + (size ? size : 1) + PLAN_PAGE - 1) & -(uint64_t)PLAN_PAGE;
-        return process && touched_add(&process->touched, start, end) ? 1 : -1;
+        return process && heap_map_see(process->map, e->address, e->size) ? 1 : -1;
     }
     return 1;
 }
@@ -117,19 +119,10 @@ uint32_t plan_interval(const struct plan *plan, uint64_t time)
 
 /* -- rows -- */
 
-static uint64_t bytes_of(const struct touched *t)
-{
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < t->count; i++) {
-        bytes += t->range[i].end - t->range[i].start;
-    }
-    return bytes;
-}
-
 static int by_bytes(const void *a, const void *b)
 {
-    uint64_t x = bytes_of(&((const struct of_process *)a)->touched),
-             y = bytes_of(&((const struct of_process *)b)->touched);
+    uint64_t x = heap_map_bytes(((const struct of_process *)a)->map),
+             y = heap_map_bytes(((const struct of_process *)b)->map);
     return x != y ? (x < y ? 1 : -1) : 0;
 }
 
@@ -139,55 +132,51 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static uint64_t rows_of(const struct touched *t, uint64_t row_bytes)
+/* False: out of memory. */
+static bool set_rows(struct plan *plan, struct scan *s)
 {
-    uint64_t rows = 0;
-    for (uint32_t i = 0; i < t->count; i++) {
-        rows += (t->range[i].end - t->range[i].start + row_bytes - 1) / row_bytes;
-    }
-    return rows;
-}
-
-static void set_extents(struct plan *plan, struct scan *s)
-{
-    uint64_t all = 0, rows = 0;
-    if (s->processes == 0) {
-        return;
-    }
+    uint64_t all = 0;
     qsort(s->process, s->processes, sizeof *s->process, by_bytes);
     for (uint32_t i = 0; i < s->processes; i++) {
-        all += bytes_of(&s->process[i].touched);
+        all += heap_map_bytes(s->process[i].map);
     }
     while (plan->processes < s->processes && plan->processes < PLAN_PROCESSES &&
-           bytes_of(&s->process[plan->processes].touched) >= all / SHARE) {
+           heap_map_bytes(s->process[plan->processes].map) >= all / SHARE) {
         plan->processes++;
     }
     qsort(s->process, plan->processes, sizeof *s->process, by_number);
-    plan->row_bytes = PLAN_PAGE / 2;
-    do {
-        plan->row_bytes *= 2;
-        rows = 0;
-        for (uint32_t i = 0; i < plan->processes; i++) {
-            touched_join(&s->process[i].touched, plan->row_bytes);
-            rows += rows_of(&s->process[i].touched, plan->row_bytes);
-        }
-    } while (rows > PLAN_ROWS);
     for (uint32_t i = 0; i < plan->processes; i++) {
-        const struct touched *t = &s->process[i].touched;
         plan->process[i] = s->process[i].number;
-        for (uint32_t k = 0; k < t->count; k++) {
-            struct plan_extent *extent = &plan->extent[plan->extents++];
-            extent->process = s->process[i].number;
-            extent->row = plan->rows;
-            extent->rows = (uint32_t)((t->range[k].end - t->range[k].start + plan->row_bytes - 1) / plan->row_bytes);
-            extent->start = t->range[k].start;
-            extent->end = t->range[k].end;
-            plan->rows += extent->rows;
-        }
+        plan->map[i] = s->process[i].map;
+        s->process[i].map = NULL;
     }
+    if (!heap_map_fold_alike(plan->map, plan->processes, plan->intervals)) {
+        return false;
+    }
+    plan->row_bytes = plan->map[0]->row_bytes;
+    plan->page_bytes = plan->map[0]->page_bytes;
+    for (uint32_t i = 0; i < plan->processes; i++) {
+        plan->first_row[i] = plan->rows;
+        plan->rows += plan->map[i]->rows;
+    }
+    return true;
+}
+
+void plan_end(struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->processes; i++) {
+        heap_map_end(plan->map[i]);
+    }
+    *plan = (struct plan){0};
 }
 
 /* -- the pass -- */
+
+static int no_memory(struct trace_error *error)
+{
+    snprintf(error->line, sizeof error->line, "out of memory, the trace, end other programs");
+    return -1;
+}
 
 static int read_all(struct scan *s, struct trace *trace, struct trace_error *error)
 {
@@ -197,7 +186,7 @@ static int read_all(struct scan *s, struct trace *trace, struct trace_error *err
         if (went > 0) {
             went = take(s, &e);
             if (went < 0) {
-                snprintf(error->line, sizeof error->line, "out of memory, the trace, end other programs");
+                return no_memory(error);
             }
         }
         if (went <= 0) {
@@ -224,12 +213,10 @@ bool plan_read(struct plan *plan, const char *path, const struct profile_wanted 
         plan->begin = s.counting ? s.begin : s.now;
         plan->end = s.now > plan->begin ? s.now : plan->begin;
         set_intervals(plan);
-        if (trace_about(trace)->has_addresses) {
-            set_extents(plan, &s);
-        }
+        good = s.processes == 0 || !trace_about(trace)->has_addresses || set_rows(plan, &s) || no_memory(error) == 0;
     }
     for (uint32_t i = 0; i < s.processes; i++) {
-        free(s.process[i].touched.range);
+        heap_map_end(s.process[i].map);
     }
     free(s.process);
     free(s.index);

@@ -6,7 +6,6 @@
 #include "page/page.h"
 
 #define NONE UINT32_MAX
-#define MOST 1e18 /* bytes; of a broken trace sums may be anything */
 
 struct ranked {
     uint32_t site;
@@ -130,8 +129,8 @@ static void add(struct page *page, struct page_site *s, uint32_t number)
         s->oldest = c->ended - c->oldest;
     }
     if (page->map && number < page->map->pins) {
-        const struct map_pin *pin = &page->map->pin[number];
-        s->pin.bytes += pin->bytes;
+        const struct heap_map_pin *pin = &page->map->pin[number];
+        s->pin.charged += pin->charged;
         s->pin.used += pin->used;
         s->pin.alone += pin->alone;
     }
@@ -175,8 +174,7 @@ bool page_sites(struct page *page)
     }
     for (uint32_t i = 0; good && i < page->sites; i++) {
         struct page_site *s = &page->site[i];
-        double over = s->pin.bytes - (double)s->pin.used;
-        s->pinned = over >= 0.5 && over < MOST ? (uint64_t)(over + 0.5) : 0;
+        s->pinned = s->pin.charged > s->pin.used ? s->pin.charged - s->pin.used : 0;
         s->growth = profile_growth(p, &s->sum);
         good = name(page, s);
     }

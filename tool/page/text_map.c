@@ -9,12 +9,12 @@
 #define ADDRESS 18
 
 /* Several rows and intervals as one: the mean of those that ever held something. */
-static unsigned shade_of(const struct map *map, uint32_t row, uint32_t rows, uint32_t from, uint32_t to)
+static unsigned shade_of(const struct heap_map *map, uint32_t row, uint32_t rows, uint32_t from, uint32_t to)
 {
     uint64_t sum = 0, count = 0;
     for (uint32_t r = row; r < row + rows; r++) {
         for (uint32_t i = from; i < to; i++) {
-            unsigned shade = map->occupancy[(size_t)r * map->plan->intervals + i];
+            unsigned shade = map->occupancy[(size_t)r * map->columns_most + i];
             sum += shade > 1 ? shade - 2 : 0;
             count += shade > 0;
         }
@@ -22,19 +22,20 @@ static unsigned shade_of(const struct map *map, uint32_t row, uint32_t rows, uin
     return count == 0 ? 0 : sum == 0 ? 1 : 2 + (unsigned)(sum / count);
 }
 
-static void put_extent(const struct page *page, const struct plan_extent *x, uint32_t together, uint32_t columns)
+static void put_extent(const struct page *page, uint32_t process, const struct heap_map_extent *x, uint32_t together,
+                       uint32_t columns)
 {
     const struct plan *plan = &page->plan;
     if (page->look.profile->processes > 1) {
-        printf("process %u\n", x->process);
+        printf("process %u\n", plan->process[process]);
     }
     for (uint32_t row = 0; row < x->rows; row += together) {
         uint32_t rows = x->rows - row < together ? x->rows - row : together;
-        printf("%#*" PRIx64 " ", ADDRESS, x->start + row * plan->row_bytes);
+        printf("%#*" PRIx64 " ", ADDRESS, x->from + row * plan->row_bytes);
         for (uint32_t column = 0; column < columns; column++) {
             uint32_t from = (uint32_t)((uint64_t)column * plan->intervals / columns),
                      to = (uint32_t)(((uint64_t)column + 1) * plan->intervals / columns);
-            text_shade(shade_of(page->map, x->row + row, rows, from, to));
+            text_shade(shade_of(plan->map[process], x->row + row, rows, from, to));
         }
         putchar('\n');
     }
@@ -44,7 +45,7 @@ static void put_pins(const struct page *page, size_t top)
 {
     const struct map *map = page->map;
     printf("\n%s of holes in %s of pages with a block, %s %s; the largest run of empty pages between has %s\n",
-           words_bytes(map->pin_holes).text, words_bytes(map->pin_held << map->page_shift).text,
+           words_bytes(map->pin_holes).text, words_bytes(map->pin_held * page->plan.page_bytes).text,
            page->plan.timed ? "after" : "at event", text_time(page, page->plan.ends[map->pin_interval]).text,
            words_bytes(map->pin_largest).text);
     if (page->pins > 0) {
@@ -84,8 +85,10 @@ void text_map(const struct page *page, const struct text_wanted *wanted)
     }
     text_shade(255);
     printf(": fuller\n");
-    for (uint32_t i = 0; i < plan->extents; i++) {
-        put_extent(page, &plan->extent[i], together, columns);
+    for (uint32_t p = 0; p < plan->processes; p++) {
+        for (size_t i = 0; i < plan->map[p]->extents; i++) {
+            put_extent(page, p, &plan->map[p]->extent[i], together, columns);
+        }
     }
     printf("%*s ", ADDRESS, "holes");
     text_sparks(page->map->holes, plan->intervals, columns);

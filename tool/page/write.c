@@ -128,7 +128,7 @@ static void put_verdict(struct json *j, const struct page *page)
 {
     struct verdict v;
     struct pinned pinned;
-    struct verdict_beside beside = {.pinned = page_pinned(page, &pinned) ? &pinned : NULL,
+    struct verdict_beside beside = {.pinned = pinned_of(&page->look, page->map, &pinned) ? &pinned : NULL,
                                     .comparison = page->replayed ? page->replayed->comparison : NULL};
     verdict_with(&page->look, &beside, &v);
     json_array(j, "verdict");

@@ -10,45 +10,66 @@
 static void put_extents(struct json *j, const struct plan *plan)
 {
     json_array(j, "extents");
-    for (uint32_t i = 0; i < plan->extents; i++) {
-        char address[24];
-        snprintf(address, sizeof address, "0x%" PRIx64, plan->extent[i].start);
-        json_object(j, NULL);
-        json_text(j, "address", address);
-        json_number(j, "rows", plan->extent[i].rows);
-        json_number(j, "process", plan->extent[i].process);
-        json_end(j);
+    for (uint32_t p = 0; p < plan->processes; p++) {
+        const struct heap_map *map = plan->map[p];
+        for (size_t i = 0; i < map->extents; i++) {
+            char address[24];
+            snprintf(address, sizeof address, "0x%" PRIx64, map->extent[i].from);
+            json_object(j, NULL);
+            json_text(j, "address", address);
+            json_number(j, "rows", map->extent[i].rows);
+            json_number(j, "process", plan->process[p]);
+            json_end(j);
+        }
     }
     json_end(j);
 }
 
-static void put_occupancy(struct json *j, const struct map *map)
+static void put_occupancy(struct json *j, const struct plan *plan)
 {
-    char *text = base64_of(map->occupancy, (size_t)map->plan->rows * map->plan->intervals);
+    char *text = NULL;
+    size_t length;
+    struct base64 out = {.to = open_memstream(&text, &length)};
+    for (uint32_t p = 0; out.to && p < plan->processes; p++) {
+        base64_put(&out, plan->map[p]->occupancy, (size_t)plan->map[p]->rows * plan->intervals);
+    }
+    if (out.to) {
+        base64_end(&out);
+        fclose(out.to);
+    }
     json_text(j, "occupancy", text ? text : "");
     free(text);
 }
 
-static void put_holder(struct json *j, const struct page *page, uint32_t row, const struct map_moment *moment)
+/* Those of one row, which are `count`. */
+static void put_holder(struct json *j, const struct page *page, uint32_t interval, const struct heap_map_owner *owner,
+                       size_t count)
 {
-    const struct map_owner *owner = moment->owner[row];
-    if (owner[0].site == 0) {
-        return;
-    }
+    count = count < MAP_OWNERS ? count : MAP_OWNERS;
     json_object(j, NULL);
-    json_number(j, "row", row);
-    json_number(j, "interval", moment->interval);
+    json_number(j, "row", owner[0].row);
+    json_number(j, "interval", interval);
     json_array(j, "sites");
-    for (unsigned i = 0; i < MAP_OWNERS && owner[i].site; i++) {
+    for (size_t i = 0; i < count; i++) {
         json_number(j, NULL, page->site_of[owner[i].site]);
     }
     json_end(j);
     json_array(j, "bytes");
-    for (unsigned i = 0; i < MAP_OWNERS && owner[i].site; i++) {
+    for (size_t i = 0; i < count; i++) {
         json_number(j, NULL, owner[i].bytes);
     }
     json_end(j);
     json_end(j);
+}
+
+static void put_moment(struct json *j, const struct page *page, const struct map_moment *m)
+{
+    for (size_t i = 0, end; i < m->owners; i = end) {
+        for (end = i + 1; end < m->owners && m->owner[end].row == m->owner[i].row;) {
+            end++;
+        }
+        put_holder(j, page, m->interval, &m->owner[i], end - i);
+    }
 }
 
 static void put_pins(struct json *j, const struct page *page)
@@ -75,10 +96,10 @@ void write_map(struct json *j, const struct page *page)
     json_number(j, "row_bytes", plan->row_bytes);
     put_extents(j, plan);
     json_number(j, "rows", plan->rows);
-    put_occupancy(j, map);
+    put_occupancy(j, plan);
     json_number(j, "pin_time", plan->ends[map->pin_interval]);
     json_object(j, "pages");
-    json_number(j, "page_bytes", (uint64_t)1 << map->page_shift);
+    json_number(j, "page_bytes", plan->page_bytes);
     json_number(j, "held", map->pin_held);
     json_number(j, "used", map->pin_used);
     json_number(j, "holes_largest", map->pin_largest);
@@ -86,9 +107,7 @@ void write_map(struct json *j, const struct page *page)
     COLUMN(j, "holes", plan->intervals, map->holes[i]);
     json_array(j, "owners");
     for (uint32_t m = 0; m < map->moments; m++) {
-        for (uint32_t row = 0; row < plan->rows; row++) {
-            put_holder(j, page, row, &map->moment[m]);
-        }
+        put_moment(j, page, &map->moment[m]);
     }
     json_end(j);
     put_pins(j, page);

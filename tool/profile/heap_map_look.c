@@ -1,6 +1,6 @@
 /* heap_map_look.c - who holds what, at a moment: all live blocks in the order of their addresses, a window of them at a time.
  *
- *   each: blocks in any order --> how many begin in each row --> windows of whole rows, 1 Mi blocks or one row's --> sorted
+ *   each: blocks in any order --> how many begin in each row --> windows of whole rows, 1 Mi blocks or one row's --> by row --> sorted
  *   sorted: | block | block |   --> the page at hand: who has how many bytes of it --> charges
  *                               --> the row at hand: likewise                      --> owners
  */
@@ -34,7 +34,7 @@ struct hand {
 struct looking {
     const struct heap_map *map;
     struct heap_map_look *out;
-    uint32_t *begin; /* of each row the blocks that begin in it */
+    uint32_t *begin; /* of each row the blocks that begin in it; of the window's, where the next one's place is */
     uint32_t first, end;
     struct lying *window;
     size_t count, room;
@@ -44,7 +44,7 @@ struct looking {
     size_t index_room;
     struct hand page, row;
     size_t owner_room;
-    uint64_t behind; /* the end of the last block; 0: none in this extent yet */
+    uint64_t behind; /* the end of all blocks so far; 0: none in this extent yet */
     const struct heap_map_extent *extent;
     bool failed;
 };
@@ -128,6 +128,11 @@ static void end_page(struct looking *l)
     *p = (struct hand){.number = NONE, .holder = p->holder};
 }
 
+static bool comes_before(const struct holder *h, const struct heap_map_owner *o)
+{
+    return h->row_bytes != o->bytes ? h->row_bytes > o->bytes : h->pin.site < o->site;
+}
+
 static void end_row(struct looking *l)
 {
     struct hand *r = &l->row;
@@ -146,7 +151,7 @@ static void end_row(struct looking *l)
     for (size_t i = 0; i < r->holders; i++) {
         struct holder *h = &l->holder[r->holder[i]];
         size_t at = out->owners;
-        while (at > from && out->owner[at - 1].bytes < h->row_bytes) {
+        while (at > from && comes_before(h, &out->owner[at - 1])) {
             at--;
         }
         if (at < from + HEAP_MAP_OWNERS) {
@@ -221,11 +226,21 @@ static void spread_rows(struct looking *l, const struct heap_map_extent *e, uint
     }
 }
 
+/* Of two blocks, or one and the extent's end. */
 static void note_hole(struct looking *l, uint64_t from, uint64_t to)
 {
     if (to > from && to - from > l->out->largest_hole) {
         l->out->largest_hole = to - from;
         l->out->hole_at = from;
+    }
+}
+
+/* Pages without a block, between two blocks. */
+static void note_run(struct looking *l, uint64_t from, uint64_t to)
+{
+    uint64_t page = l->map->page_bytes, first = (from + page - 1) & ~(page - 1), end = to & ~(page - 1);
+    if (end > first && end - first > l->out->longest_run) {
+        l->out->longest_run = end - first;
     }
 }
 
@@ -239,8 +254,12 @@ static int by_address(const void *a, const void *b)
 
 static void take_window(struct looking *l)
 {
-    if (l->count > 1) {
-        qsort(l->window, l->count, sizeof *l->window, by_address);
+    size_t sorted = 0;
+    for (uint32_t row = l->first; row < l->end; row++) {
+        if (l->begin[row] > sorted + 1) {
+            qsort(&l->window[sorted], l->begin[row] - sorted, sizeof *l->window, by_address);
+        }
+        sorted = l->begin[row];
     }
     for (size_t i = 0; i < l->count && !l->failed; i++) {
         const struct lying *b = &l->window[i];
@@ -250,17 +269,21 @@ static void take_window(struct looking *l)
             l->behind = 0;
         }
         const struct heap_map_extent *e = l->extent;
-        uint64_t from = b->address - e->from, length = e->to - b->address,
-                 to = from + (b->size < length ? b->size : length);
+        uint64_t length = e->to - b->address, end = b->address + (b->size < length ? b->size : length);
         uint32_t holder = holder_of(l, b->site);
         if (holder == UINT32_MAX) {
             l->failed = true;
             return;
         }
+        l->holder[holder].pin.blocks++;
         note_hole(l, l->behind ? l->behind : e->from, b->address);
-        l->behind = e->from + to > l->behind ? e->from + to : l->behind;
-        spread_pages(l, e, holder, from, to);
-        spread_rows(l, e, holder, from, to);
+        note_run(l, l->behind ? l->behind : b->address, b->address);
+        uint64_t from = b->address > l->behind ? b->address : l->behind; /* what two have is the lower one's */
+        if (from < end) {
+            spread_pages(l, e, holder, from - e->from, end - e->from);
+            spread_rows(l, e, holder, from - e->from, end - e->from);
+            l->behind = end;
+        }
     }
     l->count = 0;
 }
@@ -281,8 +304,9 @@ static bool gather_one(void *to, uint64_t address, uint64_t size, uint32_t site)
 {
     struct looking *l = to;
     uint32_t row = heap_map_row(l->map, address);
-    if (row >= l->first && row < l->end && l->count < l->room) {
-        l->window[l->count++] = (struct lying){address, size ? size : 1, site};
+    if (row >= l->first && row < l->end && l->begin[row] < l->room) {
+        l->window[l->begin[row]++] = (struct lying){address, size ? size : 1, site};
+        l->count++;
     }
     return true;
 }
@@ -298,6 +322,11 @@ static bool choose_window(struct looking *l)
         free(l->window);
         l->window = malloc(blocks * sizeof *l->window);
         l->room = l->window ? blocks : 0;
+    }
+    for (uint32_t row = l->first, at = 0; row < l->end; row++) {
+        uint32_t count = l->begin[row];
+        l->begin[row] = at;
+        at += count;
     }
     return blocks <= l->room;
 }

@@ -102,8 +102,9 @@ static bool see_all(struct reading *r, struct trace *trace, struct trace_error *
     struct trace_event e;
     int got;
     while ((got = next(r, trace, &e, error)) > 0) {
-        if (e.op == TRACE_ALLOC || e.op == TRACE_REALLOC || e.op == TRACE_BEFORE) {
-            heap_map_see(r->out->map, e.address, e.size);
+        bool is_made = e.op == TRACE_ALLOC || e.op == TRACE_REALLOC || e.op == TRACE_BEFORE;
+        if (is_made && !heap_map_see(r->out->map, e.address, e.size)) {
+            return no_memory(error, r);
         }
     }
     return got == 0;
