@@ -246,7 +246,7 @@ static bool search_bases(struct glibc *g, bool (*take)(struct glibc *g, uint64_t
     const struct core_module *m = core_module_of(&g->core->modules, g->main_arena);
     if (!m) {
         const struct core_segment *s = core_segment_of(&g->core->file, g->main_arena);
-        return search_base(g, s->from, s->from + s->bytes, take);
+        return s && search_base(g, s->from, s->from + s->bytes, take);
     }
     for (size_t h = 0; h < m->headers; h++) {
         const Elf64_Phdr *p = &m->header[h];
