@@ -3,22 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz/bytes.h"
 #include "page/course.h"
-
-struct trace {
-    struct trace_about about;
-    const uint8_t *data;
-    size_t size;
-};
-
-static uint64_t next(struct trace *t, unsigned bytes)
-{
-    uint64_t value = 0;
-    for (; bytes > 0 && t->size > 0; bytes--, t->size--) {
-        value = value << 8 | *t->data++;
-    }
-    return value;
-}
 
 /* Few pages, which blocks share; rarely, as maps of all addresses take their time, one as large as can be. */
 static uint64_t some(struct trace *t)

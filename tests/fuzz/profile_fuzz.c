@@ -2,22 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz/bytes.h"
 #include "profile/profile.h"
-
-struct trace {
-    struct trace_about about;
-    const uint8_t *data;
-    size_t size;
-};
-
-static uint64_t next(struct trace *t, unsigned bytes)
-{
-    uint64_t value = 0;
-    for (; bytes > 0 && t->size > 0; bytes--, t->size--) {
-        value = value << 8 | *t->data++;
-    }
-    return value;
-}
 
 /* Few addresses, stacks and processes, so that they meet; now and then a number as large as can be. */
 static uint64_t some(struct trace *t)
