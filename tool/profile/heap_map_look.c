@@ -318,7 +318,9 @@ static void take_window(struct looking *l)
 {
     size_t sorted = 0;
     for (size_t i = first_piece(l, l->first); i < first_piece(l, l->end); i++) {
-        sort(&l->window[sorted], l->begin[i] - sorted);
+        if (l->begin[i] > sorted + 1) {
+            sort(&l->window[sorted], l->begin[i] - sorted);
+        }
         sorted = l->begin[i];
     }
     for (size_t i = 0; i < l->count && !l->failed; i++) {
