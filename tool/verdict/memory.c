@@ -101,6 +101,8 @@ void say_leaks(const struct look *look, struct verdict *v)
 
 /* -- growth -- */
 
+#define FREES_FEW 100 /* one in so many blocks: whoever frees fewer keeps them all */
+
 /* By group: what it grew by but for what is lost, which is said already. NULL: out of memory. */
 static uint64_t *find_growth(const struct look *look)
 {
@@ -132,12 +134,16 @@ void say_growth(const struct look *look, struct verdict *v)
         return;
     }
     bool finding = part_is_memory_finding(bytes, p->peak_bytes);
+    char freed[64] = "";
+    if (g->sum.frees < g->sum.allocs / FREES_FEW) {
+        snprintf(freed, sizeof freed, " and freed %s of its blocks", words_percent(g->sum.frees, g->sum.allocs).text);
+    }
     struct verdict_sentence *s = part_say(
         v, "growth", finding ? VERDICT_BAD : VERDICT_NOTE,
         "%s place%s grew all the time, by %s in the last half: most %s, which never held less than %s towards the "
         "end%s.",
         words_count(sites).text, words_s(sites), words_bytes(bytes).text, part_place(g).text,
-        words_bytes(g->sum.low[p->windows - 1]).text, g->sum.frees == 0 ? " and freed nothing" : "");
+        words_bytes(g->sum.low[p->windows - 1]).text, freed);
     s->weight = finding ? part_weight(bytes, p->peak_bytes) : 0;
     part_link(s, "flame", "growth", g);
     s->link.from = p->begin + (p->end - p->begin) / 2;
