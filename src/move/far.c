@@ -190,6 +190,18 @@ uint32_t far_make(struct movable *h, size_t size)
     return UINT32_MAX;
 }
 
+uint32_t far_make_purged(struct movable *h, size_t size, uint64_t key)
+{
+    uint32_t number = new_record(h);
+    if (number != UINT32_MAX) {
+        *far_of(h, number) = (struct far){.in_use = true, .purgeable = true, .size = size, .key = key};
+        h->far_count++;
+        h->purgeable++;
+        h->purged++;
+    }
+    return number;
+}
+
 void far_forget(struct movable *h, uint32_t number)
 {
     struct far *far = far_of(h, number);

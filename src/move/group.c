@@ -84,11 +84,8 @@ static uint32_t group_make(struct movable *h)
 
 bool group_claim(struct movable *h, uint32_t n, uint32_t c)
 {
-    if (n < h->groups || n >= h->groups_most) {
+    if (n != h->groups || n == h->groups_most) {
         return false;
-    }
-    while (h->groups < n) {
-        group_to(h, h->groups++, NO_CHUNK, NO_CHUNK);
     }
     h->groups++;
     bitmap_set(h->tables_touched, table_page(n));

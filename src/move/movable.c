@@ -476,6 +476,17 @@ int allot_movable_resize(struct allot_movable *heap, allot_ref ref, size_t size)
 
 /* -- going -- */
 
+void movable_drop(struct movable *h, uint32_t slot)
+{
+    char *p = slot_at(h, slot);
+    h->count--;
+    h->used -= size_of(h, p);
+    if (is_far(p)) {
+        far_forget(h, *far_number(p));
+    }
+    drop_block(h, slot, p);
+}
+
 void allot_movable_put(struct allot_movable *heap, allot_ref ref)
 {
     struct movable *h = movable_of(heap);
@@ -487,12 +498,7 @@ void allot_movable_put(struct allot_movable *heap, allot_ref ref)
     if (is_far(p) ? far_at(h, p)->pins : pins_of(p)) {
         refuse(h, "put of a pinned object", ref);
     }
-    h->count--;
-    h->used -= size_of(h, p);
-    if (is_far(p)) {
-        far_forget(h, *far_number(p));
-    }
-    drop_block(h, ref.slot, p);
+    movable_drop(h, ref.slot);
     movable_unlock(h);
 }
 

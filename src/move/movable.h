@@ -274,7 +274,7 @@ void chunk_check(struct movable *h, uint32_t c, uint32_t *blocks);
 uint32_t slot_take(struct movable *h, uint32_t c);
 uint32_t slot_next_gen(struct movable *h, uint32_t slot);
 void slot_give(struct movable *h, uint32_t slot);
-/* A group goes to another chunk, or to none; a certain one, which is free, comes to one. */
+/* A group goes to another chunk, or to none; the next one that was never used, `g`, comes to one. */
 void group_to(struct movable *h, uint32_t g, uint32_t from, uint32_t to);
 bool group_claim(struct movable *h, uint32_t g, uint32_t c);
 size_t slots_trim(struct movable *h);
@@ -287,6 +287,7 @@ static inline uint32_t *far_number(char *stub) { return (uint32_t *)(void *)stub
 static inline struct far *far_at(struct movable *h, char *stub) { return far_of(h, *far_number(stub)); }
 /* A record with a place for so many bytes, of no slot yet; UINT32_MAX: ENOMEM. */
 uint32_t far_make(struct movable *h, size_t size);
+uint32_t far_make_purged(struct movable *h, size_t size, uint64_t key);
 void far_forget(struct movable *h, uint32_t number);
 int far_resize(struct movable *h, uint32_t number, size_t size);
 /* Its address; one that was purged is built. NULL with errno. */
@@ -302,6 +303,9 @@ size_t far_touched(const struct movable *h);
 void far_check(struct movable *h);
 
 /* -- movable.c -- */
+
+/* A live object goes. */
+void movable_drop(struct movable *h, uint32_t slot);
 
 /* Whether so many bytes more are within the limit; what is purgeable goes first. */
 bool movable_may_hold(struct movable *h, size_t bytes);
