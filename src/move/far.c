@@ -130,19 +130,13 @@ static bool place(struct movable *h, uint32_t number, size_t size)
     return true;
 }
 
-/* In a heap in debug mode nothing else comes to where something was, for a while. */
 static void close_place(struct movable *h, char *own, size_t length)
 {
-    if (!h->debug || !os_protect(own, length, false)) {
+    if (h->debug) {
+        closed_add(h->closed, CLOSED_PLACES, &h->closed_next, own, length);
+    } else {
         os_unmap(own, length);
-        return;
     }
-    struct closed *closed = &h->closed[h->closed_next++ % CLOSED_PLACES];
-    if (closed->at) {
-        os_unmap(closed->at, closed->length);
-    }
-    *closed = (struct closed){own, length};
-    os_purge(own, length);
 }
 
 static void unplace(struct movable *h, struct far *far)
@@ -489,11 +483,7 @@ void far_done(struct movable *h)
             os_unmap(place_of(far), own_bytes(far->size));
         }
     }
-    for (size_t i = 0; i < CLOSED_PLACES && h->debug; i++) {
-        if (h->closed[i].at) {
-            os_unmap(h->closed[i].at, h->closed[i].length);
-        }
-    }
+    closed_done(h->closed, h->debug ? CLOSED_PLACES : 0);
     for (uint32_t z = 0; z < h->zones; z++) {
         allot_region_done(&h->zone[z].region);
     }

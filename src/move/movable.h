@@ -26,6 +26,7 @@
 #include <allot/region.h>
 
 #include "base/bits.h"
+#include "move/closed.h"
 #include "os/fault.h"
 #include "os/lock.h"
 
@@ -148,12 +149,7 @@ struct pins {
     size_t used, room;
 };
 
-/* The places that objects with pages of their own had, in a heap in debug mode: kept unmapped, so that nothing else is there. */
-#define CLOSED_PLACES 1024
-struct closed {
-    void *at;
-    size_t length;
-};
+#define CLOSED_PLACES 1024 /* of objects with pages of their own, in a heap in debug mode */
 
 /* All of a heap. Whoever has the lock, where there is one, may touch all of it; entry, base and gens are read without it by
  * allot_movable_at (see the header for when).
