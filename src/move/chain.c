@@ -4,6 +4,8 @@
  */
 #include "move/movable.h"
 
+#include "heap/heap.h"
+#include "heap/instance.h"
 #include "os/owned.h"
 #include "os/process.h"
 
@@ -37,9 +39,13 @@ static void after_fork_in_child(void)
 void chain_of_movables_add(struct movable *h)
 {
     static bool watching;
+    if (!instance_in_use()) { /* who looks at blocks begins at the heap's (heap/describe.h) */
+        heap_init();
+    }
     os_lock(&lock);
     if (!watching) {
         watching = true;
+        os_known.movables = &first;
         os_on_fork(OS_FLOOR_MOVE, (struct os_fork_steps){before_fork, after_fork_in_parent, after_fork_in_child});
     }
     h->prev = last;
