@@ -35,7 +35,8 @@ struct graph_block {
     uint32_t owner; /* index into the block list's owners: the general heap, an arena, a pool, a tag ... */
 };
 
-/* Whose blocks they are. What an arena, a region or an overlay has is one block of its upstream and holds objects besides. */
+/* Whose blocks they are. What an arena, a region or an overlay has is one block of its upstream and holds objects besides. A movable
+ * heap's objects are held by it, as no address of theirs is anywhere. */
 enum graph_owner_kind {
     GRAPH_MALLOC,
     GRAPH_HEAP,
@@ -44,7 +45,8 @@ enum graph_owner_kind {
     GRAPH_POOL,
     GRAPH_CACHE,
     GRAPH_REGION,
-    GRAPH_OVERLAY
+    GRAPH_OVERLAY,
+    GRAPH_MOVABLE
 };
 struct graph_owner {
     enum graph_owner_kind kind;
@@ -54,7 +56,8 @@ struct graph_owner {
 
 static inline const char *graph_owner_kind_name(enum graph_owner_kind kind)
 {
-    static const char *const names[] = {"malloc", "heap", "tag", "arena", "pool", "cache", "region", "overlay"};
+    static const char *const names[] = {"malloc", "heap", "tag", "arena", "pool", "cache", "region", "overlay",
+                                        "movable"};
     return names[kind];
 }
 

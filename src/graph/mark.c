@@ -1,7 +1,8 @@
 /* graph/mark.c - verdicts of all blocks, by marking from the roots. Each block is looked at once, one that is lost twice; the stack has room
  * for each block once, as one is marked when it is pushed.
  *
- *   1  what globals, TLS and other memory lead to by pointers to beginnings      reachable
+ *   1  what globals, TLS and other memory lead to by pointers to beginnings;
+ *      what a movable heap has, and that                                          reachable
  *   2  what stacks and registers do, of the rest                                 thread-only
  *   3  what pointers into the middle lead to from any of these                   possible
  *   4  of the rest, in order of address, each with all that it leads to          definite, indirect
@@ -58,6 +59,18 @@ static void see(void *arg, const struct scan_edge *edge, size_t count)
             *now |= MAYBE;
         }
     }
+}
+
+static void mark_held(struct marker *m)
+{
+    const struct graph_blocks *blocks = m->g->blocks;
+    m->verdict = GRAPH_REACHABLE;
+    for (size_t i = 0; i < blocks->count && blocks->owners > 1; i++) {
+        if (blocks->owner[blocks->block[i].owner].kind == GRAPH_MOVABLE) {
+            push(m, (uint32_t)i, GRAPH_REACHABLE);
+        }
+    }
+    follow(m);
 }
 
 static void mark_from_roots(struct marker *m, bool threads, enum graph_verdict verdict)
@@ -151,6 +164,7 @@ bool graph_mark(struct graph *g)
         return false;
     }
     memset(g->verdict, GRAPH_UNKNOWN, count);
+    mark_held(&m);
     mark_from_roots(&m, false, GRAPH_REACHABLE);
     mark_from_roots(&m, true, GRAPH_THREAD_ONLY);
     mark_possible(&m);
