@@ -50,6 +50,15 @@ unsigned tell_unit(const struct tell *t)
     return most >= 0.01 ? 100 : most >= 0.0001 ? 10000 : 1000000;
 }
 
+unsigned tell_translated(const struct tell *t)
+{
+    unsigned policy = 0;
+    while (policy + 1 < t->wanted->policies && t->wanted->policy[policy] == CURVES_OPT) {
+        policy++;
+    }
+    return policy;
+}
+
 void tell_shape(FILE *to, const struct translate_table *table)
 {
     const struct translate_shape *shape = &table->shape;
@@ -125,6 +134,7 @@ static void text_translation(FILE *to, const struct tell *t)
 {
     const struct curves_wanted *w = t->wanted;
     const struct translate_table *table = w->table;
+    unsigned translated = tell_translated(t);
     fprintf(to, "\nPages of %s, ", words_bytes((uint64_t)1 << table->shape.page_shift).text);
     tell_shape(to, table);
     fprintf(to, ": ");
@@ -133,9 +143,9 @@ static void text_translation(FILE *to, const struct tell *t)
     }
     fprintf(to, " nodes, %s.\nA TLB of %u entries, %u way%s; with %s:\n\n%11s %13s %13s %9s %13s\n",
             words_bytes(table->bytes).text, table->shape.entries, table->shape.ways, words_s(table->shape.ways),
-            curves_policy_name(w->policy[0]), "frames", "hits", "walks", "reads", "faults");
+            curves_policy_name(w->policy[translated]), "frames", "hits", "walks", "reads", "faults");
     for (unsigned s = 0; s < w->sizes; s++) {
-        const struct translate_counts *c = &tell_cell(t, 0, s)->translated;
+        const struct translate_counts *c = &tell_cell(t, translated, s)->translated;
         fprintf(to, "%11s %13s %13s %9.2f %13s\n", words_count(w->frames[s]).text, words_count(c->hits).text,
                 words_count(c->walks).text, c->walks ? (double)c->reads / (double)c->walks : 0,
                 words_count(c->faults).text);

@@ -25,6 +25,8 @@ double tell_mean(const struct tell *t, unsigned policy);
 /* Whether none of the policies misses less with so many frames; the optimum is none. */
 bool tell_best(const struct tell *t, unsigned policy, unsigned size);
 bool tell_best_mean(const struct tell *t, unsigned policy);
+/* Of which policy people are told how addresses are translated: the first one but the optimum, where there is one. */
+unsigned tell_translated(const struct tell *t);
 /* "4 levels of 9, 9, 9, 9 bits" */
 void tell_shape(FILE *to, const struct translate_table *table);
 

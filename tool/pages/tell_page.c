@@ -1,6 +1,7 @@
 /* pages/tell_page.c - the curves as a page: one HTML file without scripts, that opens from disk, light or dark, wide or narrow.
  *
- *   x: frames, each power of two as far from the next; y: misses of 100 references, from nothing; a line a policy, in a colour and a
+ *   x: frames, each power of two as far from the next; y: misses of 100 references, from nothing or, where they become few, by
+ *   powers; a line a policy, in a colour and a
  *   pattern of dashes of its own, that its box in the legend takes away
  *
  * It is drawn twice, for wide and for narrow windows, as type does not shrink with a picture.
@@ -41,7 +42,8 @@ static const char style[] =
     "align-items:center;gap:6px;padding:5px 8px;min-height:32px;border-radius:8px;cursor:pointer;white-space:nowrap}"
     ".legend label:hover{background:var(--page)}.legend input{margin:0}.legend svg{width:34px!important;height:10px}\n"
     ".rows{overflow-x:auto;background:var(--panel);border:1px solid var(--line);border-radius:12px}\n"
-    "table{border-collapse:collapse;width:100%}th,td{text-align:right;padding:4px 10px;white-space:nowrap;"
+    "table{border-collapse:separate;border-spacing:0;width:100%}th,td{text-align:right;padding:4px "
+    "10px;white-space:nowrap;"
     "border-bottom:1px solid var(--line)}tr:last-child td,tr:last-child th{border-bottom:0}th{font-weight:600}"
     "thead th{color:var(--quiet)}th:first-child{position:sticky;left:0;background:var(--panel)}"
     "td.best{background:var(--best);font-weight:650}\n";
@@ -66,9 +68,12 @@ static void put_escaped(FILE *to, const char *text)
 struct plot {
     double width, height, left, right, top, bottom; /* of the picture; where the plane lies in it */
     double from, to;                                /* logarithms of frames */
-    double most;                                    /* misses: a whole number of ticks */
-    double tick, unit;                              /* misses are of so many references */
+    double least, most;                             /* misses of `unit` references, where the axis begins and ends */
+    double unit;
+    bool small; /* some are so much smaller that they are seen on a logarithmic axis only: least is above 0 */
 };
+
+#define SPREAD 12
 
 static double x_of(const struct plot *p, double frames)
 {
@@ -76,9 +81,21 @@ static double x_of(const struct plot *p, double frames)
     return p->left + part * (p->right - p->left);
 }
 
-static double y_of(const struct plot *p, double percent)
+static double y_of(const struct plot *p, double misses)
 {
-    return p->bottom - percent / p->most * (p->bottom - p->top);
+    double part = p->small ? log(misses / p->least) / log(p->most / p->least) : misses / p->most;
+    return p->bottom - part * (p->bottom - p->top);
+}
+
+/* The tick after that one: 1, 2, 5, 10 ... on a logarithmic axis, else as far as from 0 to the first. */
+static double next_tick(const struct plot *p, double tick)
+{
+    if (!p->small) {
+        double step = pow(10, floor(log10(p->most * 1.0001)));
+        return tick + (p->most > step * 4.9 ? step : p->most > step * 1.9 ? step / 2 : step / 5);
+    }
+    double ten = pow(10, floor(log10(tick * 1.0001))), lead = tick / ten;
+    return ten * (lead < 1.5 ? 2 : lead < 3 ? 5 : 10);
 }
 
 static struct plot plan(const struct tell *t, double width, double height)
@@ -86,35 +103,40 @@ static struct plot plan(const struct tell *t, double width, double height)
     const struct curves_wanted *w = t->wanted;
     struct plot p = {.width = width,
                      .height = height,
-                     .left = 46,
+                     .left = 52,
                      .right = width - 14,
                      .top = 22,
                      .bottom = height - 42,
                      .from = log2(w->frames[0]),
                      .to = log2(w->frames[w->sizes - 1]),
+                     .least = INFINITY,
                      .unit = tell_unit(t)};
-    double most = 0;
-    for (unsigned i = 0; i < w->policies; i++) {
-        for (unsigned s = 0; s < w->sizes; s++) {
-            most = fmax(most, p.unit * tell_ratio(t, i, s));
+    for (unsigned i = 0; i < w->policies * w->sizes; i++) {
+        double misses = p.unit * (double)t->cell[i].misses / (double)t->refs->references;
+        p.least = fmin(p.least, misses);
+        p.most = fmax(p.most, misses);
+    }
+    double least = p.least, most = p.most, tick;
+    p.small = most > SPREAD * least;
+    p.least = p.small ? pow(10, floor(log10(least))) : 0;
+    if (p.small) {
+        for (; (tick = next_tick(&p, p.least)) <= least; p.least = tick) {
         }
     }
-    p.tick = pow(10, floor(log10(most)));
-    while (p.tick * 3 > most) {
-        p.tick /= p.tick * 2.5 > most ? 2 : 2.5;
+    for (tick = p.least; tick < most * 0.9999; tick = next_tick(&p, tick)) {
     }
-    p.most = ceil(most / p.tick - 1e-9) * p.tick;
+    p.most = tick;
     return p;
 }
 
 static void draw_grid(FILE *to, const struct plot *p)
 {
-    for (double percent = 0; percent <= p->most * 1.0001; percent += p->tick) {
-        double y = y_of(p, percent);
+    for (double tick = p->least; tick <= p->most * 1.0001; tick = next_tick(p, tick)) {
+        double y = y_of(p, tick);
         fprintf(to,
                 "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>"
                 "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>\n",
-                p->left, p->right, y, y, p->left - 7, y + 4, percent);
+                p->left, p->right, y, y, p->left - 7, y + 4, tick);
     }
     /* As many sizes named as there is room for, at powers of two. */
     int step = 1 + (int)((p->to - p->from) * 62 / (p->right - p->left));
@@ -161,11 +183,13 @@ static void draw(FILE *to, const struct tell *t, const char *class, double width
             "policy; the table below has the figures\">\n",
             class, width, height);
     draw_grid(to, &p);
-    double least = p.unit * t->refs->ids.count / (double)t->refs->references, y = y_of(&p, least);
-    fprintf(to,
-            "<g class=\"first\"><line class=\"floor\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>"
-            "<text x=\"%.1f\" y=\"%.1f\">each page once</text></g>\n",
-            p.left, p.right, y, y, p.left + 6, y - 5);
+    double once = p.unit * t->refs->ids.count / (double)t->refs->references, y = y_of(&p, once);
+    if (once >= p.least) {
+        fprintf(to,
+                "<g><line class=\"floor\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>"
+                "<text x=\"%.1f\" y=\"%.1f\">each page once</text></g>\n",
+                p.left, p.right, y, y, p.left + 6, y - 5);
+    }
     for (unsigned i = t->wanted->policies; i-- > 0;) {
         draw_line(to, &p, t, i);
     }
@@ -173,6 +197,28 @@ static void draw(FILE *to, const struct tell *t, const char *class, double width
 }
 
 /* -- what is around it -- */
+
+/* Who is best, in a sentence. */
+static void put_verdict(FILE *to, const struct tell *t)
+{
+    const struct curves_wanted *w = t->wanted;
+    unsigned unit = tell_unit(t);
+    for (unsigned i = 0; i < w->policies; i++) {
+        if (tell_best_mean(t, i)) {
+            fprintf(to, "<p>Over these sizes <b>%s</b> misses least: %.4g of %s references, in the geometric mean",
+                    curves_policy_name(w->policy[i]), unit * tell_mean(t, i), words_count(unit).text);
+            break;
+        }
+    }
+    for (unsigned i = 0; i < w->policies; i++) {
+        if (w->policy[i] == CURVES_OPT && w->policies > 1) {
+            fprintf(to, "; %.4g is the least possible", unit * tell_mean(t, i));
+        }
+    }
+    if (w->policies > 1 || w->policy[0] != CURVES_OPT) {
+        fprintf(to, ".</p>\n");
+    }
+}
 
 static void put_legend(FILE *to, const struct tell *t)
 {
@@ -225,8 +271,9 @@ static void put_table(FILE *to, const struct tell *t)
 static void put_translation(FILE *to, const struct tell *t)
 {
     const struct curves_wanted *w = t->wanted;
+    unsigned translated = tell_translated(t);
     fprintf(to, "<h2>Translation, with %s</h2>\n<p class=\"quiet\">Pages of %s, a page table of ",
-            curves_policy_name(w->policy[0]), words_bytes((uint64_t)1 << w->table->shape.page_shift).text);
+            curves_policy_name(w->policy[translated]), words_bytes((uint64_t)1 << w->table->shape.page_shift).text);
     tell_shape(to, w->table);
     fprintf(to, ", %s of nodes; a TLB of %u entries, %u ways.</p>\n", words_bytes(w->table->bytes).text,
             w->table->shape.entries, w->table->shape.ways);
@@ -235,7 +282,7 @@ static void put_translation(FILE *to, const struct tell *t)
         "<div class=\"rows\" tabindex=\"0\"><table><thead><tr><th>frames</th><th>TLB hits</th><th>walks</th><th>table "
         "reads</th><th>faults</th></tr></thead>\n<tbody>\n");
     for (unsigned s = 0; s < w->sizes; s++) {
-        const struct translate_counts *c = &tell_cell(t, 0, s)->translated;
+        const struct translate_counts *c = &tell_cell(t, translated, s)->translated;
         fprintf(to, "<tr><th>%s</th><td>%s</td><td>%s</td>", words_count(w->frames[s]).text, words_count(c->hits).text,
                 words_count(c->walks).text);
         fprintf(to, "<td>%s</td><td>%s</td></tr>\n", words_count(c->reads).text, words_count(c->faults).text);
@@ -260,11 +307,13 @@ void tell_page(FILE *to, const struct tell *t)
     }
     fprintf(to, "</style></head>\n<body>\n<h1>");
     put_escaped(to, t->name);
-    fprintf(to, "</h1>\n<p class=\"quiet\">%s references, ", words_count(t->refs->references).text);
+    fprintf(to, "</h1>\n<p class=\"quiet\">%s references%s", words_count(t->refs->references).text,
+            t->refs->window ? ", " : " ");
     if (t->refs->window) {
         fprintf(to, "%s of them kept with a window of %u, ", words_count(t->refs->kept.count).text, t->refs->window);
     }
     fprintf(to, "to %s pages; %s</p>\n", words_count(t->refs->ids.count).text, refs_format_words(t->refs->format));
+    put_verdict(to, t);
     fprintf(to, "<figure>\n");
     put_legend(to, t);
     draw(to, t, "wide", 1020, 460);
