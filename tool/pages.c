@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +16,9 @@
 #include "command.h"
 #include "outfile.h"
 #include "pages/record.h"
+#include "pages/sizes.h"
 #include "pages/tell.h"
 #include "words.h"
-
-#define SIZES 20 /* where none are asked for */
 
 static const char help[] =
     "usage: allot pages [OPTION...] FILE\n"
@@ -76,7 +74,8 @@ struct request {
     struct refs_wanted refs;
     struct curves_wanted curves;
     struct translate_shape shape;
-    bool json;
+    const char *of_translation; /* an option that is of no use without it; NULL */
+    bool sized, json;
 };
 
 /* -- options -- */
@@ -147,11 +146,13 @@ static bool read_page_size(struct request *r, const char *text)
         return refuse("page-size", text, "a power of two like 4K, 64K or 2M");
     }
     r->shape.page_shift = (unsigned)__builtin_ctzll(bytes);
+    r->sized = true;
     return true;
 }
 
 static bool read_table(struct request *r, const char *text)
 {
+    r->of_translation = "table";
     r->shape.levels = read_list(text, TRANSLATE_LEVELS_MOST, TRANSLATE_BITS_MOST, r->shape.bits);
     bool fine = r->shape.levels > 0;
     for (unsigned l = 0; l < r->shape.levels; l++) {
@@ -163,6 +164,7 @@ static bool read_table(struct request *r, const char *text)
 static bool read_tlb(struct request *r, const char *text)
 {
     uint64_t entries, ways = 4;
+    r->of_translation = "tlb";
     const char *slash = strchrnul(text, '/');
     bool fine = number_of(text, slash, 1, 1 << 20, &entries) &&
                 (!*slash || number_of(slash + 1, slash + strlen(slash), 1, TRANSLATE_WAYS_MOST, &ways));
@@ -196,7 +198,6 @@ static bool read_fresh(struct request *r, const char *text)
 static bool read_column(struct request *r, const char *text)
 {
     r->refs.column = text;
-    r->refs.format = REFS_CSV;
     return (text[0] && strcmp(text, "0") != 0) || refuse("column", text, "a name, or a number from 1 on");
 }
 
@@ -270,6 +271,15 @@ static bool check_together(struct request *r)
     const struct allot_evict_opts *g = &r->curves.gradual;
     unsigned bits = translate_address_bits(&r->shape);
     struct allot_evict e;
+    if (r->of_translation && !r->refs.addresses) {
+        complain("pages: --%s, on the command line, needs --addresses", r->of_translation);
+        return false;
+    }
+    if (r->refs.column && ((r->refs.format && r->refs.format != REFS_CSV) || r->argv)) {
+        complain("pages: --column, on the command line, is of tables only");
+        return false;
+    }
+    r->refs.format = r->refs.column ? REFS_CSV : r->refs.format;
     if (r->refs.addresses && bits > 64) {
         complain("pages: pages and levels of %u bits, on the command line, an address has 64", bits);
         return false;
@@ -342,70 +352,6 @@ static int read_arguments(int argc, char **argv, struct request *r)
     return check_together(r) ? 0 : EXIT_USAGE + 1;
 }
 
-/* -- sizes -- */
-
-static int by_size(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* "1000" or "0.1%". */
-static bool read_frames(const char *text, uint32_t pages, uint32_t *out)
-{
-    char *end;
-    uint64_t number;
-    if (number_of(text, text + strlen(text), 1, ALLOT_EVICT_MAX, &number)) {
-        *out = (uint32_t)number;
-        return true;
-    }
-    double percent = strtod(text, &end);
-    if (((*text < '0' || *text > '9') && *text != '.') || strcmp(end, "%") != 0 || !(percent > 0 && percent <= 100)) {
-        return false;
-    }
-    double frames = percent / 100 * pages * (1 + 1e-12); /* a tenth is a bit less than a tenth */
-    *out = frames < 1 ? 1 : (uint32_t)frames;
-    return true;
-}
-
-/* From a thousandth of the pages, and no less than the window, to all of them, each as much larger than the one before. */
-static unsigned series(uint32_t pages, uint32_t window, uint32_t *frames)
-{
-    double least = pages > 1000 ? pages / 1000.0 : 1;
-    least = least > window ? least : window < pages ? window : pages;
-    for (unsigned i = 0; i < SIZES; i++) {
-        frames[i] = (uint32_t)(least * pow(pages / least, (double)i / (SIZES - 1)) + 0.5);
-    }
-    return SIZES;
-}
-
-/* How many sizes, in order and each once; 0: it is complained. */
-static unsigned sizes_of(char *text, const struct refs *refs, uint32_t *frames)
-{
-    unsigned count = 0, kept = 0;
-    uint32_t pages = refs->ids.count;
-    if (!text) {
-        count = series(pages < ALLOT_EVICT_MAX ? pages : (uint32_t)ALLOT_EVICT_MAX, refs->window, frames);
-    }
-    for (char *size; text && (size = strsep(&text, ",")) != NULL; count++) {
-        if (count == CURVES_FRAMES_MOST) {
-            complain("pages: more than %d --frames, on the command line, leave some out", CURVES_FRAMES_MOST);
-            return 0;
-        }
-        if (!read_frames(size, pages, &frames[count])) {
-            refuse("frames", size, "numbers from 1 to 268435456, or percentages of the pages, with commas between");
-            return 0;
-        }
-    }
-    qsort(frames, count, sizeof *frames, by_size);
-    for (unsigned i = 0; i < count; i++) {
-        if (kept == 0 || frames[i] != frames[kept - 1]) {
-            frames[kept++] = frames[i];
-        }
-    }
-    return kept;
-}
-
 /* -- how far it is, on a terminal, after a second -- */
 
 static struct {
@@ -415,11 +361,16 @@ static struct {
 
 static void show(const char *what, uint64_t done, uint64_t whole)
 {
-    if (progress.on && time(NULL) - progress.began >= 1 && whole > 0) {
+    if (!progress.on || time(NULL) - progress.began < 1) {
+        return;
+    }
+    if (whole > 0) {
         double part = (double)done / (double)whole;
         fprintf(stderr, "\r\033[K%s: %d %%", what, (int)(100 * (part < 1 ? part : 1)));
-        progress.shown = true;
+    } else { /* a pipe: nobody knows how much comes */
+        fprintf(stderr, "\r\033[K%s: %s", what, words_bytes(done).text);
     }
+    progress.shown = true;
 }
 
 static void show_reading(const char *path, uint64_t read, uint64_t bytes)
@@ -498,6 +449,19 @@ static void write_references(FILE *to, const struct tell *tell)
     }
 }
 
+/* In order; 0: it is complained. */
+static unsigned find_sizes(char *text, const struct refs *refs, uint32_t frames[CURVES_FRAMES_MOST])
+{
+    const char *wrong = NULL;
+    unsigned sizes = text ? sizes_read(text, refs->ids.count, frames, &wrong) : sizes_series(refs, frames);
+    if (sizes == 0 && wrong) {
+        refuse("frames", wrong, "numbers from 1 to 268435456, or percentages of the pages, with commas between");
+    } else if (sizes == 0) {
+        complain("pages: more than %d --frames, on the command line, leave some out", CURVES_FRAMES_MOST);
+    }
+    return sizes;
+}
+
 static int replay(struct request *r, const struct refs *refs)
 {
     static uint32_t frames[CURVES_FRAMES_MOST];
@@ -509,8 +473,12 @@ static int replay(struct request *r, const struct refs *refs)
         .refs = refs,
         .wanted = &r->curves,
     };
+    if (r->sized && !refs->addresses) {
+        complain("pages: --page-size, on the command line, is of addresses, and these are ids: give --addresses");
+        return EXIT_USAGE;
+    }
     r->curves.frames = frames;
-    r->curves.sizes = sizes_of(r->frames, refs, frames);
+    r->curves.sizes = find_sizes(r->frames, refs, frames);
     if (!r->curves.sizes) {
         return EXIT_USAGE;
     }
@@ -567,7 +535,7 @@ int command_pages(int argc, char **argv)
         return 1;
     }
     progress_begin();
-    r.refs.progress = show_reading;
+    r.refs.progress = r.argv ? NULL : show_reading; /* the terminal is the program's while it runs */
     r.curves.progress = show_replaying;
     status = r.argv ? record_refs(&refs, r.argv, &r.refs) : read_file(&r, &refs);
     if (status) {

@@ -245,6 +245,19 @@ static int read_all(struct reading *r)
     return state;
 }
 
+/* What is left up to wanted->until, whatever it says. */
+static void read_rest(struct reading *r)
+{
+    struct trace_error ignored, *error = r->error;
+    struct line line;
+    int got = 1;
+    r->error = &ignored;
+    while (got > 0 && !r->ended) {
+        got = reading_line(r, &line);
+    }
+    r->error = error;
+}
+
 bool refs_read(struct refs *refs, int fd, const char *path, const struct refs_wanted *wanted, struct trace_error *error)
 {
     struct trace_error what = {{0}};
@@ -252,11 +265,9 @@ bool refs_read(struct refs *refs, int fd, const char *path, const struct refs_wa
     *refs = (struct refs){0};
     r.input = input_open(fd, &r.about, &what);
     bool read = r.input && read_all(&r) != READING_FAILED;
-    struct trace_error *whole = r.error, ignored;
-    r.error = &ignored;
-    for (struct line line; r.input && wanted->until && !r.ended && reading_line(&r, &line) > 0;) {
+    if (r.input && wanted->until) {
+        read_rest(&r);
     }
-    r.error = whole;
     if (r.input) {
         input_close(r.input);
     }
