@@ -42,11 +42,11 @@ static void note_result(struct pager *p, const struct back_item *item)
     if (item->result) {
         atomic_store(&p->wrong, item->result);
         mark_set(p, item->frame, FAILED);
-        COUNT(p, write_errors, 1);
+        tally(p, write_errors, 1);
     } else {
         mark_set(p, item->frame, UNSYNCED);
         mark_clear(p, item->frame, FAILED);
-        COUNT(p, written, 1);
+        tally(p, written, 1);
     }
 }
 
@@ -86,7 +86,7 @@ static void sort_items(struct back_item *items, size_t n)
 
 static void write_transfers(struct pager *p, struct allot_store_io *io, size_t n)
 {
-    COUNT(p, writes, n);
+    tally(p, writes, n);
     if (p->store.many && n > 1) {
         p->store.many(p->store.self, io, n, p->size, true);
         return;
@@ -317,7 +317,7 @@ static int sync_home(struct pager *p)
             mark_clear(p, i, UNSYNCED);
         }
     }
-    COUNT(p, syncs, 1);
+    tally(p, syncs, 1);
     int wrong = p->store.sync ? store_result(p->store.sync(p->store.self)) : 0;
     for (uint32_t i = 0; i < begun; i++) {
         if (marked(p, i, SYNCING)) {
@@ -328,7 +328,7 @@ static int sync_home(struct pager *p)
         }
     }
     if (wrong) {
-        COUNT(p, sync_errors, 1);
+        tally(p, sync_errors, 1);
     }
     return wrong;
 }

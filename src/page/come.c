@@ -71,7 +71,7 @@ static int verify(struct pager *p, const struct coming *c)
     if (!p->checked || page_is_whole(p, c->page, frame_at(p, c->frame))) {
         return 0;
     }
-    COUNT(p, wrong_sums, 1);
+    tally(p, wrong_sums, 1);
     atomic_store_explicit(&p->count.wrong_page, c->page, memory_order_relaxed);
     return -EBADMSG;
 }
@@ -82,7 +82,7 @@ static int read_run(struct pager *p, const struct coming *c, size_t count)
     for (size_t i = 0; i < count; i++) {
         at[i] = frame_at(p, c[i].frame);
     }
-    COUNT(p, reads, 1);
+    tally(p, reads, 1);
     return store_result(p->store.read(p->store.self, c->page, p->size, at, count));
 }
 
@@ -105,7 +105,7 @@ static void arrives_ahead(struct pager *p, const struct coming *c)
 {
     if (verify(p, c) == 0) {
         page_arrives(p, c, AHEAD, 0);
-        COUNT(p, ahead, 1);
+        tally(p, ahead, 1);
     } else {
         gives_up(p, c);
     }
@@ -141,14 +141,14 @@ int page_bring(struct pager *p, entry *at, uint64_t ghost, uint64_t page, unsign
         entry_store(p, at, ghost);
         return wrong;
     }
-    COUNT(p, misses, 1);
+    tally(p, misses, 1);
     if ((how & ALLOT_PAGER_FRESH) == ALLOT_PAGER_FRESH) {
         memset(frame_at(p, c->frame), 0, p->size);
     } else {
         size_t most = ahead_window(p, page);
         wrong = most > 1 ? read_with_others(p, c, most) : read_run(p, c, 1);
         if (wrong) {
-            COUNT(p, read_errors, 1);
+            tally(p, read_errors, 1);
         } else {
             wrong = verify(p, c);
         }
@@ -180,7 +180,7 @@ static size_t transfers(struct pager *p, const struct coming *c, size_t count, s
 
 static void read_transfers(struct pager *p, struct allot_store_io *io, size_t n)
 {
-    COUNT(p, reads, n);
+    tally(p, reads, n);
     if (p->store.many && n > 1) {
         p->store.many(p->store.self, io, n, p->size, false);
         return;
@@ -200,7 +200,7 @@ static int read_claimed(struct pager *p, const struct coming *c, size_t count)
     for (size_t i = 0, k = 0; k < n; k++) {
         for (size_t of = 0; of < io[k].count; of++, i++) {
             if (io[k].result) {
-                COUNT(p, read_errors, 1);
+                tally(p, read_errors, 1);
                 gives_up(p, &c[i]);
             } else {
                 arrives_ahead(p, &c[i]);

@@ -54,7 +54,7 @@ void marks_clear(struct pager *p, uint8_t mark)
 
 void frame_forget(struct pager *p, uint32_t frame, uint64_t was)
 {
-    COUNT(p, hits, (was & HITS) / HIT);
+    tally(p, hits, (was & HITS) / HIT);
     atomic_store_explicit(&p->frame[frame].entry, NULL, memory_order_relaxed);
     mark_clear(p, frame, UNSYNCED | FAILED);
 }
@@ -113,7 +113,7 @@ static int let_go(struct pager *p, uint32_t frame, uint64_t word, uint64_t ghost
     if (word & WINDOWED) {
         window_forget(p, window_at(p, p->frame[frame].page));
     }
-    COUNT(p, evicted, 1);
+    tally(p, evicted, 1);
     frame_forget(p, frame, word);
     entry_store(p, at, ghost);
     return 0;
@@ -123,7 +123,7 @@ static int let_go(struct pager *p, uint32_t frame, uint64_t word, uint64_t ghost
 static bool is_worth_waiting(struct pager *p, uint32_t seen, bool waits, bool *retried)
 {
     if (waits && atomic_load(&p->moving) > 0) {
-        COUNT(p, waits, 1);
+        tally(p, waits, 1);
         os_event_sleep(&p->moved, seen);
         return true;
     }

@@ -90,12 +90,17 @@ int journal_void(struct pager *p)
     return wrong ? wrong : synced(&p->journal.store);
 }
 
-/* -- what a crash left -- */
+/* -- what a crash left, of a journal that may have been longer -- */
+
+static size_t most_of(const struct pager *p)
+{
+    return (p->size - sizeof(struct journal_head)) / sizeof ((struct journal_head *)0)->of[0];
+}
 
 static bool is_head(struct pager *p, struct journal_head *head)
 {
     return memcmp(head->magic, magic, sizeof magic) == 0 && head->size == p->size && head->count > 0 &&
-           head->count <= p->journal.most && head->sum == head_sum(head);
+           head->count <= most_of(p) && head->sum == head_sum(head);
 }
 
 /* Whether every page of the batch came to the disk: 1, 0, or -errno. */
@@ -137,7 +142,7 @@ static int recover(struct pager *p, char *page)
     }
     wrong = write_all_home(p, head, page);
     if (!wrong) {
-        COUNT(p, recovered, head->count);
+        tally(p, recovered, head->count);
         wrong = journal_void(p);
     }
     return wrong;
@@ -145,8 +150,7 @@ static int recover(struct pager *p, char *page)
 
 int journal_init(struct pager *p, const struct allot_store *store, size_t pages)
 {
-    size_t fit = (p->size - sizeof(struct journal_head)) / sizeof ((struct journal_head *)0)->of[0];
-    p->journal = (struct journal){.store = *store, .most = size_min(size_min(pages - 1, fit), BATCH)};
+    p->journal = (struct journal){.store = *store, .most = size_min(size_min(pages - 1, most_of(p)), BATCH)};
     p->journal.head = allot_calloc(2, p->size);
     if (!p->journal.head) {
         return -ENOMEM;

@@ -29,7 +29,7 @@ void entry_wait(struct pager *p, entry *at, uint64_t bits)
             os_event_leave(event);
             return;
         }
-        COUNT(p, waits, 1);
+        tally(p, waits, 1);
         os_event_sleep(event, seen);
     }
 }
@@ -46,7 +46,7 @@ static bool add_pin(struct pager *p, entry *at, uint64_t word, uint64_t add, uns
 {
     if ((word & HITS) == HITS) {
         if (atomic_compare_exchange_strong(at, &word, word & ~HITS)) {
-            COUNT(p, hits, HITS / HIT);
+            tally(p, hits, HITS / HIT);
         }
         return false;
     }
@@ -54,7 +54,7 @@ static bool add_pin(struct pager *p, entry *at, uint64_t word, uint64_t add, uns
         return false;
     }
     if (word & AHEAD) {
-        COUNT(p, ahead_used, 1);
+        tally(p, ahead_used, 1);
     } else if (!(how & ALLOT_PAGER_COLD)) {
         allot_evict_hit(&p->evict, frame_in(word));
     }
@@ -113,7 +113,7 @@ static __attribute__((noinline)) void *pin_slowly(struct pager *p, uint64_t page
         wrong = wrong == AGAIN ? 0 : wrong;
     }
     if (wrong < 0) {
-        COUNT(p, refused, 1);
+        tally(p, refused, 1);
     }
     errno = wrong == NOT_NOW ? EAGAIN : wrong ? -wrong : saved;
     return at;
@@ -151,37 +151,55 @@ static __attribute__((noinline, cold, noreturn)) void no_pin(const void *at)
     allot_fault("unpin of what is not pinned, or not so", "page", at);
 }
 
+/* The word of the page that is at an address outside the frames. */
+static __attribute__((noinline)) entry *entry_in_window(const struct pager *p, const void *at)
+{
+    uint64_t page = window_page(p, at);
+    entry *found = page < ALLOT_PAGER_PAGES ? table_find(&p->table, page) : NULL;
+    if (!found || (uintptr_t)at & (p->size - 1)) {
+        no_pin(at);
+    }
+    return found;
+}
+
 /* The word of the page that is at that address. */
-static entry *entry_at(const struct pager *p, const void *at)
+static inline __attribute__((always_inline)) entry *entry_at(const struct pager *p, const void *at)
 {
     size_t offset = (size_t)((const char *)at - p->base);
-    entry *found = NULL;
-    if (likely(offset >> p->shift < p->frames)) {
-        found = atomic_load_explicit(&p->frame[offset >> p->shift].entry, memory_order_relaxed);
-    } else {
-        uint64_t page = window_page(p, at);
-        found = page < ALLOT_PAGER_PAGES ? table_find(&p->table, page) : NULL;
-        offset = (size_t)(uintptr_t)at;
+    if (unlikely(offset >> p->shift >= p->frames)) {
+        return entry_in_window(p, at);
     }
+    entry *found = atomic_load_explicit(&p->frame[offset >> p->shift].entry, memory_order_relaxed);
     if (unlikely(!found || offset & (p->size - 1))) {
         no_pin(at);
     }
     return found;
 }
 
+/* What the word was: whether there was such a pin to end. */
+static __attribute__((noinline)) void check_pin(const void *page, uint64_t word, bool writes)
+{
+    uint64_t pins = (word & PINS) / PIN, writers = (word & WRITERS) / WRITER;
+    if (!(word & RESIDENT) || pins == 0 || (writes ? writers == 0 : pins == writers)) {
+        no_pin(page);
+    }
+}
+
 void allot_pager_unpin(struct allot_pager *pager, void *page, unsigned how)
 {
     struct pager *p = pager_of(pager);
     entry *at = entry_at(p, page);
-    uint64_t less = PIN + (how & ALLOT_PAGER_WRITE) * WRITER, word;
+    unsigned writes = how & ALLOT_PAGER_WRITE;
+    uint64_t less = PIN + writes * WRITER, word;
     if (p->alone) {
         word = atomic_load_explicit(at, memory_order_relaxed);
         atomic_store_explicit(at, word - less, memory_order_relaxed);
     } else {
         word = atomic_fetch_sub_explicit(at, less, memory_order_release);
     }
-    uint64_t pins = (word & PINS) / PIN, writers = (word & WRITERS) / WRITER;
-    if (unlikely(!(word & RESIDENT) || pins == 0 || (how & ALLOT_PAGER_WRITE ? writers == 0 : pins == writers))) {
+    if (unlikely(!(word & PINS) || word & WRITERS)) {
+        check_pin(page, word, writes);
+    } else if (unlikely(writes)) {
         no_pin(page);
     }
 }

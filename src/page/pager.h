@@ -119,7 +119,7 @@ struct pager {
     } count;
 };
 
-#define COUNT(p, what, n) atomic_fetch_add_explicit(&(p)->count.what, (n), memory_order_relaxed)
+#define tally(p, what, n) atomic_fetch_add_explicit(&(p)->count.what, (n), memory_order_relaxed)
 
 struct pager *pager_of(const struct allot_pager *pager);
 
