@@ -86,19 +86,22 @@ static int read_run(struct pager *p, const struct coming *c, size_t count)
     return store_result(p->store.read(p->store.self, c->page, p->size, at, count));
 }
 
-/* The page is claimed, where it is not there and a frame can be had for it without waiting. */
-static bool claim(struct pager *p, uint64_t page, struct coming *c)
+/* The page is claimed, where it is not there and a frame can be had for it without waiting: 1. 0: not so; or -ENOMEM. */
+static int claim(struct pager *p, uint64_t page, struct coming *c)
 {
-    *c = (struct coming){.page = page, .at = page < ALLOT_PAGER_PAGES ? table_make(&p->table, page) : NULL};
-    c->ghost = c->at ? atomic_load_explicit(c->at, memory_order_relaxed) : RESIDENT;
+    *c = (struct coming){.page = page, .at = table_make(&p->table, page)};
+    if (!c->at) {
+        return -ENOMEM;
+    }
+    c->ghost = atomic_load_explicit(c->at, memory_order_relaxed);
     if (c->ghost & RESIDENT || !atomic_compare_exchange_strong(c->at, &c->ghost, RESIDENT | BUSY | NO_FRAME)) {
-        return false;
+        return 0;
     }
     if (frame_take(p, c->ghost, false, &c->frame) != 0) {
         entry_store(p, c->at, c->ghost);
-        return false;
+        return 0;
     }
-    return true;
+    return 1;
 }
 
 static void arrives_ahead(struct pager *p, const struct coming *c)
@@ -115,7 +118,8 @@ static void arrives_ahead(struct pager *p, const struct coming *c)
 static int read_with_others(struct pager *p, struct coming *c, size_t most)
 {
     size_t count = 1;
-    while (count < most && claim(p, c->page + count, &c[count])) {
+    most = size_min(most, ALLOT_PAGER_PAGES - c->page);
+    while (count < most && claim(p, c->page + count, &c[count]) > 0) {
         count++;
     }
     int wrong = read_run(p, c, count);
@@ -222,10 +226,13 @@ int allot_pager_prefetch(struct allot_pager *pager, uint64_t page, size_t count)
     for (size_t done = 0; done < count && most > 0 && !wrong;) {
         struct coming c[BATCH];
         size_t n = 0;
-        for (; done < count && n < size_min(BATCH, most); done++) {
-            n += claim(p, page + done, &c[n]);
+        for (; done < count && n < size_min(BATCH, most) && !wrong; done++) {
+            int claimed = claim(p, page + done, &c[n]);
+            n += claimed > 0;
+            wrong = claimed < 0 ? claimed : 0;
         }
-        wrong = n ? read_claimed(p, c, n) : 0;
+        int result = n ? read_claimed(p, c, n) : 0;
+        wrong = wrong ? wrong : result;
         most -= n;
     }
     errno = saved;

@@ -296,9 +296,8 @@ static entry *claim_name(struct pager *p, uint64_t page, int *wrong)
     return NULL;
 }
 
-int allot_pager_rename(struct allot_pager *pager, void *page, uint64_t to)
+static int rename_page(struct pager *p, void *page, uint64_t to)
 {
-    struct pager *p = pager_of(pager);
     entry *at = entry_at(p, page);
     uint64_t word = atomic_load(at);
     if (frame_in(word) < p->frames && p->frame[frame_in(word)].page == to) {
@@ -327,6 +326,13 @@ int allot_pager_rename(struct allot_pager *pager, void *page, uint64_t to)
     entry_store(p, at, 0);
     entry_store(p, new, word | DIRTY);
     return 0;
+}
+
+int allot_pager_rename(struct allot_pager *pager, void *page, uint64_t to)
+{
+    int saved = errno, wrong = rename_page(pager_of(pager), page, to);
+    errno = saved;
+    return wrong;
 }
 
 /* -- writing back -- */
