@@ -24,7 +24,14 @@ static uint64_t spent(void)
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-enum { PAGE = 4096, FRAMES = 16384, HITS_COUNT = 4000000, FILE_PAGES = 16384, FEW = FILE_PAGES / 16, MISSES_COUNT = 200000 };
+enum {
+    PAGE = 4096,
+    FRAMES = 16384,
+    HITS_COUNT = 4000000,
+    FILE_PAGES = 16384,
+    FEW = FILE_PAGES / 16,
+    MISSES_COUNT = 200000
+};
 
 static uint64_t next_random(uint64_t *state)
 {

@@ -87,7 +87,8 @@ struct allot_pager {
 
 enum {
     ALLOT_PAGER_ALONE = 1, /* one thread at a time */
-    ALLOT_PAGER_CHECKED = 2, /* the last 8 bytes of each page are the pager's: a checksum of its number and contents, written with
+    ALLOT_PAGER_CHECKED =
+        2, /* the last 8 bytes of each page are the pager's: a checksum of its number and contents, written with
                                 it and verified when it is read. A page of zeros is one that was never written */
 };
 
@@ -98,15 +99,15 @@ enum {
 #define ALLOT_PAGER_WRITERS   127                 /* and of these for WRITE */
 
 struct allot_pager_opts {
-    size_t page;                         /* bytes: a power of two from 512 to 65536; 0: 4096 */
-    size_t frames;                       /* so many pages at most are in memory; 0: ALLOT_PAGER_FRAMES */
-    enum allot_evict_policy policy;      /* 0: ALLOT_GRADUAL */
+    size_t page;                          /* bytes: a power of two from 512 to 65536; 0: 4096 */
+    size_t frames;                        /* so many pages at most are in memory; 0: ALLOT_PAGER_FRAMES */
+    enum allot_evict_policy policy;       /* 0: ALLOT_GRADUAL */
     const struct allot_evict_opts *evict; /* its options, or NULL */
-    unsigned how;                        /* ALLOT_PAGER_... */
-    size_t readahead;                    /* pages read at once at most where pages are missed one after the other; 0:
+    unsigned how;                         /* ALLOT_PAGER_... */
+    size_t readahead;                     /* pages read at once at most where pages are missed one after the other; 0:
                                             ALLOT_PAGER_READAHEAD, 1: none are read that nobody asked for */
-    const struct allot_store *journal;   /* against torn writes; NULL: none. Another store, of `journal_pages` */
-    size_t journal_pages;                /* 2 or more; 0: 65 */
+    const struct allot_store *journal;    /* against torn writes; NULL: none. Another store, of `journal_pages` */
+    size_t journal_pages;                 /* 2 or more; 0: 65 */
 };
 
 /* Prepares a pager over a store; both structs are copied, what `self` names is not. 0; -ENOMEM; -EINVAL for options that are none.
@@ -118,7 +119,8 @@ ALLOT_API int allot_pager_init(struct allot_pager *pager, const struct allot_sto
 
 enum {
     ALLOT_PAGER_READ = 0,
-    ALLOT_PAGER_WRITE = 1, /* the page is dirty from now on, until it has been written back, which it is not while pinned so */
+    ALLOT_PAGER_WRITE =
+        1, /* the page is dirty from now on, until it has been written back, which it is not while pinned so */
     ALLOT_PAGER_FRESH = 3, /* WRITE, and the page is not read where it is not in memory: zeros */
     ALLOT_PAGER_COLD = 4,  /* in passing: it is no reason to keep it */
     ALLOT_PAGER_TRY = 8,   /* only if that can be had at once */
@@ -163,12 +165,13 @@ ALLOT_API int allot_pager_drop(struct allot_pager *pager, uint64_t page, uint64_
  * -ENOMEM, -EOVERFLOW. The former number is read anew, from the store. */
 ALLOT_API int allot_pager_rename(struct allot_pager *pager, void *at, uint64_t page);
 
-/* A window: pages [page, page + count) as plain memory, which is read when it is first touched, and takes no more than frames do: the same
- * frames, by the same policy. There pages are dirty once they are stored to. Other ways to a page remain; of one that is in a window pin
- * returns its address there. NULL with errno: ENOTSUP where the system has no userfaultfd or does not let us, or page is not
- * a multiple of its pages; ENOMEM; EOVERFLOW; EBUSY: a page of it is in another window. An error of the store's at a touch is SIGBUS, as with
- * mmap; all its pages pinned: it waits. Threads: any may touch; flush writes a page as it is, between two stores. In the child of a fork it
- * is not there. unmap: dirty pages stay so, pinned ones end the process. Cost: a thread, and some microseconds, two switches, for each touch of a page that is not there. */
+/* A window: pages [page, page + count) as plain memory, read when they are first touched, in the same frames, by the same policy, and no more memory
+ * than these. They are dirty once they are stored to; flush writes a page as it is between two stores. Pins go on: of a page in a window
+ * they return its address there. NULL with errno: ENOTSUP where the system has no userfaultfd or does not let us, with
+ * ALLOT_PAGER_ALONE or _CHECKED, or where a page is not a multiple of the system's; ENOMEM; EOVERFLOW; EBUSY where another window has a page of it, or one is pinned; or what
+ * writing back failed with, as pages that are there now go first. Why a pin would fail is SIGBUS to who touches. Any thread may touch; in
+ * the child of a fork the window is not there. unmap: pages stay, dirty as they are; pinned ones end the process. Cost: a thread, and for each
+ * touch of a page that is not there, and the first store to one that is clean, two switches of threads, some 10 us. */
 ALLOT_API void *allot_pager_map(struct allot_pager *pager, uint64_t page, size_t count);
 ALLOT_API void allot_pager_unmap(struct allot_pager *pager, void *window);
 
@@ -183,17 +186,17 @@ struct allot_pager_stats {
     struct allot_use use; /* `used` bytes of pinned pages, `count` pages; `held` frames that were used so far, table and
                              records; `refused` pins that failed, TRY's EAGAIN apart */
     size_t page, frames;  /* bytes; and how many there may be */
-    size_t resident, dirty, windowed;           /* pages */
-    uint64_t hits, misses;                      /* pins that found their page there, and that did not */
-    uint64_t refaults;                          /* misses of pages that went not long ago, as the policy sees it */
-    uint64_t ahead, ahead_used;                 /* pages read before they were asked for; and of these, asked for then */
-    uint64_t evicted, written;                  /* pages */
-    uint64_t reads, writes, syncs;              /* calls of the store's functions; many: each transfer */
+    size_t resident, dirty, windowed; /* pages */
+    uint64_t hits, misses;            /* pins that found their page there, and that did not */
+    uint64_t refaults;                /* misses of pages that went not long ago, as the policy sees it */
+    uint64_t ahead, ahead_used;       /* pages read before they were asked for; and of these, asked for then */
+    uint64_t evicted, written;        /* pages */
+    uint64_t reads, writes, syncs;    /* calls of the store's functions; many: each transfer */
     uint64_t read_errors, write_errors, sync_errors; /* pages, pages, calls */
-    uint64_t wrong_sums, wrong_page;            /* pages with a wrong checksum, and the last one's number */
-    uint64_t recovered;                         /* pages that init made whole from the journal */
-    uint64_t touches;                           /* of windows: faults that were served */
-    uint64_t waits;                             /* for other threads' reading and writing */
+    uint64_t wrong_sums, wrong_page;                 /* pages with a wrong checksum, and the last one's number */
+    uint64_t recovered;                              /* pages that init made whole from the journal */
+    uint64_t touches;                                /* of windows: faults that were served */
+    uint64_t waits;                                  /* for other threads' reading and writing */
 };
 
 /* Cost: a look at each frame. What other threads do meanwhile may be in it or not. */

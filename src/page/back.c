@@ -32,7 +32,7 @@ static bool claim(struct pager *p, uint32_t frame, struct back_item *item)
     atomic_fetch_add(&p->moving, 1);
     *item = (struct back_item){.page = p->frame[frame].page, .frame = frame};
     if (word & WINDOWED) {
-        window_freeze(p, window_at(p, item->page));
+        window_freeze(p, item->page);
     }
     return true;
 }
@@ -177,7 +177,7 @@ int back_write_victim(struct pager *p, uint32_t frame)
         os_lock(&p->back);
     }
     if (word & WINDOWED) {
-        window_freeze(p, window_at(p, items[0].page));
+        window_freeze(p, items[0].page);
     }
     size_t n = p->has_journal ? claim_whatever(p, items) : claim_neighbours(p, items);
     write_items(p, items, n);

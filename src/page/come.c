@@ -50,14 +50,22 @@ void ahead_had(struct pager *p, uint64_t page, size_t count)
 
 /* -- arriving -- */
 
-void page_arrives(struct pager *p, const struct coming *c, uint64_t bits, unsigned how)
+/* 0, or why not. */
+static int page_arrives(struct pager *p, const struct coming *c, uint64_t bits, unsigned how)
 {
+    int wrong = atomic_load_explicit(&p->window, memory_order_relaxed)
+                    ? window_place(p, c->page, frame_at(p, c->frame), bits & DIRTY, &bits)
+                    : 0;
+    if (wrong) {
+        return wrong;
+    }
     struct frame *f = &p->frame[c->frame];
     atomic_store_explicit(&f->page, c->page, memory_order_relaxed);
     atomic_store_explicit(&f->entry, c->at, memory_order_release);
     allot_evict_enter(&p->evict, c->frame, c->ghost, how & ALLOT_PAGER_COLD ? ALLOT_EVICT_COLD : 0);
     entry_store(p, c->at, RESIDENT | bits | c->frame);
     moving_less(p, 1);
+    return 0;
 }
 
 static void gives_up(struct pager *p, const struct coming *c)
@@ -106,8 +114,7 @@ static int claim(struct pager *p, uint64_t page, struct coming *c)
 
 static void arrives_ahead(struct pager *p, const struct coming *c)
 {
-    if (verify(p, c) == 0) {
-        page_arrives(p, c, AHEAD, 0);
+    if (verify(p, c) == 0 && page_arrives(p, c, AHEAD, 0) == 0) {
         tally(p, ahead, 1);
     } else {
         gives_up(p, c);
@@ -136,6 +143,17 @@ static int read_with_others(struct pager *p, struct coming *c, size_t most)
     return wrong && count > 1 ? read_run(p, c, 1) : wrong;
 }
 
+static int read_wanted(struct pager *p, struct coming *c)
+{
+    size_t most = ahead_window(p, c->page);
+    int wrong = most > 1 ? read_with_others(p, c, most) : read_run(p, c, 1);
+    if (wrong) {
+        tally(p, read_errors, 1);
+        return wrong;
+    }
+    return verify(p, c);
+}
+
 int page_bring(struct pager *p, entry *at, uint64_t ghost, uint64_t page, unsigned how, uint64_t add)
 {
     struct coming c[READ_MOST];
@@ -149,20 +167,13 @@ int page_bring(struct pager *p, entry *at, uint64_t ghost, uint64_t page, unsign
     if ((how & ALLOT_PAGER_FRESH) == ALLOT_PAGER_FRESH) {
         memset(frame_at(p, c->frame), 0, p->size);
     } else {
-        size_t most = ahead_window(p, page);
-        wrong = most > 1 ? read_with_others(p, c, most) : read_run(p, c, 1);
-        if (wrong) {
-            tally(p, read_errors, 1);
-        } else {
-            wrong = verify(p, c);
-        }
-        if (wrong) {
-            gives_up(p, c);
-            return wrong;
-        }
+        wrong = read_wanted(p, c);
     }
-    page_arrives(p, c, add, how);
-    return 0;
+    wrong = wrong ? wrong : page_arrives(p, c, add, how);
+    if (wrong) {
+        gives_up(p, c);
+    }
+    return wrong;
 }
 
 /* -- ahead of need -- */

@@ -111,7 +111,7 @@ static int let_go(struct pager *p, uint32_t frame, uint64_t word, uint64_t ghost
         }
     }
     if (word & WINDOWED) {
-        window_forget(p, window_at(p, p->frame[frame].page));
+        window_forget(p, p->frame[frame].page);
     }
     tally(p, evicted, 1);
     frame_forget(p, frame, word);

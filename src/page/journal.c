@@ -29,7 +29,7 @@ static const char magic[16] = "allot journal 1";
 
 static size_t head_bytes(uint64_t count)
 {
-    return sizeof(struct journal_head) + count * sizeof ((struct journal_head *)0)->of[0];
+    return sizeof(struct journal_head) + count * sizeof((struct journal_head *)0)->of[0];
 }
 
 static uint64_t head_sum(struct journal_head *head)
@@ -94,7 +94,7 @@ int journal_void(struct pager *p)
 
 static size_t most_of(const struct pager *p)
 {
-    return (p->size - sizeof(struct journal_head)) / sizeof ((struct journal_head *)0)->of[0];
+    return (p->size - sizeof(struct journal_head)) / sizeof((struct journal_head *)0)->of[0];
 }
 
 static bool is_head(struct pager *p, struct journal_head *head)

@@ -4,8 +4,8 @@
 
 #include <allot/malloc.h>
 
-#include "page/store.h"
 #include "page/pager.h"
+#include "page/store.h"
 
 struct memory {
     struct table page; /* words that are addresses */

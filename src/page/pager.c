@@ -247,7 +247,7 @@ static int drop_page(struct pager *p, entry *at, uint64_t page)
         return claimed;
     }
     if (word & WINDOWED) {
-        window_forget(p, window_at(p, page));
+        window_forget(p, page);
     }
     frame_forget(p, frame_in(word), word);
     entry_store(p, at, 0);
@@ -361,7 +361,8 @@ static bool is_sound(const struct allot_store *store, const struct allot_pager_o
 {
     return store && store->read && is_power_of_2(page) && page >= 512 && page <= 64 * KIB &&
            opts->frames <= ALLOT_EVICT_MAX - 1 && !(opts->how & ~(unsigned)(ALLOT_PAGER_ALONE | ALLOT_PAGER_CHECKED)) &&
-           (!opts->journal || (opts->journal->read && opts->journal->write && store->write && opts->journal_pages != 1));
+           (!opts->journal ||
+            (opts->journal->read && opts->journal->write && store->write && opts->journal_pages != 1));
 }
 
 /* The state, and behind it what there is for each frame. */

@@ -34,20 +34,20 @@
 #include "os/lock.h"
 #include "page/table.h"
 
-#define NO_FRAME   (((uint64_t)1 << 28) - 1) /* also the mask */
-#define PIN        ((uint64_t)1 << 28)
-#define PINS       ((uint64_t)ALLOT_PAGER_PINS << 28)
-#define WRITER     ((uint64_t)1 << 40)
-#define WRITERS    ((uint64_t)ALLOT_PAGER_WRITERS << 40)
-#define HIT        ((uint64_t)1 << 48)
-#define HITS       ((uint64_t)511 << 48)
-#define RUN_OVER   ((uint64_t)1 << 39 | (uint64_t)1 << 47 | (uint64_t)1 << 57)
-#define WINDOWED   ((uint64_t)1 << 58)
-#define AHEAD      ((uint64_t)1 << 59) /* was read before it was asked for */
-#define WRITING    ((uint64_t)1 << 60)
-#define DIRTY      ((uint64_t)1 << 61)
-#define BUSY       ((uint64_t)1 << 62)
-#define RESIDENT   ((uint64_t)1 << 63)
+#define NO_FRAME (((uint64_t)1 << 28) - 1) /* also the mask */
+#define PIN      ((uint64_t)1 << 28)
+#define PINS     ((uint64_t)ALLOT_PAGER_PINS << 28)
+#define WRITER   ((uint64_t)1 << 40)
+#define WRITERS  ((uint64_t)ALLOT_PAGER_WRITERS << 40)
+#define HIT      ((uint64_t)1 << 48)
+#define HITS     ((uint64_t)511 << 48)
+#define RUN_OVER ((uint64_t)1 << 39 | (uint64_t)1 << 47 | (uint64_t)1 << 57)
+#define WINDOWED ((uint64_t)1 << 58)
+#define AHEAD    ((uint64_t)1 << 59) /* was read before it was asked for */
+#define WRITING  ((uint64_t)1 << 60)
+#define DIRTY    ((uint64_t)1 << 61)
+#define BUSY     ((uint64_t)1 << 62)
+#define RESIDENT ((uint64_t)1 << 63)
 
 static inline uint32_t frame_in(uint64_t word) { return (uint32_t)(word & NO_FRAME); }
 
@@ -57,7 +57,10 @@ struct frame {
     _Atomic uint64_t page;
 };
 
-enum { UNSYNCED = 1, FAILED = 2 }; /* marks of a frame: written since the store's last sync; writing failed, it is tried no more for now */
+enum {
+    UNSYNCED = 1,
+    FAILED = 2
+}; /* marks of a frame: written since the store's last sync; writing failed, it is tried no more for now */
 
 enum { EVENTS = 16, STREAMS = 8, BATCH = 64, READ_MOST = 256, IDLE = -1 };
 
@@ -69,9 +72,9 @@ struct stream {
 
 struct journal {
     struct allot_store store;
-    size_t most;       /* pages in a batch */
+    size_t most;        /* pages in a batch */
     bool home_unsynced; /* that batch is needed yet */
-    char *head;        /* a page */
+    char *head;         /* a page */
 };
 
 struct window;
@@ -90,9 +93,9 @@ struct pager {
     size_t size, frames;
     struct allot_store store;
     size_t readahead;
-    uint8_t *mark; /* of each frame; atomically */
-    char *memory;  /* that all of these are in */
-    struct window *window; /* windows, by next; with `lock` */
+    uint8_t *mark;                 /* of each frame; atomically */
+    char *memory;                  /* that all of these are in */
+    struct window *_Atomic window; /* windows, by next; with `lock` */
 
     _Alignas(64) struct os_lock lock;
     uint32_t *free, free_count;
@@ -181,9 +184,6 @@ struct coming {
 /* Brings in a page that is claimed, whose word `ghost` was, pinned by `add`: 0, or what is wrong. */
 int page_bring(struct pager *p, entry *at, uint64_t ghost, uint64_t page, unsigned how, uint64_t add);
 
-/* Makes pages that have been read, or are fresh, ones that are there; with these bits. */
-void page_arrives(struct pager *p, const struct coming *c, uint64_t bits, unsigned how);
-
 /* How many pages are read at once where that one is missed; and how many it was then. */
 size_t ahead_window(struct pager *p, uint64_t page);
 void ahead_had(struct pager *p, uint64_t page, size_t count);
@@ -223,11 +223,12 @@ uint64_t page_sum(uint64_t page, const void *at, size_t size);
 char *window_at(const struct pager *p, uint64_t page);
 /* The page that an address in a window is of; or UINT64_MAX. */
 uint64_t window_page(const struct pager *p, const char *at);
-/* Nobody can store to the page until window_thaw, or it is gone. `at` is where it is. */
-void window_freeze(struct pager *p, char *at);
-void window_thaw(struct pager *p, char *at);
-/* The page is not there any more, and its frame is memory again when it is touched. */
-void window_forget(struct pager *p, char *at);
+/* A page that has been read, at `from`, goes there if a window has it, and `bits` says so: 0 or -errno. */
+int window_place(struct pager *p, uint64_t page, char *from, bool dirty, uint64_t *bits);
+/* A store to the page is an event from now on: it waits while the page is WRITING or BUSY, and makes it dirty. */
+void window_freeze(struct pager *p, uint64_t page);
+/* The page is not there any more; its frame is memory again when it is touched. */
+void window_forget(struct pager *p, uint64_t page);
 void windows_abandon(struct pager *p);
 
 #endif

@@ -40,10 +40,7 @@ uint64_t page_sum(uint64_t page, const void *from, size_t size)
     return sum ? sum : 1;
 }
 
-static bool is_zero(const char *at, size_t size)
-{
-    return at[0] == 0 && memcmp(at, at + 1, size - 1) == 0;
-}
+static bool is_zero(const char *at, size_t size) { return at[0] == 0 && memcmp(at, at + 1, size - 1) == 0; }
 
 bool page_is_whole(const struct pager *p, uint64_t page, const char *at)
 {

@@ -71,7 +71,8 @@ static size_t check_frames(struct pager *p)
             continue;
         }
         uint64_t word = atomic_load(at);
-        CHECK((word & (RESIDENT | BUSY | WRITING)) == RESIDENT && frame_in(word) == i && !(word & RUN_OVER), "frame", at);
+        CHECK((word & (RESIDENT | BUSY | WRITING)) == RESIDENT && frame_in(word) == i && !(word & RUN_OVER), "frame",
+              at);
         CHECK((word & WRITERS) / WRITER <= (word & PINS) / PIN, "frame", at);
         CHECK(!(word & AHEAD) || !(word & (PINS | DIRTY)), "frame", at);
         CHECK(!(word & WRITERS) || word & DIRTY || word & WINDOWED, "frame", at);

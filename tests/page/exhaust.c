@@ -39,17 +39,17 @@ void *__wrap_os_map_aligned(size_t size, size_t align) { return refused() ? NULL
 static void memory_is_back(void) { left = 1000000; }
 
 /* A call that may fail once: then again with memory back. */
-#define TRY(call)                   \
-    do {                            \
-        errno = 7;                  \
-        int wrong_ = call;          \
-        CHECK(errno == 7);          \
-        if (wrong_) {               \
+#define TRY(call)                     \
+    do {                              \
+        errno = 7;                    \
+        int wrong_ = call;            \
+        CHECK(errno == 7);            \
+        if (wrong_) {                 \
             CHECK(wrong_ == -ENOMEM); \
-            failures++;             \
-            memory_is_back();       \
-            CHECK(call == 0);       \
-        }                           \
+            failures++;               \
+            memory_is_back();         \
+            CHECK(call == 0);         \
+        }                             \
     } while (0)
 
 static void put(struct allot_pager *pager, uint64_t page)

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* One for all disks, as several may be of one machine. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
 static bool spend(struct machine *m)
 {
     m->dead = m->dead || m->left == 0;
@@ -82,36 +85,36 @@ static int sync_all(struct frail *f)
 static int frail_read(void *self, uint64_t page, size_t size, void *const *into, size_t count)
 {
     struct frail *f = self;
-    pthread_mutex_lock(&f->lock);
+    pthread_mutex_lock(&lock);
     int result = read_all(f, page, size, into, count);
-    pthread_mutex_unlock(&f->lock);
+    pthread_mutex_unlock(&lock);
     return result;
 }
 
 static int frail_write(void *self, uint64_t page, size_t size, void *const *from, size_t count)
 {
     struct frail *f = self;
-    pthread_mutex_lock(&f->lock);
+    pthread_mutex_lock(&lock);
     int result = write_all(f, page, size, from, count);
-    pthread_mutex_unlock(&f->lock);
+    pthread_mutex_unlock(&lock);
     return result;
 }
 
 static int frail_sync(void *self)
 {
     struct frail *f = self;
-    pthread_mutex_lock(&f->lock);
+    pthread_mutex_lock(&lock);
     int result = sync_all(f);
-    pthread_mutex_unlock(&f->lock);
+    pthread_mutex_unlock(&lock);
     return result;
 }
 
 void frail_init(struct frail *f, struct machine *machine, size_t bytes, uint64_t seed)
 {
-    *f = (struct frail){.machine = machine, .bytes = bytes, .random = {seed}, .error = EIO, .keeps_log = machine->left >= 0};
+    *f = (struct frail){
+        .machine = machine, .bytes = bytes, .random = {seed}, .error = EIO, .keeps_log = machine->left >= 0};
     f->now = calloc(1, bytes);
     f->durable = calloc(1, bytes);
-    pthread_mutex_init(&f->lock, NULL);
 }
 
 struct allot_store frail_store(struct frail *f)
@@ -135,5 +138,4 @@ void frail_done(struct frail *f)
     free(f->now);
     free(f->durable);
     free(f->log);
-    pthread_mutex_destroy(&f->lock);
 }

@@ -32,7 +32,7 @@ struct frail {
     struct logged {
         size_t sector;
         unsigned char bytes[SECTOR];
-    } *log;
+    } * log;
     size_t logged, log_room;
 
     struct random random;
@@ -41,7 +41,6 @@ struct frail {
     size_t full; /* bytes from which on a write is ENOSPC; 0: never */
     size_t reads, writes, syncs;
     bool keeps_log; /* or what is written is durable at once, and no power is lost */
-    pthread_mutex_t lock;
 };
 
 void frail_init(struct frail *f, struct machine *machine, size_t bytes, uint64_t seed);

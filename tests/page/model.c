@@ -22,7 +22,7 @@ struct world {
     struct frail home, journal;
     struct machine machine;
     struct allot_pager_opts opts;
-    size_t size, words; /* of a page; of these so many are the program's */
+    size_t size, words;  /* of a page; of these so many are the program's */
     uint64_t now[PAGES]; /* what each page holds: a value, in each word of it */
     struct {
         uint64_t page;
@@ -67,8 +67,13 @@ static bool is_failure(const struct world *w, int error)
 
 static void pin(struct world *w)
 {
-    static const unsigned hows[] = {ALLOT_PAGER_READ, ALLOT_PAGER_READ, ALLOT_PAGER_READ | ALLOT_PAGER_COLD, ALLOT_PAGER_WRITE,
-                                    ALLOT_PAGER_FRESH, ALLOT_PAGER_READ | ALLOT_PAGER_TRY, ALLOT_PAGER_WRITE | ALLOT_PAGER_TRY};
+    static const unsigned hows[] = {ALLOT_PAGER_READ,
+                                    ALLOT_PAGER_READ,
+                                    ALLOT_PAGER_READ | ALLOT_PAGER_COLD,
+                                    ALLOT_PAGER_WRITE,
+                                    ALLOT_PAGER_FRESH,
+                                    ALLOT_PAGER_READ | ALLOT_PAGER_TRY,
+                                    ALLOT_PAGER_WRITE | ALLOT_PAGER_TRY};
     unsigned how = hows[random_below(&w->random, sizeof hows / sizeof *hows)];
     uint64_t page = random_below(&w->random, 1 + random_below(&w->random, PAGES));
     if (w->pins == PINNED) {
@@ -130,7 +135,8 @@ static void write_back(struct world *w, bool sync)
 
 static void drop(struct world *w)
 {
-    uint64_t page = random_below(&w->random, PAGES), count = 1 + random_below(&w->random, 1 + random_below(&w->random, PAGES));
+    uint64_t page = random_below(&w->random, PAGES),
+             count = 1 + random_below(&w->random, 1 + random_below(&w->random, PAGES));
     bool busy = false;
     int wrong = allot_pager_drop(&w->pager, page, count);
     for (uint64_t i = page; i < page + count && i < PAGES; i++) {

@@ -19,7 +19,13 @@
 #include "common/child.h"
 #include "page/frail.h"
 
-enum { READ = ALLOT_PAGER_READ, WRITE = ALLOT_PAGER_WRITE, FRESH = ALLOT_PAGER_FRESH, COLD = ALLOT_PAGER_COLD, TRY = ALLOT_PAGER_TRY };
+enum {
+    READ = ALLOT_PAGER_READ,
+    WRITE = ALLOT_PAGER_WRITE,
+    FRESH = ALLOT_PAGER_FRESH,
+    COLD = ALLOT_PAGER_COLD,
+    TRY = ALLOT_PAGER_TRY
+};
 enum { PAGES = 200, PAGE = 4096 };
 
 static struct machine always = {.left = -1};
@@ -164,7 +170,13 @@ static void numbers(void **state)
 {
     (void)state;
     begin((struct allot_pager_opts){.frames = 4});
-    static const uint64_t far[] = {0, 1023, 1024, (uint64_t)1 << 20, ((uint64_t)1 << 30) - 1, (uint64_t)1 << 30, ((uint64_t)1 << 40) + 5,
+    static const uint64_t far[] = {0,
+                                   1023,
+                                   1024,
+                                   (uint64_t)1 << 20,
+                                   ((uint64_t)1 << 30) - 1,
+                                   (uint64_t)1 << 30,
+                                   ((uint64_t)1 << 40) + 5,
                                    ALLOT_PAGER_PAGES - 1};
     for (size_t i = 0; i < sizeof far / sizeof *far; i++) {
         assert_int_equal(get(far[i]), 0);
@@ -675,7 +687,9 @@ static void refusals(void **state)
     (void)state;
     struct allot_store store = {.read = reads_nothing}, writable = {.read = reads_nothing, .write = sees_write};
     static const struct allot_pager_opts wrong[] = {
-        {.page = 256}, {.page = 3000}, {.page = 131072}, {.policy = ALLOT_EVICT_POLICIES}, {.how = 4}, {.frames = ALLOT_EVICT_MAX},
+        {.page = 256},    {.page = 3000},
+        {.page = 131072}, {.policy = ALLOT_EVICT_POLICIES},
+        {.how = 4},       {.frames = ALLOT_EVICT_MAX},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_int_equal(allot_pager_init(&pager, &store, &wrong[i]), -EINVAL);
@@ -721,8 +735,8 @@ static void journal_is_used(void **state)
         put(3 * i, 'j');
     }
     assert_int_equal(allot_pager_sync(&pager), 0);
-    assert_int_equal(second.syncs, 4);  /* 10 pages a batch */
-    assert_int_equal(home.syncs, 4);    /* before each but the first, and at the end */
+    assert_int_equal(second.syncs, 4); /* 10 pages a batch */
+    assert_int_equal(home.syncs, 4);   /* before each but the first, and at the end */
     assert_memory_equal(second.now, "allot journal 1", 16);
     second.fail_writes = 1000;
     put(1, 'k');
@@ -793,15 +807,33 @@ static void crimes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bound),          cmocka_unit_test(every_frame_pinned), cmocka_unit_test(tries),
-        cmocka_unit_test(fresh),          cmocka_unit_test(cold),               cmocka_unit_test(numbers),
-        cmocka_unit_test(counts),         cmocka_unit_test(in_order),           cmocka_unit_test(pinned_for_write),
-        cmocka_unit_test(failed_writes),  cmocka_unit_test(full_disk),          cmocka_unit_test(failed_sync),
-        cmocka_unit_test(failed_reads),   cmocka_unit_test(odd_stores),         cmocka_unit_test(ahead),
-        cmocka_unit_test(ahead_is_no_use), cmocka_unit_test(prefetched),        cmocka_unit_test(dropped),
-        cmocka_unit_test(renamed),        cmocka_unit_test(sums),               cmocka_unit_test(memory_store),
-        cmocka_unit_test(file_store),     cmocka_unit_test(wrong_descriptor),   cmocka_unit_test(full_file),
-        cmocka_unit_test(refusals),       cmocka_unit_test(forked),             cmocka_unit_test(journal_is_used),
+        cmocka_unit_test(bound),
+        cmocka_unit_test(every_frame_pinned),
+        cmocka_unit_test(tries),
+        cmocka_unit_test(fresh),
+        cmocka_unit_test(cold),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(counts),
+        cmocka_unit_test(in_order),
+        cmocka_unit_test(pinned_for_write),
+        cmocka_unit_test(failed_writes),
+        cmocka_unit_test(full_disk),
+        cmocka_unit_test(failed_sync),
+        cmocka_unit_test(failed_reads),
+        cmocka_unit_test(odd_stores),
+        cmocka_unit_test(ahead),
+        cmocka_unit_test(ahead_is_no_use),
+        cmocka_unit_test(prefetched),
+        cmocka_unit_test(dropped),
+        cmocka_unit_test(renamed),
+        cmocka_unit_test(sums),
+        cmocka_unit_test(memory_store),
+        cmocka_unit_test(file_store),
+        cmocka_unit_test(wrong_descriptor),
+        cmocka_unit_test(full_file),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(forked),
+        cmocka_unit_test(journal_is_used),
         cmocka_unit_test(crimes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
