@@ -161,8 +161,8 @@ ALLOT_API int allot_pager_sync(struct allot_pager *pager);
  * stay; all others go. Cost: a look at each page or, where there are fewer, frame. */
 ALLOT_API int allot_pager_drop(struct allot_pager *pager, uint64_t page, uint64_t count);
 
-/* Makes a page that is pinned once, for WRITE, another one: it is dirty, and what that was is lost. -EBUSY: either is pinned otherwise.
- * -ENOMEM, -EOVERFLOW. The former number is read anew, from the store. */
+/* Makes a page that is pinned, once, another one: it is dirty, and the one that has that number is forgotten. The former number is read anew,
+ * from the store. -EBUSY: either is pinned otherwise, written back just now, or in a window. -ENOMEM, -EOVERFLOW, -EROFS. */
 ALLOT_API int allot_pager_rename(struct allot_pager *pager, void *at, uint64_t page);
 
 /* A window: pages [page, page + count) as plain memory, read when they are first touched, in the same frames, by the same policy, and no more memory

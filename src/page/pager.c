@@ -300,6 +300,12 @@ static int rename_page(struct pager *p, void *page, uint64_t to)
 {
     entry *at = entry_at(p, page);
     uint64_t word = atomic_load(at);
+    if (!(word & PINS)) {
+        no_pin(page);
+    }
+    if (!p->store.write) {
+        return -EROFS;
+    }
     if (frame_in(word) < p->frames && p->frame[frame_in(word)].page == to) {
         return 0;
     }
@@ -312,11 +318,11 @@ static int rename_page(struct pager *p, void *page, uint64_t to)
         return wrong;
     }
     word = atomic_load(at);
-    while ((word & (PINS | WRITERS)) == (PIN | WRITER) && !atomic_compare_exchange_weak(at, &word, word | BUSY)) {
+    while ((word & (PINS | WRITING)) == PIN && !atomic_compare_exchange_weak(at, &word, word | BUSY)) {
     }
-    if ((word & (PINS | WRITERS)) != (PIN | WRITER)) {
+    if ((word & (PINS | WRITING)) != PIN) {
         entry_store(p, new, 0);
-        return word & WRITERS ? -EBUSY : (no_pin(page), 0);
+        return -EBUSY;
     }
     struct frame *frame = &p->frame[frame_in(word)];
     os_lock(&p->lock); /* who looks for a victim, or claims one, sees either name */

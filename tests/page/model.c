@@ -156,9 +156,6 @@ static void rename_one(struct world *w)
     for (size_t k = 0; k < w->pins; k++) {
         same += w->pin[k].page == from;
     }
-    if (!w->pin[i].how) {
-        return;
-    }
     int wrong = allot_pager_rename(&w->pager, w->pin[i].at, to);
     if (from != to && (same > 1 || is_pinned(w, to))) {
         CHECK(wrong == -EBUSY);

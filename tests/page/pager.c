@@ -765,6 +765,12 @@ static void done_while_pinned(void *arg)
     allot_pager_pin(arg, 5, READ);
     allot_pager_done(arg);
 }
+static void renames_unpinned(void *arg)
+{
+    void *at = allot_pager_pin(arg, 1, READ);
+    allot_pager_unpin(arg, at, READ);
+    allot_pager_rename(arg, at, 2);
+}
 static void uses_done(void *arg)
 {
     allot_pager_done(arg);
@@ -789,6 +795,7 @@ static void crimes(void **state)
         {unpins_nothing, "allot: unpin of what is not pinned, or not so: page at 0x"},
         {unpins_read_as_write, "allot: unpin of what is not pinned, or not so: page at 0x"},
         {unpins_write_as_read, "allot: unpin of what is not pinned, or not so: page at 0x"},
+        {renames_unpinned, "allot: unpin of what is not pinned, or not so: page at 0x"},
         {done_while_pinned, "allot: done while pages are pinned: page at 0x5\n"},
         {uses_done, "allot: use of a pager that was not initialised, or is done: pager at 0x"},
         {ends_others_store, "allot: done of a store that is not allot's: store at 0x"},
