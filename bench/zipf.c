@@ -1,10 +1,11 @@
-/* zipf.c - random reads of a file that is larger than memory, by skew: a page is read, and one number of it used. For bench/pager.py.
+/* zipf.c - random reads of a file that is larger than memory, by skew: a page is read, and one number of it used. For
+ * bench/pager.py.
  *
  *     zipf HOW FILE PAGES FRAMES SECONDS       prints reads a second, and MiB of anonymous and of all resident memory, at most
  *
- * HOW: mmap; mmap-random, told that it is read at random; pread, of the system's cache; or a policy's name: allot_pager with so many frames,
- * on the file without the system's cache (O_DIRECT) where it can be had so. The numbers of the pages are as YCSB's: Zipf, theta 0.99,
- * scattered over the file. The first third of the time is not counted.
+ * HOW: mmap; mmap-random, told that it is read at random; pread, of the system's cache; or a policy's name: allot_pager with so
+ * many frames, on the file without the system's cache (O_DIRECT) where it can be had so. The numbers of the pages are as YCSB's:
+ * Zipf, theta 0.99, scattered over the file. The first third of the time is not counted.
  */
 #define _GNU_SOURCE
 #include <errno.h>

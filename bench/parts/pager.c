@@ -1,7 +1,8 @@
 /* pager.c - what a page costs that is there, and one that is not: allot_pager beside what it is made of.
  *
- * hit: pages, of 16384 that all are in memory, at random, pinned and unpinned. miss: of a file of 64 MiB in the system's cache, at random, with
- * frames for a sixteenth of it; the time of all over the misses. The file is made where TMPDIR says, and gone at the end.
+ * hit: pages, of 16384 that all are in memory, at random, pinned and unpinned. miss: of a file of 64 MiB in the system's cache, at
+ * random, with frames for a sixteenth of it; the time of all over the misses. The file is made where TMPDIR says, and gone at the
+ * end.
  */
 #define _GNU_SOURCE
 #include "part.h"

@@ -5,8 +5,9 @@
  *   runs:    as much as fits into half of the memory is read, sorted, and written to OUT, run behind run
  *   merge:   the least of the runs' heads goes on to the other file, and so on: 64 runs become one in a pass, from OUT to IN's copy and back
  *
- * The pager has the other half. Each run is read from front to back, so its pages come some at once, ahead of need, and are never asked for
- * again: COLD. What is written is pinned FRESH: nobody wants to know what was there; and not COLD, so that neighbours go out together.
+ * The pager has the other half. Each run is read from front to back, so its pages come some at once, ahead of need, and are never
+ * asked for again: COLD. What is written is pinned FRESH: nobody wants to know what was there; and not COLD, so that neighbours go
+ * out together.
  */
 #undef NDEBUG
 #include <assert.h>

@@ -3,8 +3,8 @@
  *   who waits:    seen = os_event_expect(e);  it is as wanted? os_event_leave(e) : os_event_sleep(e, seen), and look again
  *   who changes:  changes it;  os_event_raise(e)
  *
- * Both the change and the look have to be sequentially consistent: either the one sees the sleeper, or the other the change. Raising is one
- * load while nobody waits. Spurious wake-ups are ordinary.
+ * Both the change and the look have to be sequentially consistent: either the one sees the sleeper, or the other the change.
+ * Raising is one load while nobody waits. Spurious wake-ups are ordinary.
  */
 #ifndef OS_EVENT_H
 #define OS_EVENT_H

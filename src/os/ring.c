@@ -1,5 +1,5 @@
-/* os/ring.c - see os/ring.h. By raw system calls, as there is no library that every system has. (Axboe, "Efficient IO with io_uring",
- * 2019.) */
+/* os/ring.c - see os/ring.h. By raw system calls, as there is no library that every system has. (Axboe, "Efficient IO with
+ * io_uring", 2019.) */
 #define _GNU_SOURCE
 #include "os/ring.h"
 

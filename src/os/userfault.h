@@ -1,9 +1,10 @@
-/* os/userfault.h - memory whose pages this process brings itself when they are touched (userfaultfd), where the system has it and lets us.
+/* os/userfault.h - memory whose pages this process brings itself when they are touched (userfaultfd), where the system has it and
+ * lets us.
  *
  *   a thread touches:  page is not there, or protected and stored to  -->  sleeps; an event  -->  userfault_place, _thaw, _wake  -->  goes on
  *
- * One descriptor an area. Where others' privilege is wanting, only this process's own instructions may touch (system calls that are given
- * such an address fail with EFAULT then).
+ * One descriptor an area. Where others' privilege is wanting, only this process's own instructions may touch (system calls that are
+ * given such an address fail with EFAULT then).
  */
 #ifndef OS_USERFAULT_H
 #define OS_USERFAULT_H

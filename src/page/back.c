@@ -4,8 +4,9 @@
  *   victim:   up to 15 dirty neighbours on either side go with it; with a journal, which costs a sync a time, whatever is dirty
  *
  * A page is WRITING meanwhile: it may be read, and who wants to write it waits. What fails is dirty again and FAILED, so that it is
- * left alone until the next flush. What was written is UNSYNCED until the store has been synced; if that fails, what of it is in memory is
- * dirty again, as nobody can know what the system has dropped. (Rebello et al., "Can applications recover from fsync failures?", 2020.)
+ * left alone until the next flush. What was written is UNSYNCED until the store has been synced; if that fails, what of it is in
+ * memory is dirty again, as nobody can know what the system has dropped. (Rebello et al., "Can applications recover from fsync
+ * failures?", 2020.)
  */
 #include <errno.h>
 

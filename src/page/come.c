@@ -2,9 +2,10 @@
  *
  *   missed:  17 18 | 19 20 21 22 | 23 ... 30 | 31 ...      a page that follows one that was missed is read with others: 4, 8, ..., `readahead`
  *
- * A stream is known by the page that it would miss next; eight are, the one that was not missed for longest goes. What is read so is
- * AHEAD until it is pinned first: that is its first use, and no hit to the policy, which would take every page of a scan for one that is used twice.
- * When the reading of many fails, the one that is wanted is read alone, so nobody fails for a page that he did not ask for.
+ * A stream is known by the page that it would miss next; eight are, the one that was not missed for longest goes. What is read so
+ * is AHEAD until it is pinned first: that is its first use, and no hit to the policy, which would take every page of a scan for one
+ * that is used twice. When the reading of many fails, the one that is wanted is read alone, so nobody fails for a page that he did
+ * not ask for.
  */
 #include <errno.h>
 #include <string.h>

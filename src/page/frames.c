@@ -1,8 +1,8 @@
 /* page/frames.c - the frame for a page that comes: a free one, or that of the page which goes. See page/pager.h.
  *
- * The policy says which; whether it can be had is in its word. A victim that somebody pins between the two goes back to the policy, as a new page. One that
- * cannot be written back goes back too, marked, and is not proposed again until the next flush or until there is no other: so one
- * full disk does not stop those who only read.
+ * The policy says which; whether it can be had is in its word. A victim that somebody pins between the two goes back to the policy,
+ * as a new page. One that cannot be written back goes back too, marked, and is not proposed again until the next flush or until
+ * there is no other: so one full disk does not stop those who only read.
  */
 #include <errno.h>
 

@@ -1,5 +1,5 @@
-/* page/journal.c - pages are written twice, so that a write which is cut short leaves one whole: in the journal, or at home. (InnoDB's
- * doublewrite buffer; Mohan's shadowing.)
+/* page/journal.c - pages are written twice, so that a write which is cut short leaves one whole: in the journal, or at home.
+ * (InnoDB's doublewrite buffer; Mohan's shadowing.)
  *
  *   journal:  | head: magic, page size, count, (number, sum) of each, sum of the head | page | page | ... |
  *
@@ -7,8 +7,9 @@
  *   init:     the head and every page of it are whole?  all of them home, sync, head void.  else: nothing of it had gone home
  *
  * Head and pages may come to the disk in any order: sums say whether all did. The last batch stays in the journal until the next is
- * about to be written over it; to write a batch home again does no harm, as whatever went home later went through the journal too. So each page at home
- * is whole, or is so after init. Costs writing everything twice and two syncs a batch; batches are as large as the journal.
+ * about to be written over it; to write a batch home again does no harm, as whatever went home later went through the journal too.
+ * So each page at home is whole, or is so after init. Costs writing everything twice and two syncs a batch; batches are as large as
+ * the journal.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* page/memory.c - memory as a store: a table of pages, each a block of its own, made when it is written. A page that never was is zeros. */
+/* page/memory.c - memory as a store: a table of pages, each a block of its own, made when it is written. A page that never was is
+ * zeros. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* page/pager.c - pins and their ends, pages that are forgotten or renamed, begin and end. See include/allot/pager.h, page/pager.h.
  *
- * Not here: where frames come from (frames.c), how pages come (come.c) and go back (back.c, journal.c), what is told of them (tell.c).
+ * Not here: where frames come from (frames.c), how pages come (come.c) and go back (back.c, journal.c), what is told of them
+ * (tell.c).
  */
 #include "page/pager.h"
 
@@ -211,7 +212,8 @@ size_t allot_pager_frame(const struct allot_pager *pager, const void *at)
 
 /* -- pages that are forgotten, and renamed -- */
 
-/* A page that is there and not pinned is BUSY, and out of the policy; its frame is moving. 0: it was not there, 1: it is so, or -EBUSY. */
+/* A page that is there and not pinned is BUSY, and out of the policy; its frame is moving. 0: it was not there, 1: it is so, or
+ * -EBUSY. */
 static int claim_unpinned(struct pager *p, entry *at, uint64_t *word)
 {
     for (;;) {

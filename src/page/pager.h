@@ -10,16 +10,17 @@
  *                                                      claim: no writers   v  |
  *                                                                        WRITING: may be pinned, not for WRITE
  *
- * Each arrow is one compare-and-swap of the word. Who made it BUSY or WRITING has the page, until he says otherwise and raises its event;
- * nobody else's pin gets through, nor is it let go. The zeros are guards: a count that runs over shows there, and the slow path sees to
- * it. Hits are counted in the word, in the operation that pins, and added up when it leaves or they are 511; so they are exact and cost nothing.
+ * Each arrow is one compare-and-swap of the word. Who made it BUSY or WRITING has the page, until he says otherwise and raises its
+ * event; nobody else's pin gets through, nor is it let go. The zeros are guards: a count that runs over shows there, and the slow
+ * path sees to it. Hits are counted in the word, in the operation that pins, and added up when it leaves or they are 511; so they
+ * are exact and cost nothing.
  *
  *   frame:  never used | free, on the list | in transit (`moving`) | entered in the policy
  *
  * `moving` counts frames that some thread holds in between, or is writing from: who finds no frame while there are any waits.
  *
- * Locks, the outer first: back (one who flushes, or writes by the journal: held while the store works), lock (free frames; victim and its
- * claim, claim and leave: so that no page leaves the policy twice), the policy's, the table's, ahead.
+ * Locks, the outer first: back (one who flushes, or writes by the journal: held while the store works), lock (free frames; victim
+ * and its claim, claim and leave: so that no page leaves the policy twice), the policy's, the table's, ahead.
  */
 #ifndef PAGE_PAGER_H
 #define PAGE_PAGER_H
@@ -157,8 +158,8 @@ static inline int store_result(int said) { return said > 0 ? -EIO : said; }
 
 /* -- frames: page/frames.c -- */
 
-/* A frame for a page whose ghost is `coming`: free, or that of another page, which is written back if need be. It is moving then. `waits`:
- * for those that are, when there is no other. 0, -ENOBUFS, or what writing failed with. */
+/* A frame for a page whose ghost is `coming`: free, or that of another page, which is written back if need be. It is moving then.
+ * `waits`: for those that are, when there is no other. 0, -ENOBUFS, or what writing failed with. */
 int frame_take(struct pager *p, uint64_t coming, bool waits, uint32_t *frame);
 void frame_give(struct pager *p, uint32_t frame);
 /* The page in that frame is no more, whose word was `was` when it was claimed; the frame stays moving. With `lock`. */
@@ -197,8 +198,8 @@ struct back_item {
     int result;
 };
 
-/* A page that is BUSY, and dirty, for which a frame is wanted; and neighbours of it that are dirty, or whatever goes into the journal with it. 0, or what was wrong with
- * it: then it is marked FAILED. */
+/* A page that is BUSY, and dirty, for which a frame is wanted; and neighbours of it that are dirty, or whatever goes into the
+ * journal with it. 0, or what was wrong with it: then it is marked FAILED. */
 int back_write_victim(struct pager *p, uint32_t frame);
 int back_flush(struct pager *p);
 int back_sync_store(struct pager *p);

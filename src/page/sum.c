@@ -1,5 +1,5 @@
-/* page/sum.c - the checksum of a page: 64 bits of its number and contents, in four lanes of 64 x 64 -> 128 bit multiplications. About
- * 100 ns for 4 KiB. Finds what was torn, lost or misplaced; nothing that somebody forged. (Wang Yi, wyhash, 2019.) */
+/* page/sum.c - the checksum of a page: 64 bits of its number and contents, in four lanes of 64 x 64 -> 128 bit multiplications.
+ * About 100 ns for 4 KiB. Finds what was torn, lost or misplaced; nothing that somebody forged. (Wang Yi, wyhash, 2019.) */
 #include <string.h>
 
 #include "page/pager.h"

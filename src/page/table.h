@@ -4,9 +4,9 @@
  *                                           |
  *                                           `--> leaf: | word | word | ... |       word 0: a page that never was
  *
- * A look takes `height` loads and no lock; nodes are made under one, and stay until the end, so a word's address holds as long as the table.
- * Height 1 reaches to page 1023, 2 to a million, 3 to a milliard. Costs 8 bytes for each page that lies in a leaf with any that was asked for:
- * numbers that are scattered all over take a leaf each.
+ * A look takes `height` loads and no lock; nodes are made under one, and stay until the end, so a word's address holds as long as
+ * the table. Height 1 reaches to page 1023, 2 to a million, 3 to a milliard. Costs 8 bytes for each page that lies in a leaf with
+ * any that was asked for: numbers that are scattered all over take a leaf each.
  */
 #ifndef PAGE_TABLE_H
 #define PAGE_TABLE_H

@@ -4,10 +4,10 @@
  *           one that is clean, stored to --> pin for WRITE: dirty --> thawed --> unpin
  *   goes:   frozen, written from where it is --> not there
  *
- * A page that is in a window lies there and nowhere else, WINDOWED in its word, and takes a frame in number, not in memory: so the bound holds.
- * Every page of the window's numbers that comes, whoever asked for it, comes there; when the window is made the others go. A clean one is
- * protected, so that its first store is an event; so "not dirty" is always "as in the store". What is read in a window is not seen by the policy: a
- * page counts as used when it comes, and by its ghost when it comes again.
+ * A page that is in a window lies there and nowhere else, WINDOWED in its word, and takes a frame in number, not in memory: so the
+ * bound holds. Every page of the window's numbers that comes, whoever asked for it, comes there; when the window is made the others
+ * go. A clean one is protected, so that its first store is an event; so "not dirty" is always "as in the store". What is read in a
+ * window is not seen by the policy: a page counts as used when it comes, and by its ghost when it comes again.
  *
  * Each window has a thread, which serves one touch after the other. It touches no window itself.
  */

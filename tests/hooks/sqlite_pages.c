@@ -1,8 +1,9 @@
-/* sqlite_pages.c - examples/hooks/sqlite_pages.c: SQL prints the same with SQLite's own cache and with the pager, by each policy, on a
- * file with a cache of ten pages and in memory; pages that move and that are cut off too; memory that is out at each allocation is
- * SQLITE_NOMEM, and the file as it was.
+/* sqlite_pages.c - examples/hooks/sqlite_pages.c: SQL prints the same with SQLite's own cache and with the pager, by each policy,
+ * on a file with a cache of ten pages and in memory; pages that move and that are cut off too; memory that is out at each
+ * allocation is SQLITE_NOMEM, and the file as it was.
  *
  *     sqlite_pages SCRIPT
+ *
  */
 #include "hooks.h"
 

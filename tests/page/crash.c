@@ -1,5 +1,5 @@
-/* page/crash.c - a machine that dies at any moment, with a disk that keeps, of what was not synced, any sectors of 512 bytes and no others:
- * no page that was acknowledged as synced is lost or torn, and the next one goes on from there.
+/* page/crash.c - a machine that dies at any moment, with a disk that keeps, of what was not synced, any sectors of 512 bytes and no
+ * others: no page that was acknowledged as synced is lost or torn, and the next one goes on from there.
  *
  *   life:   pages are written, flushed, synced, let go  --  so many sectors on: dead, in the middle of whatever
  *   after:  init over what the disk kept: each page is whole, and as it was at the last sync that returned 0, or newer

@@ -1,6 +1,6 @@
-/* page/exhaust.c - memory ends at every possible moment of a pager's life: for n = 0, 1, 2, ... the heap and the system grant n more requests and
- * none after, while a script runs that uses every function. Each failure is the return with ENOMEM, and leaves all as it was; when memory
- * is back the same call works. The last n is the one at which nothing fails.
+/* page/exhaust.c - memory ends at every possible moment of a pager's life: for n = 0, 1, 2, ... the heap and the system grant n
+ * more requests and none after, while a script runs that uses every function. Each failure is the return with ENOMEM, and leaves
+ * all as it was; when memory is back the same call works. The last n is the one at which nothing fails.
  *
  * The heap's functions, and the system's mappings, are wrapped by the linker (--wrap).
  */

@@ -1,4 +1,5 @@
-/* page/frail.h - a store for tests: a disk that fails when it is told to, and forgets or tears what was not synced when its machine dies.
+/* page/frail.h - a store for tests: a disk that fails when it is told to, and forgets or tears what was not synced when its machine
+ * dies.
  *
  *   write --sector by sector--> now[]  <-- read            machine: `left` sectors, and calls, until all power is gone: every call is EIO
  *             `--> log: sector, bytes --sync--> durable[]

@@ -1,5 +1,5 @@
-/* page/model.c - the pager beside a plain array: whatever is asked of it, by whatever policy, over a store that fails now and then, each page
- * reads as it was written last; and what was refused has changed nothing.
+/* page/model.c - the pager beside a plain array: whatever is asked of it, by whatever policy, over a store that fails now and then,
+ * each page reads as it was written last; and what was refused has changed nothing.
  *
  * Usage: model [SEEDS]
  */

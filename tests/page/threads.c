@@ -1,5 +1,5 @@
-/* page/threads.c - a pager among threads: each page holds its number and a count, which whoever writes it raises under a lock of the test's own;
- * none is lost, whoever lets pages go, writes back, reads ahead, forgets clean ones or asks for figures meanwhile.
+/* page/threads.c - a pager among threads: each page holds its number and a count, which whoever writes it raises under a lock of
+ * the test's own; none is lost, whoever lets pages go, writes back, reads ahead, forgets clean ones or asks for figures meanwhile.
  *
  * Usage: threads [STEPS]
  */
