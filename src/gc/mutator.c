@@ -209,6 +209,7 @@ int gc_attach(struct gc *gc, struct allot_gc_mutator *face)
         os_lock(&gc->lock);
         known = BY_KIND(gc, attach, me) == 0;
         if (known) {
+            face->state = me;
             list_push(&gc->mutators, me);
             rest_no_more(me);
         }

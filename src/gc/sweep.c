@@ -87,6 +87,9 @@ static struct mark_unit *begin_unit(struct gc *gc, unsigned klass)
 static void end_unit(struct gc *gc, struct mark_unit *u, bool keep)
 {
     struct mark *own = &gc->mark;
+    if (u->listed) {
+        unlist(gc, u);
+    }
     for (size_t w = 0; w < mark_words(u); w++) {
         *mark_allocated(u, w) = *mark_marked(u, w) = 0;
     }
@@ -153,12 +156,12 @@ static void open_hole(struct mark_unit *u, const struct hole *hole)
     for (size_t w = hole->from / 64; w * 64 < hole->to; w++) {
         *mark_allocated(u, w) |= bitmap_word_mask(w, hole->from, hole->to);
     }
-    size_t stride = u->stride16 * GC_GRAIN, from = ALLOT_GC_HEADER + hole->from * stride,
-           to = ALLOT_GC_HEADER + hole->to * stride, dirty = size_min(to, u->unit.touched * GC_GRAIN);
-    if (from < dirty) {
-        memset(unit_data(&u->unit) + from, 0, dirty - from);
+    size_t stride = u->stride16 * GC_GRAIN, touched = u->unit.touched * GC_GRAIN;
+    size_t from = ALLOT_GC_HEADER + hole->from * stride, to = ALLOT_GC_HEADER + hole->to * stride;
+    if (from < touched) {
+        memset(unit_data(&u->unit) + from, 0, size_min(to, touched) - from);
     }
-    u->unit.touched = (uint16_t)(size_max(dirty, align_up(to, GC_GRAIN)) / GC_GRAIN) & 0x7fff;
+    u->unit.touched = (uint16_t)(size_max(touched, align_up(to, GC_GRAIN)) / GC_GRAIN) & 0x7fff;
 }
 
 /* A unit in which to look for holes, swept; NULL: memory is out, or the limit is reached. */
@@ -277,8 +280,7 @@ void mark_put(struct gc *gc, void *object)
     for (size_t w = 0; w < mark_words(u) && !some; w++) {
         some = *mark_allocated(u, w) != 0;
     }
-    if (!some && u->listed) {
-        unlist(gc, u);
+    if (!some) {
         end_unit(gc, u, false);
     } else if (!u->listed) {
         list(gc, u);
@@ -302,12 +304,14 @@ bool mark_sort(struct gc *gc, uint64_t deadline)
         }
         if (u->marked == 0) {
             end_unit(gc, u, own->empties < stock);
-        } else if (u->marked < u->slots) {
-            u->cursor = 0;
-            list(gc, u);
-        } else {
+            continue;
+        }
+        if (u->marked == u->slots) {
             u->cycle = own->cycle; /* all of it lives */
             u->cursor = u->slots;
+        }
+        if ((u->marked < u->slots) != u->listed) {
+            (u->listed ? unlist : list)(gc, u);
         }
     }
     while (own->empties > stock) {
