@@ -142,6 +142,10 @@ void allot_gc_done(struct allot_gc *heap)
     while (large_count(own)) {
         large_give(own, large_nth(own, large_count(own) - 1));
     }
+    for (struct large_object *l; (l = own->dead_large) != NULL;) {
+        own->dead_large = l->next;
+        large_end(own, l);
+    }
     BY_KIND(own, done, own);
     end(own);
     CHECK(own->held == 0 && own->units == 0, "gc", own);

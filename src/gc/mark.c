@@ -15,7 +15,14 @@
 #include "os/fault.h"
 #include "os/process.h"
 
-enum { QUEUE = 8, CHUNK = 512, LOOKS = 64, PASSES = 32, BEFORE = 2 * sizeof(uint64_t) };
+enum {
+    LEAST_BETWEEN = 256 << 10,
+    /* bytes */ QUEUE = 8,
+    CHUNK = 512,
+    LOOKS = 64,
+    PASSES = 32,
+    BEFORE = 2 * sizeof(uint64_t)
+};
 
 #ifndef GC_WORK_MOST
 #define GC_WORK_MOST (16 * 1024) /* entries of the worklist */
@@ -425,11 +432,13 @@ void mark_due(struct mutator *me)
     if (gc->opts.step_ns == 0 || gc_is(gc, ALLOT_GC_PLAIN)) {
         gc_collect_stopped(gc);
     } else {
+        size_t live = gc->mark.live;
         gc->stats.steps++;
         bool complete = mark_step(gc, os_nanoseconds() + gc->opts.step_ns);
         gc->stats.collections += complete;
-        if (!complete) {
-            gc->due = gc->since + size_max(gc->used / 64, UNIT_SIZE);
+        if (!complete) { /* the program goes half as fast as marking */
+            live = gc->mark.live > live ? gc->mark.live - live : 0;
+            gc->due = gc->since + size_max(live / 2, LEAST_BETWEEN);
         }
     }
     gc_go(gc);
