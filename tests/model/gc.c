@@ -32,7 +32,7 @@ static struct mode {
     bool exact; /* nothing is held but what the oracle reaches */
 } modes[] = {
     {"mark", ALLOT_GC_MARK, {.least = 1 << 16}, 6000, true},
-    {"mark in steps", ALLOT_GC_MARK, {.least = 1 << 16, .step_ns = 20000}, 6000, true},
+    {"mark in steps", ALLOT_GC_MARK, {.least = 1 << 16, .step_ns = 1}, 6000, true},
     {"mark, plain stores", ALLOT_GC_MARK, {.least = 1 << 16, .flags = ALLOT_GC_PLAIN}, 6000, true},
     {"mark under stress", ALLOT_GC_MARK, {.flags = ALLOT_GC_STRESS}, 1500, true},
     {"mark, conservative",
@@ -42,7 +42,7 @@ static struct mode {
      false},
     {"mark, finishers by hand", ALLOT_GC_MARK, {.least = 1 << 16, .flags = ALLOT_GC_BY_HAND}, 6000, true},
     {"copy", ALLOT_GC_COPY, {.least = 1 << 16, .young = 1 << 16}, 6000, true},
-    {"copy in steps", ALLOT_GC_COPY, {.least = 1 << 16, .young = 1 << 16, .step_ns = 20000}, 6000, true},
+    {"copy in steps", ALLOT_GC_COPY, {.least = 1 << 16, .young = 1 << 16, .step_ns = 1}, 6000, true},
     {"copy, plain stores", ALLOT_GC_COPY, {.least = 1 << 16, .flags = ALLOT_GC_PLAIN}, 6000, true},
     {"copy under stress", ALLOT_GC_COPY, {.flags = ALLOT_GC_STRESS}, 1500, true},
     {"copy, conservative",
@@ -535,6 +535,8 @@ static bool run(const struct mode *which)
     for (size_t step = 0; step < mode->steps; step++) {
         snprintf(check_context, sizeof check_context, "%s, step %zu", mode->name, step);
         act();
+        if (mode->opts.step_ns && below(3) == 0)
+            allot_gc_step(&me, below(4) ? 0 : 2000);
         if (step % 97 == 0)
             verify();
         if (step % 331 == 330 || nodes == MOST)
