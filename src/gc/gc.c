@@ -65,7 +65,7 @@ static struct gc *alloc(void)
         return own;
     }
     own = record_alloc(sizeof *own);
-    return own && part_enlist(&own->part) ? own : NULL;
+    return own && part_enlist(&own->part, PART_OTHER) ? own : NULL;
 }
 
 int allot_gc_init(struct allot_gc *heap, enum allot_gc_kind kind, const struct allot_gc_opts *opts)
