@@ -16,11 +16,11 @@
 #include "os/process.h"
 
 enum {
-    LEAST_BETWEEN = 256 << 10,
-    /* bytes */ QUEUE = 8,
-    CHUNK = 512,
-    LOOKS = 64,
-    PASSES = 32,
+    QUEUE = 8,
+    CHUNK = 512,              /* words of a tail, at a time */
+    PASSES = 32,              /* looks at the roots before the one that goes to the end */
+    LEAST_BETWEEN = 32 << 10, /* bytes that are allocated between steps */
+    OUTRUN = 3,               /* times the bytes at which a cycle has begun: it is brought to its end */
     BEFORE = 2 * sizeof(uint64_t)
 };
 
