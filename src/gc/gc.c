@@ -134,8 +134,10 @@ void allot_gc_done(struct allot_gc *heap)
         finish_all(own);
     }
     while (own->mutators) {
-        own->mutators->face->frame = NULL;
+        struct allot_gc_mutator *face = own->mutators->face;
+        face->frame = NULL;
         gc_detach(own->mutators);
+        *face = (struct allot_gc_mutator){0};
     }
     gc_chain_lock();
     gc_chain_remove(own);
