@@ -194,7 +194,8 @@ static bool run(const struct allot_gc_opts *opts)
     if (why)
         return false;
     plain = (opts->flags & ALLOT_GC_PLAIN) != 0;
-    snprintf(check_run, sizeof check_run, "kind %d, flags %u, step %u", (int)kind, opts->flags, (unsigned)opts->step_ns);
+    snprintf(check_run, sizeof check_run, "kind %d, flags %u, step %u", (int)kind, opts->flags,
+             (unsigned)opts->step_ns);
     memset(place, 0, sizeof place);
     CHECK(allot_gc_root(&heap, place, PLACES) == 0);
     for (uintptr_t i = 0; i < THREADS; i++)

@@ -158,8 +158,7 @@ static void crimes(void **state)
         expect(use_detached, NULL, "use of a mutator that is not attached", "gc mutator", &me);
         expect(attach_to_done, NULL, "use of a heap that was not initialised, or is done", "gc", &heap);
         expect(detach_with_frames, object, "detach with frames", ours, &me);
-        expect(crooked_type, NULL, "type that is not at a multiple of 16, below 2^48", ours,
-               (char *)crooked + 8);
+        expect(crooked_type, NULL, "type that is not at a multiple of 16, below 2^48", ours, (char *)crooked + 8);
         expect(spoil_reference, object, "reference to what is no object", ours, object);
         expect(done_with_another, NULL, "done while another thread is attached", ours, &others);
         allot_gc_unref(&me, object);

@@ -13,7 +13,10 @@ static void __attribute__((noinline)) forget_stack(void)
     }
 }
 
-static bool begin_on_stack(unsigned flags) { return begin(&(struct allot_gc_opts){.flags = ALLOT_GC_CONSERVATIVE | flags}); }
+static bool begin_on_stack(unsigned flags)
+{
+    return begin(&(struct allot_gc_opts){.flags = ALLOT_GC_CONSERVATIVE | flags});
+}
 
 static void __attribute__((noinline)) churn(void)
 {
