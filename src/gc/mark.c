@@ -20,7 +20,7 @@ enum {
     CHUNK = 512,              /* words of a tail, at a time */
     PASSES = 32,              /* looks at the roots before the one that goes to the end */
     LEAST_BETWEEN = 32 << 10, /* bytes that are allocated between steps */
-    OUTRUN = 3,               /* times the bytes at which a cycle has begun: it is brought to its end */
+    OUTRUN = 2,               /* times the bytes that were due as a cycle began: it is brought to its end */
     BEFORE = 2 * sizeof(uint64_t)
 };
 
@@ -303,6 +303,7 @@ static void begin(struct gc *gc)
 {
     struct mark *own = &gc->mark;
     own->phase = MARK_CLEARING;
+    own->began = gc->due;
     own->at = own->all;
     own->work.count = 0;
     own->live = 0;
@@ -426,34 +427,34 @@ void mark_collect(struct gc *gc)
 
 int mark_init(struct gc *gc) { return worklist_init(gc, &gc->mark.work, GC_WORK_MOST) ? 0 : -1; }
 
-/* The program may allocate half as much as has been marked until the next step; and should it outrun marking all the same, as steps
- * are too short for it, the last one takes as long as it takes. */
+/* The program may allocate half as much as has been marked until the next step. Should it outrun marking all the same, as steps are too
+ * short for it, or it makes too few of them itself, the last one takes as long as it takes. */
 static void step_as_it_allocates(struct gc *gc)
 {
     struct mark *own = &gc->mark;
-    if (own->phase == MARK_IDLE) {
-        own->most = OUTRUN * gc->due;
-    }
     size_t live = own->live;
+    bool outrun = own->phase != MARK_IDLE && gc->since >= OUTRUN * own->began;
+    uint64_t ns = gc->opts.step_ns;
     gc->stats.steps++;
-    bool complete = mark_step(gc, gc->since < own->most ? os_nanoseconds() + gc->opts.step_ns : UINT64_MAX);
+    bool complete = (ns || outrun) && mark_step(gc, outrun ? UINT64_MAX : os_nanoseconds() + ns);
     gc->stats.collections += complete;
     if (!complete) {
         live = own->live > live ? own->live - live : 0;
-        gc->due = gc->since + size_max(live / 2, LEAST_BETWEEN);
+        gc->due = ns ? gc->since + size_max(live / 2, LEAST_BETWEEN) : OUTRUN * own->began;
     }
 }
 
 void mark_due(struct mutator *me)
 {
     struct gc *gc = me->gc;
+    bool in_steps = (gc->opts.step_ns && !gc_is(gc, ALLOT_GC_PLAIN)) || gc->mark.phase != MARK_IDLE;
     if (!gc_stop(gc, me)) {
         return;
     }
-    if (gc->opts.step_ns == 0 || gc_is(gc, ALLOT_GC_PLAIN)) {
-        gc_collect_stopped(gc);
-    } else {
+    if (in_steps) {
         step_as_it_allocates(gc);
+    } else {
+        gc_collect_stopped(gc);
     }
     gc_go(gc);
 }
