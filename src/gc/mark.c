@@ -293,9 +293,11 @@ static bool is_marked(const void *object)
 }
 
 /* It has been written to; unless it is marked, it will be looked at when it is, or never. */
-static void look_at_remembered(struct gc *gc, void *object)
+static void look_at_remembered(struct gc *gc, void *object, bool is_value)
 {
-    if (is_marked(object)) {
+    if (is_value) {
+        mark(gc, object);
+    } else if (is_marked(object)) {
         struct marker m = marker_of(gc);
         look_at(&m, object, 0);
         flush(&m);
@@ -344,8 +346,9 @@ static void begin(struct gc *gc)
     }
 }
 
-static void ignore(struct gc *gc, void *object)
+static void ignore(struct gc *gc, void *object, bool is_value)
 {
+    (void)is_value;
     (void)gc;
     (void)object;
 }
@@ -395,6 +398,9 @@ static void forget_nothing(struct gc *gc)
 /* The roots, and what has been written to, in this step; false: the program will have to be looked at once more. */
 static bool finish_marking(struct gc *gc, uint64_t deadline)
 {
+    if (gc->remembered.count > REMEMBERED) {
+        gc_look_at_remembered(gc, look_at_remembered);
+    }
     if (!drain(gc, deadline)) {
         return false;
     }
@@ -492,7 +498,13 @@ void mark_due(struct mutator *me)
 void mark_write(struct mutator *me, void *object, void **slot, void *value)
 {
     *slot = value;
-    gc_remember(me, object);
+    if (me->gc->mark.phase != MARK_MARKING) { /* of an earlier cycle */
+        __atomic_fetch_and(gc_header(object), ~ALLOT_GC_WATCHED, __ATOMIC_RELAXED);
+    } else if (gc_size_of(me->gc, object) > CHUNK * sizeof(void *)) {
+        gc_remember_value(me, value);
+    } else {
+        gc_remember(me, object);
+    }
 }
 
 bool mark_reached(struct gc *gc, const void *object)
