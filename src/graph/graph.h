@@ -46,18 +46,21 @@ enum graph_owner_kind {
     GRAPH_CACHE,
     GRAPH_REGION,
     GRAPH_OVERLAY,
-    GRAPH_MOVABLE
+    GRAPH_MOVABLE,
+    GRAPH_GC, /* a collected heap's, of one type: the heap knows who refers to them, so each counts as reachable */
+    GRAPH_EXPLICIT, /* of one where nothing goes by itself */
+    GRAPH_OWNER_KINDS
 };
 struct graph_owner {
     enum graph_owner_kind kind;
     const char *name;    /* or NULL */
-    size_t object_bytes; /* of a pool's or cache's objects; 0: any */
+    size_t object_bytes; /* of a pool's, a cache's or a type's objects; 0: any */
 };
 
 static inline const char *graph_owner_kind_name(enum graph_owner_kind kind)
 {
-    static const char *const names[] = {"malloc", "heap", "tag", "arena", "pool", "cache", "region", "overlay",
-                                        "movable"};
+    static const char *const names[] = {"malloc", "heap",    "tag",     "arena", "pool",       "cache",
+                                        "region", "overlay", "movable", "gc",    "explicit gc"};
     return names[kind];
 }
 
@@ -67,6 +70,14 @@ struct graph_blocks {
     size_t count, room;
     struct graph_owner *owner;
     size_t owners, owner_room;
+    struct graph_names *names; /* those that had to be made up */
+};
+
+/* Room for names, a piece each time. */
+struct graph_names {
+    struct graph_names *next;
+    size_t used;
+    char text[];
 };
 
 /* -- the graph: made of blocks and an image, or read from a snapshot; then asked -- */

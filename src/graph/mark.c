@@ -2,7 +2,7 @@
  * for each block once, as one is marked when it is pushed.
  *
  *   1  what globals, TLS and other memory lead to by pointers to beginnings;
- *      what a movable heap has, and that                                          reachable
+ *      what a movable heap has, collected objects, and what these lead to         reachable
  *   2  what stacks and registers do, of the rest                                 thread-only
  *   3  what pointers into the middle lead to from any of these                   possible
  *   4  of the rest, in order of address, each with all that it leads to          definite, indirect
@@ -92,6 +92,19 @@ static void mark_from_roots(struct marker *m, bool threads, enum graph_verdict v
     follow(m);
 }
 
+/* What a collected heap has, it has for somebody, or it goes by itself. */
+static void mark_collected(struct marker *m)
+{
+    const struct graph_blocks *blocks = m->g->blocks;
+    m->verdict = GRAPH_REACHABLE;
+    for (size_t i = 0; i < blocks->count; i++) {
+        if (blocks->owner[blocks->block[i].owner].kind == GRAPH_GC) {
+            see(m, &(struct scan_edge){.block = (uint32_t)i}, 1);
+        }
+    }
+    follow(m);
+}
+
 static void mark_possible(struct marker *m)
 {
     m->verdict = GRAPH_POSSIBLE;
@@ -166,6 +179,7 @@ bool graph_mark(struct graph *g)
     memset(g->verdict, GRAPH_UNKNOWN, count);
     mark_held(&m);
     mark_from_roots(&m, false, GRAPH_REACHABLE);
+    mark_collected(&m);
     mark_from_roots(&m, true, GRAPH_THREAD_ONLY);
     mark_possible(&m);
     find_lost(&m);

@@ -8,6 +8,7 @@
 
 #include "graph/grow.h"
 #include "os/owned.h"
+#include "snap/collected.h"
 #include "snap/layout.h"
 #include "snap/movable.h"
 #include "snap/owners.h"
@@ -171,6 +172,14 @@ static void walk_nothings(struct walker *w, const struct unit *unit, uintptr_t d
     }
 }
 
+static void add_found(void *arg, uintptr_t object, size_t size, uint32_t owner)
+{
+    struct walker *w = arg;
+    if (!w->no_memory) {
+        add(w, object, size, owner);
+    }
+}
+
 static void walk_units(struct walker *w, const struct segment *s, uintptr_t at)
 {
     for (unsigned i = 1; i < UNITS && !w->no_memory; i++) {
@@ -179,6 +188,8 @@ static void walk_units(struct walker *w, const struct segment *s, uintptr_t at)
         uint32_t owner = unit_owner(unit);
         if (owner == OWNER_NONE) {
             walk_nothings(w, unit, v.data);
+        } else if (is_part(owner) && !is_set(owner)) {
+            collected_unit(&w->owners, unit, v.data, add_found, w);
         } else if (v.slab->stride16 != 0 && owner != 0 && owner < OWNER_FREE) {
             (is_part(owner) ? walk_parts_slab : walk_heaps_slab)(w, &v);
         }
@@ -188,6 +199,10 @@ static void walk_units(struct walker *w, const struct segment *s, uintptr_t at)
 /* A page run or a large block. */
 static void add_big(struct walker *w, uintptr_t at, size_t bytes, size_t asked, uint32_t id)
 {
+    if (is_part(id) && !is_set(id)) {
+        collected_pages(&w->owners, id, at, bytes, add_found, w);
+        return;
+    }
     if (is_part(id)) {
         struct part_view part = part_view(&w->owners, id);
         if (part.set && part_single_is_out(&w->owners, &part, at)) {
@@ -412,5 +427,9 @@ void snap_walk_free(struct graph_blocks *blocks)
 {
     grow_free(blocks->block, blocks->room, sizeof *blocks->block);
     grow_free(blocks->owner, blocks->owner_room, sizeof *blocks->owner);
+    for (struct graph_names *names = blocks->names, *next; names; names = next) {
+        next = names->next;
+        owners_free_names(names);
+    }
     *blocks = (struct graph_blocks){0};
 }
