@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-#include "gc/copy_cycle.h"
+#include "gc/copy_parts.h"
 #include "gc/copy_trace.h"
 #include "heap/part.h"
 #include "os/fault.h"
@@ -118,14 +118,6 @@ void copy_trim(struct gc *gc)
     }
 }
 
-void copy_close(struct copy_bump *bump)
-{
-    if (bump->unit) {
-        bump->unit->end = bump->at;
-    }
-    *bump = (struct copy_bump){0};
-}
-
 /* The holes, and what else is being filled with young objects. */
 void copy_close_young(struct gc *gc)
 {
@@ -133,8 +125,15 @@ void copy_close_young(struct gc *gc)
         me->copy.unit = NULL;
         me->face->hole[0].next = me->face->hole[0].end = NULL;
     }
-    copy_close(&gc->copy.medium);
+    gc->copy.medium = (struct copy_bump){0};
     gc->copy.young_bytes = 0;
+}
+
+void copy_clear_marks(struct copy_unit *u)
+{
+    for (size_t w = 0; w < COPY_WORDS; w += HEADER_SIZE / 8) {
+        memset(copy_marks(u, w), 0, HEADER_SIZE);
+    }
 }
 
 /* -- objects -- */
@@ -210,17 +209,15 @@ static char *take_from(struct gc *gc, struct copy_bump *bump, bool maybe, size_t
             return NULL;
         }
         if (maybe) {
-            u->is = COPY_OLD;
             u->maybe = true;
-            u->black = c->phase == COPY_MARKING;
-            list_push(&c->old, u);
+            copy_begin_old(gc, u);
         }
         *bump = (struct copy_bump){.unit = u, .at = u->end, .end = copy_last(u)};
     }
     char *block = bump->at;
     bump->at = bump->unit->end = block + bytes;
     zero(bump->unit, block, bump->at);
-    *(maybe ? &c->promoted : &c->young_bytes) += bytes;
+    c->young_bytes += maybe ? 0 : bytes;
     hand_out(gc, bytes);
     return block;
 }
@@ -233,6 +230,7 @@ void *copy_get(struct mutator *me, const struct allot_gc_type *type, size_t size
     uint64_t header = (uint64_t)(uintptr_t)type << 16 | blocks;
     char *block;
     if (unlikely(type->flags & ALLOT_GC_MAYBE)) {
+        c->maybes = true;
         header |= c->watch;
         block = take_from(gc, &c->maybe, true, bytes);
     } else {
@@ -249,14 +247,19 @@ void *copy_get(struct mutator *me, const struct allot_gc_type *type, size_t size
 void copy_write(struct mutator *me, void *object, void **slot, void *value)
 {
     *slot = value;
-    if (*gc_header(object) & GC_LARGE) {
+    uint64_t header = *gc_header(object);
+    if ((header & GC_LARGE) && !(gc_type(header)->flags & ALLOT_GC_MAYBE)) {
         gc_note(me, (char *)slot + 1);
     } else {
         gc_remember(me, object);
     }
 }
 
-uint64_t copy_fresh_large(struct gc *gc) { return gc->copy.watch; }
+uint64_t copy_fresh_large(struct gc *gc, const struct allot_gc_type *type)
+{
+    gc->copy.maybes |= (type->flags & ALLOT_GC_MAYBE) != 0;
+    return gc->copy.watch;
+}
 
 size_t copy_size(const struct gc *gc, const void *object)
 {
@@ -265,11 +268,6 @@ size_t copy_size(const struct gc *gc, const void *object)
 }
 
 /* -- words -- */
-
-static bool is_open(const struct gc *gc, const struct copy_unit *u)
-{
-    return u == gc->copy.to[0].unit || u == gc->copy.to[1].unit;
-}
 
 void copy_forget_starts(struct gc *gc)
 {
@@ -299,11 +297,6 @@ void *copy_object_at(struct gc *gc, uintptr_t word, bool interior)
     size_t i = copy_bit((const void *)word);
     if (u->is == COPY_NONE || (!interior && word % GC_GRAIN)) {
         return NULL;
-    }
-    for (size_t k = 0; k < 2; k++) {
-        if (is_open(gc, u)) {
-            u->end = gc->copy.to[u == gc->copy.to[1].unit].at;
-        }
     }
     const uint64_t *bit = starts_of(gc, u);
     if (!bitmap_test(bit, i)) {
@@ -345,7 +338,7 @@ static void give_list(struct gc *gc, struct copy_unit *u)
 {
     for (struct copy_unit *next; u; u = next) {
         next = u->next;
-        memset_marks(u);
+        copy_clear_marks(u);
         clear(u);
         gc_give_unit(gc, (struct gc_unit *)u);
     }

@@ -57,10 +57,10 @@ struct copy_unit {
         struct copy_unit *next_to; /* a unit that is copied to: the next one */
         struct copy_slots *slots;  /* a `wanted` one, in a cycle: references into it */
     };
-    uint32_t live;   /* bytes of blocks that were marked in this collection */
-    uint16_t serial; /* of a unit that was taken for copies in this cycle, from 1; else 0. So a slot that was noted is known to be
-                        still what it was */
-    uint16_t noted;  /* slots */
+    uint16_t live16;  /* bytes / 16 of what lived as it was last looked through */
+    uint16_t objects; /* as many; COPY_UNKNOWN: it has not been */
+    uint16_t serial;  /* another one each time that a unit is taken for old objects: so a slot that was noted is known to be one still */
+    uint16_t noted;   /* slots */
     uint8_t is;
     bool black;    /* all that lies here counts as marked: it has been copied here, or made, in this collection */
     bool again;    /* marked objects may not have been looked at */
@@ -71,11 +71,15 @@ struct copy_unit {
 };
 _Static_assert(sizeof(struct copy_unit) == HEADER_SIZE, "a unit's header is one line");
 
+#define COPY_UNKNOWN 0xffffu
+
 /* A unit that is being filled: all NULL when there is none. */
 struct copy_bump {
     struct copy_unit *unit;
     char *at, *end;
-    struct copy_unit *scanning; /* of copies: the first unit with some that have not been looked at; by next_to up to `unit` */
+    /* Of copies: the first unit with some that have not been looked at, by next_to up to `unit`; and where this collection's begin. */
+    struct copy_unit *scanning;
+    char *from;
 };
 
 /* Where the blocks of a unit begin, for words that may mean one: a bit for each 16 bytes. */
@@ -108,11 +112,15 @@ struct copy {
     struct copy_bump medium, maybe;     /* where those above COPY_MEDIUM are made, and objects of type MAYBE */
     struct copy_unit *cursor;           /* SWEEPING, EVACUATING: the next one */
     struct worklist work;
+    bool maybes;                 /* objects of type MAYBE have been made */
+    size_t copied, survived;     /* bytes, in this collection, or the last of the young */
     size_t nursery, young_bytes;
     size_t live, promoted, due; /* since the last whole collection; as many promoted ask for the next */
-    size_t begun;               /* `promoted` when this cycle began */
+    size_t begun, late;         /* `promoted` when this cycle began, and when its sweep did */
+    size_t swept;               /* bytes that lived, of what the sweep has looked at */
     size_t finishables, weak, ephemerons; /* of the heap's tables: so many are of old objects */
-    uint16_t serials;
+    uint16_t serial;       /* the last one */
+    uint32_t taken;        /* units that got one in this cycle */
     struct copy_slots *unused_slots;
     struct gc_table slot_blocks; /* void *: what slots' chunks are cut from */
     uint64_t visited;            /* objects that were looked at, and slots that were followed, so far: the unit of work */
@@ -131,6 +139,8 @@ void copy_write(struct mutator *me, void *object, void **slot, void *value);
 void copy_collect(struct gc *gc);
 bool copy_step(struct gc *gc, uint64_t deadline);
 void copy_due(struct mutator *me);
+/* What a large object's header has beside its type and that it is one. */
+uint64_t copy_fresh_large(struct gc *gc, const struct allot_gc_type *type);
 void *copy_object_at(struct gc *gc, uintptr_t word, bool interior);
 size_t copy_size(const struct gc *gc, const void *object);
 int copy_walk(struct gc *gc, int (*visit)(void *, const struct allot_gc_type *, size_t, void *), void *arg);

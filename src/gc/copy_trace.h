@@ -27,6 +27,7 @@ enum copy_how {
 
 #define COPY_MOVED  ((uint64_t)1 << 19) /* in place of the header: the object is where the upper bits say */
 #define COPY_MEDIUM ((size_t)2048)      /* bytes of a block; larger ones have units of their own, so that they leave few rests */
+#define COPY_SERIALS 0xffffu /* units' are below */
 #define COPY_PIECE  ((size_t)1024)      /* words of one object that are looked at in one go */
 
 static inline struct copy_unit *copy_unit_of(const void *object) { return (struct copy_unit *)unit_of(object); }
@@ -119,7 +120,7 @@ static inline void copy_mark_large(struct gc *gc, void *object)
     }
 }
 
-/* A unit for copies of blocks of so many bytes; false: there is no memory, in this collection. (copy_young.c) */
+/* A unit for copies of blocks of so many bytes; false: there is no memory, in this collection. */
 bool copy_next_to(struct gc *gc, struct copy_bump *to);
 
 /* Where the object is from now on: it stays, and its unit, when there is no room. */
@@ -184,7 +185,7 @@ static inline __attribute__((always_inline)) void copy_reach(struct gc *gc, void
     }
 }
 
-/* A word that may mean an object: whose unit has been told to stay, if it was to move. */
+/* A word that may mean an object, whose unit stays. */
 static inline void copy_reach_word(struct gc *gc, uintptr_t word, unsigned how)
 {
     void *object = gc_object_at(gc, word, gc_is(gc, ALLOT_GC_INTERIOR));
@@ -192,7 +193,11 @@ static inline void copy_reach_word(struct gc *gc, uintptr_t word, unsigned how)
         return;
     }
     if (!copy_is_large(object)) {
-        copy_unit_of(object)->wanted = 0;
+        struct copy_unit *u = copy_unit_of(object);
+        u->wanted = 0;
+        if ((how & COPY_MOVES) && u->is == COPY_FROM) {
+            u->is = COPY_STAYS;
+        }
     }
     copy_reach(gc, &object, how & ~(unsigned)COPY_RECORDS, false);
 }
@@ -257,7 +262,7 @@ static inline bool copy_is_scanned(const struct copy_bump *to)
     return !to->unit || (to->scanning == to->unit && to->unit->scan == to->at);
 }
 
-/* The objects that found the worklist full, once more: all marked ones of where they lie. (copy_mark.c) */
+/* The objects that found the worklist full, once more: all marked ones of where they lie. */
 void copy_look_again(struct copy_visit *visit, void (*look)(struct copy_visit *visit, void *object));
 
 static inline __attribute__((always_inline)) void copy_follow(struct copy_visit *visit, gc_on_slot *slot, gc_on_word *word,
