@@ -81,6 +81,14 @@ static void *get(struct mutator *me, const struct allot_gc_type *type, size_t si
     return object;
 }
 
+static void enter(struct mutator *me)
+{
+    os_lock(&me->gc->lock);
+    if (me->resting) {
+        gc_fault(me->gc, "call by who has left", me->face);
+    }
+}
+
 void *gc_get(struct mutator *me, const struct allot_gc_type *type, size_t size)
 {
     struct gc *gc = me->gc;
@@ -89,10 +97,7 @@ void *gc_get(struct mutator *me, const struct allot_gc_type *type, size_t size)
     }
     void *object = NULL;
     if (size <= PTRDIFF_MAX) {
-        os_lock(&gc->lock);
-        if (me->resting) {
-            gc_fault(gc, "get by who has left", me->face);
-        }
+        enter(me);
         object = get(me, type, size);
         os_unlock(&gc->lock);
     }
@@ -105,7 +110,7 @@ void *gc_get(struct mutator *me, const struct allot_gc_type *type, size_t size)
 static size_t collect(struct mutator *me)
 {
     struct gc *gc = me->gc;
-    os_lock(&gc->lock);
+    enter(me);
     while (!gc_stop(gc, me)) {
     }
     uint64_t freed = gc->freed;
@@ -121,7 +126,7 @@ static bool step(struct mutator *me, uint64_t max_ns)
 {
     struct gc *gc = me->gc;
     uint64_t deadline = os_nanoseconds() + max_ns;
-    os_lock(&gc->lock);
+    enter(me);
     bool complete = false;
     if (gc_stop(gc, me)) {
         if (gc_is(gc, ALLOT_GC_PLAIN)) {

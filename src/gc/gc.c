@@ -65,7 +65,7 @@ static struct gc *alloc(void)
         return own;
     }
     own = record_alloc(sizeof *own);
-    return own && part_enlist(&own->part) ? own : NULL;
+    return own && part_enlist(&own->part, PART_OTHER) ? own : NULL;
 }
 
 int allot_gc_init(struct allot_gc *heap, enum allot_gc_kind kind, const struct allot_gc_opts *opts)
@@ -141,6 +141,10 @@ void allot_gc_done(struct allot_gc *heap)
     gc_chain_remove(own);
     while (large_count(own)) {
         large_give(own, large_nth(own, large_count(own) - 1));
+    }
+    for (struct large_object *l; (l = own->dead_large) != NULL;) {
+        own->dead_large = l->next;
+        large_end(own, l);
     }
     BY_KIND(own, done, own);
     end(own);

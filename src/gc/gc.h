@@ -84,7 +84,6 @@ struct large_object {
     char *at;     /* its pages; the object begins 16 bytes behind */
     size_t size;  /* of the object, as it was asked for */
     size_t pages; /* bytes of them */
-    bool dead;    /* it is known to be, and will go */
     bool marked;  /* the collector's, as the rest */
     bool again;
     uint8_t age;
@@ -143,7 +142,7 @@ struct gc {
     struct gc_table remembered; /* void *: objects that mutators have given up, see gc_remember */
     bool forgot;                /* one could not be kept: the collector has to look at all */
 
-    struct large_object *unused_large;
+    struct large_object *dead_large, *unused_large; /* by next: still to be ended; records for the next */
 
     struct allot_gc_stats stats; /* of which those above are filled in when asked */
     uint64_t stopped_at;
@@ -201,14 +200,15 @@ void gc_note_range(struct gc *gc, const char *at, size_t bytes);
 /* An object with pages of its own, with its header and zero; NULL: the limit, or memory out. And back. */
 void *large_take(struct gc *gc, const struct allot_gc_type *type, size_t size, uint64_t fresh);
 void large_give(struct gc *gc, struct large_object *large);
+void large_end(struct gc *gc, struct large_object *large);
 struct large_object *large_at(const struct gc *gc, uintptr_t address);
 static inline size_t large_count(const struct gc *gc) { return gc->large.count; }
 static inline struct large_object *large_nth(const struct gc *gc, size_t i)
 {
     return ((struct large_object **)gc->large.at)[i];
 }
-/* Gives all for which `goes` is true. Returns the bytes of objects. */
-size_t large_sweep(struct gc *gc, bool (*goes)(struct gc *gc, struct large_object *large));
+/* Those for which `goes` is true are objects no more; they are ended by and by, as their pages cost system calls. */
+void large_sweep(struct gc *gc, bool (*goes)(struct gc *gc, struct large_object *large));
 
 /* The object that a word may mean, as the heap's flags say: NULL for none. Any address. */
 void *gc_object_at(struct gc *gc, uintptr_t word, bool interior);

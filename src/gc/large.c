@@ -85,7 +85,7 @@ void *large_take(struct gc *gc, const struct allot_gc_type *type, size_t size, u
     return object;
 }
 
-static void go(struct gc *gc, struct large_object *l)
+void large_end(struct gc *gc, struct large_object *l)
 {
     gc_count_pages(gc, l->pages, false);
     part_give_pages(l->at);
@@ -97,21 +97,20 @@ void large_give(struct gc *gc, struct large_object *l)
     struct large_object **all = gc->large.at;
     size_t i = find(gc, (uintptr_t)l->at);
     memmove(all + i - 1, all + i, (gc->large.count-- - i) * sizeof *all);
-    go(gc, l);
+    large_end(gc, l);
 }
 
-size_t large_sweep(struct gc *gc, bool (*goes)(struct gc *gc, struct large_object *large))
+void large_sweep(struct gc *gc, bool (*goes)(struct gc *gc, struct large_object *large))
 {
     struct large_object **all = gc->large.at;
-    size_t kept = 0, bytes = 0;
+    size_t kept = 0;
     for (size_t i = 0; i < gc->large.count; i++) {
         if (goes(gc, all[i])) {
-            bytes += all[i]->size;
-            go(gc, all[i]);
+            all[i]->next = gc->dead_large;
+            gc->dead_large = all[i];
         } else {
             all[kept++] = all[i];
         }
     }
     gc->large.count = kept;
-    return bytes;
 }

@@ -15,10 +15,19 @@
 #include "os/fault.h"
 #include "os/process.h"
 
-enum { QUEUE = 8, CHUNK = 512, LOOKS = 64, PASSES = 32, BEFORE = 2 * sizeof(uint64_t) };
+enum {
+    LEAST_BETWEEN = 256 << 10,
+    /* bytes */ QUEUE = 8,
+    CHUNK = 512,
+    LOOKS = 64,
+    PASSES = 32,
+    BEFORE = 2 * sizeof(uint64_t)
+};
 
+/* A test has others. */
 #ifndef GC_WORK_MOST
 #define GC_WORK_MOST (16 * 1024) /* entries of the worklist */
+#define GC_LOOKS     64          /* objects from one look at the clock to the next */
 #endif
 
 struct marker {
@@ -195,12 +204,12 @@ static bool drain(struct gc *gc, uint64_t deadline)
     struct marker m = marker_of(gc);
     struct worklist *work = &gc->mark.work;
     for (;;) {
-        for (unsigned n = LOOKS; work->count > 0; n--) {
+        for (unsigned n = GC_LOOKS; work->count > 0; n--) {
             size_t from;
             void *object = worklist_pop(work, &from);
             look_at(&m, object, from);
             if (n == 0) {
-                n = LOOKS;
+                n = GC_LOOKS;
                 if (deadline != UINT64_MAX && os_nanoseconds() >= deadline) {
                     flush(&m);
                     return false;
@@ -425,11 +434,13 @@ void mark_due(struct mutator *me)
     if (gc->opts.step_ns == 0 || gc_is(gc, ALLOT_GC_PLAIN)) {
         gc_collect_stopped(gc);
     } else {
+        size_t live = gc->mark.live;
         gc->stats.steps++;
         bool complete = mark_step(gc, os_nanoseconds() + gc->opts.step_ns);
         gc->stats.collections += complete;
-        if (!complete) {
-            gc->due = gc->since + size_max(gc->used / 64, UNIT_SIZE);
+        if (!complete) { /* the program goes half as fast as marking */
+            live = gc->mark.live > live ? gc->mark.live - live : 0;
+            gc->due = gc->since + size_max(live / 2, LEAST_BETWEEN);
         }
     }
     gc_go(gc);

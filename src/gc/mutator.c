@@ -242,11 +242,11 @@ void gc_detach(struct mutator *me)
     if (me->face->frame) {
         gc_fault(gc, "detach with frames", me->face);
     }
-    gc_chain_lock();
     os_lock(&gc->lock);
     gc_safe_point(me);
     go_away(me, false);
     os_unlock(&gc->lock);
+    gc_chain_lock();
     forget(me);
     gc_chain_unlock();
 }

@@ -235,6 +235,11 @@ void *mark_get(struct mutator *me, const struct allot_gc_type *type, size_t size
 void mark_retire(struct gc *gc)
 {
     for (struct mutator *m = gc->mutators; m; m = m->next) {
+        for (unsigned i = 0; i < ALLOT_GC_HOLES; i++) {
+            size_t rest = (size_t)(m->face->hole[i].end - m->face->hole[i].next);
+            gc->used -= rest;
+            gc->allocated -= rest;
+        }
         memset(m->face->hole, 0, sizeof m->face->hole);
         for (unsigned c = 0; c < MARK_CLASSES; c++) {
             if (m->mark.unit[c]) {
@@ -293,6 +298,13 @@ bool mark_sort(struct gc *gc, uint64_t deadline)
 {
     struct mark *own = &gc->mark;
     size_t stock = gc->due / UNIT_SIZE;
+    for (struct large_object *l; (l = gc->dead_large) != NULL;) {
+        gc->dead_large = l->next;
+        large_end(gc, l);
+        if (os_nanoseconds() >= deadline) {
+            return false;
+        }
+    }
     for (unsigned n = 0; own->at; n++) {
         if (n % 16 == 15 && os_nanoseconds() >= deadline) {
             return false;

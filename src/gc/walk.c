@@ -28,7 +28,7 @@ int gc_walk_objects(struct gc *gc, gc_walk_visit *visit, void *arg)
     for (size_t i = 0; i < large_count(gc) && !end; i++) {
         struct large_object *l = large_nth(gc, i);
         void *object = l->at + 2 * sizeof(uint64_t);
-        end = l->dead ? 0 : visit(object, gc_type(*gc_header(object)), l->size, arg);
+        end = visit(object, gc_type(*gc_header(object)), l->size, arg);
     }
     return end;
 }
