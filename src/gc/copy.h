@@ -97,7 +97,7 @@ enum copy_phase { COPY_IDLE, COPY_MARKING, COPY_SWEEPING, COPY_EVACUATING };
  *   live + promoted = bytes of old blocks and large objects, dead ones since the last whole collection included */
 struct copy {
     enum copy_phase phase;
-    bool whole;             /* a whole collection is under way, in this call */
+    bool whole, of_young;   /* such a collection is under way, in this call */
     bool again;             /* some unit, or large object, has `again` */
     bool no_room;           /* memory was out, in this collection: nothing more is tried */
     uint8_t cycle;          /* counts whole collections and cycles, never 0 */

@@ -60,6 +60,8 @@ void copy_note_tables(struct gc *gc);
 size_t copy_sweep_unit(struct gc *gc, struct copy_unit *u);
 /* Large objects that are not marked go. Bytes of the others. */
 size_t copy_sweep_large(struct gc *gc);
+/* So many bytes live: the others count as freed. */
+void copy_set_used(struct gc *gc, size_t live);
 /* A unit of the old is evacuated, and goes. */
 void copy_drop_old(struct gc *gc, struct copy_unit *u);
 /* A number for the next collection. */

@@ -80,7 +80,7 @@ static void collect_young(struct gc *gc)
 
 /* -- marking -- */
 
-static inline void slot_marking(struct allot_gc_visit *visit, void **slot)
+static inline __attribute__((always_inline)) void slot_marking(struct allot_gc_visit *visit, void **slot)
 {
     struct copy_visit *v = (struct copy_visit *)visit;
     copy_reach(v->gc, slot, COPY_MARKS | COPY_RECORDS, v->large);
@@ -93,7 +93,7 @@ static void word_marking(struct allot_gc_visit *visit, uintptr_t word)
     copy_reach_word(((struct copy_visit *)visit)->gc, word, COPY_MARKS);
 }
 
-static void look_marking(struct copy_visit *visit, void *object) { copy_look(visit, object, 0, slot_marking, word_marking); }
+static void look_marking(struct copy_visit *visit, void *object) { copy_look(visit, object, 0, COPY_MARKS, slot_marking, word_marking); }
 
 /* False: the deadline. */
 static bool mark(struct gc *gc, uint64_t deadline)
@@ -104,7 +104,7 @@ static bool mark(struct gc *gc, uint64_t deadline)
         for (size_t n = 0; c->work.count && n < LOOKS; n++) {
             size_t from;
             void *object = worklist_pop(&c->work, &from);
-            copy_look(&visit, object, from, slot_marking, word_marking);
+            copy_look(&visit, object, from, COPY_MARKS, slot_marking, word_marking);
         }
         if (c->work.count == 0) {
             if (!c->again) {
@@ -191,9 +191,7 @@ static bool sweep(struct gc *gc, uint64_t deadline)
         }
     }
     size_t live = c->swept + (c->promoted - c->late);
-    live += c->young_bytes;
-    gc->freed += gc->used - size_min(gc->used, live);
-    gc->used = live;
+    copy_set_used(gc, live + c->young_bytes);
     c->phase = COPY_EVACUATING;
     c->cursor = c->old;
     return true;
@@ -244,6 +242,7 @@ static void evacuate_some(struct gc *gc, uint64_t ns)
         chosen[i]->wanted = 0;
         if (chosen[i]->is == COPY_STAYS) {
             copy_settle_unit(gc, chosen[i]);
+            chosen[i]->is = COPY_OLD;
         } else {
             copy_drop_old(gc, chosen[i]);
         }

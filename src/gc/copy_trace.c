@@ -13,10 +13,9 @@
 void copy_begin_old(struct gc *gc, struct copy_unit *u)
 {
     struct copy *c = &gc->copy;
-    u->is = COPY_OLD;
     u->black = c->whole || c->phase == COPY_MARKING;
-    u->serial = c->serial = (uint16_t)((c->serial + 1) % COPY_SERIALS);
-    c->taken++;
+    u->serial = u->is == COPY_STAYS ? u->serial : copy_next_serial(c);
+    u->is = COPY_OLD;
     u->objects = COPY_UNKNOWN;
     list_push(&c->old, u);
 }
@@ -83,7 +82,7 @@ static unsigned how_of(const struct gc *gc)
 
 /* Of the young, while no cycle is under way; in one; of a whole collection. */
 #define TRACE(name, how)                                                                    \
-    static inline void slot_##name(struct allot_gc_visit *visit, void **slot)               \
+    static inline __attribute__((always_inline)) void slot_##name(struct allot_gc_visit *visit, void **slot) \
     {                                                                                       \
         struct copy_visit *v = (struct copy_visit *)visit;                                  \
         copy_reach(v->gc, slot, how, v->large);                                             \
@@ -91,7 +90,7 @@ static unsigned how_of(const struct gc *gc)
     static void called_##name(struct allot_gc_visit *visit, void **slot) { slot_##name(visit, slot); } \
     static void look_##name(struct copy_visit *visit, void *object)                         \
     {                                                                                       \
-        copy_look(visit, object, 0, slot_##name, word_in_object);                           \
+        copy_look(visit, object, 0, COPY_MOVES, slot_##name, word_in_object);                           \
     }
 
 static void word_in_object(struct allot_gc_visit *visit, uintptr_t word)
@@ -190,7 +189,7 @@ static void pin(struct gc *gc, uintptr_t word)
     struct copy_unit *u = copy_unit_of(object);
     u->wanted = 0;
     if (u->is == COPY_FROM) {
-        u->is = COPY_STAYS;
+        copy_stay(gc, u);
         u->pinned = true;
     }
 }
@@ -316,7 +315,7 @@ bool copy_reached(struct gc *gc, const void *object)
 {
     if (copy_is_large(object)) {
         const struct large_object *l = large_object_of(object);
-        return l->marked || (!gc->copy.whole && l->age == 0);
+        return l->marked || (gc->copy.phase == COPY_MARKING && l->age == 0);
     }
     const struct copy_unit *u = copy_unit_of(object);
     return (u->is >= COPY_STAYS && (*gc_header(object) & COPY_MOVED) != 0) || copy_is_marked(u, object);

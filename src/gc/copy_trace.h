@@ -120,8 +120,23 @@ static inline void copy_mark_large(struct gc *gc, void *object)
     }
 }
 
+static inline uint16_t copy_next_serial(struct copy *c)
+{
+    c->taken++;
+    return c->serial = (uint16_t)((c->serial + 1) % COPY_SERIALS);
+}
+
 /* A unit for copies of blocks of so many bytes; false: there is no memory, in this collection. */
 bool copy_next_to(struct gc *gc, struct copy_bump *to);
+
+/* A unit that was to move does not. A young one becomes old with that, and slots in it may be noted from now on. */
+static inline void copy_stay(struct gc *gc, struct copy_unit *u)
+{
+    u->is = COPY_STAYS;
+    if (gc->copy.of_young) {
+        u->serial = copy_next_serial(&gc->copy);
+    }
+}
 
 /* Where the object is from now on: it stays, and its unit, when there is no room. */
 static inline void *copy_move(struct gc *gc, struct copy_unit *u, char *object, uint64_t header)
@@ -129,7 +144,7 @@ static inline void *copy_move(struct gc *gc, struct copy_unit *u, char *object, 
     size_t bytes = (header & GC_LENGTH) * GC_GRAIN;
     struct copy_bump *to = &gc->copy.to[bytes > COPY_MEDIUM];
     if (unlikely((size_t)(to->end - to->at) < bytes) && !copy_next_to(gc, to)) {
-        u->is = COPY_STAYS;
+        copy_stay(gc, u);
         copy_mark(gc, u, object);
         return object;
     }
@@ -196,15 +211,15 @@ static inline void copy_reach_word(struct gc *gc, uintptr_t word, unsigned how)
         struct copy_unit *u = copy_unit_of(object);
         u->wanted = 0;
         if ((how & COPY_MOVES) && u->is == COPY_FROM) {
-            u->is = COPY_STAYS;
+            copy_stay(gc, u);
         }
     }
     copy_reach(gc, &object, how & ~(unsigned)COPY_RECORDS, false);
 }
 
 /* The references of an object, from a word on; of a long one a piece, and the rest is put on the worklist. */
-static inline __attribute__((always_inline)) void copy_look(struct copy_visit *visit, void *object, size_t from, gc_on_slot *slot,
-                                                            gc_on_word *word)
+static inline __attribute__((always_inline)) void copy_look(struct copy_visit *visit, void *object, size_t from, unsigned how,
+                                                            gc_on_slot *slot, gc_on_word *word)
 {
     struct gc *gc = visit->gc;
     uint64_t header = *gc_header(object);
@@ -213,8 +228,8 @@ static inline __attribute__((always_inline)) void copy_look(struct copy_visit *v
     size_t size = large ? large->size : (header & GC_LENGTH) * GC_GRAIN - ALLOT_GC_HEADER, words = size / 8;
     visit->large = large;
     gc->copy.visited++;
-    if (unlikely((gc->copy.watch & ~header) != 0)) {
-        *gc_header(object) = header | gc->copy.watch;
+    if ((how & COPY_MOVES) && unlikely((gc->copy.watch & ~header) != 0)) {
+        *gc_header(object) = header | gc->copy.watch; /* it refers to nothing young any more */
     }
     if (from == 0) {
         gc_visit_head(&visit->visit, object, type, size, slot);
@@ -277,7 +292,7 @@ static inline __attribute__((always_inline)) void copy_follow(struct copy_visit 
         } else if (c->work.count) {
             size_t from;
             void *object = worklist_pop(&c->work, &from);
-            copy_look(visit, object, from, slot, word);
+            copy_look(visit, object, from, COPY_MOVES, slot, word);
         } else if (c->again) {
             copy_look_again(visit, look);
         } else {

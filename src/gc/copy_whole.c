@@ -73,7 +73,7 @@ size_t copy_sweep_unit(struct gc *gc, struct copy_unit *u)
 /* One that was made in the cycle has age 0. */
 static bool large_goes(struct gc *gc, struct large_object *l)
 {
-    bool lives = l->marked || (!gc->copy.whole && l->age == 0);
+    bool lives = l->marked || (gc->copy.phase == COPY_MARKING && l->age == 0);
     l->marked = l->again = false;
     return !lives;
 }
@@ -93,6 +93,14 @@ void copy_note_all_tables(struct gc *gc)
     struct copy *c = &gc->copy;
     c->finishables = c->weak = c->ephemerons = 0;
     copy_note_tables(gc);
+}
+
+/* used = allocated - freed */
+void copy_set_used(struct gc *gc, size_t live)
+{
+    size_t less = gc->used - size_min(gc->used, live);
+    gc->freed += less;
+    gc->used -= less;
 }
 
 /* -- the whole of it -- */
@@ -118,6 +126,7 @@ static size_t end_old_units(struct gc *gc)
         }
         if (u->is == COPY_STAYS) {
             copy_settle_unit(gc, u);
+            u->is = COPY_OLD;
             u->wanted = 0;
             live += u->live16 * GC_GRAIN;
         } else {
@@ -147,11 +156,12 @@ static void collect(struct gc *gc)
     copy_follow_all(gc);
     gc_settle(gc);
     copy_end_copies(gc);
-    size_t live = end_old_units(gc) + copy_end_young_units(gc) + copy_sweep_large(gc);
+    size_t live = end_old_units(gc);
     c->whole = false;
+    live += copy_end_young_units(gc);
+    live += copy_sweep_large(gc);
     copy_note_all_tables(gc);
-    gc->freed += gc->used - size_min(gc->used, live);
-    gc->used = live;
+    copy_set_used(gc, live);
 }
 
 /* Bytes in sparse units that nothing lies in. */

@@ -13,8 +13,8 @@
 void copy_settle_unit(struct gc *gc, struct copy_unit *u)
 {
     size_t live = 0, objects = 0;
-    char *gap = NULL, *end = u->end;
-    for (char *block = copy_first(u), *next; block < end && copy_header(block); block = next) {
+    char *gap = NULL, *block, *next;
+    for (block = copy_first(u); block < u->end && copy_header(block); block = next) {
         uint64_t header = copy_header(block);
         next = block + copy_block_bytes(header);
         if (!(header & COPY_MOVED) && gc_type(header) && copy_is_marked(u, block + ALLOT_GC_HEADER)) {
@@ -29,10 +29,10 @@ void copy_settle_unit(struct gc *gc, struct copy_unit *u)
             memcpy(gap, &length, sizeof length);
         }
     }
+    u->end = block; /* behind it a hole is zero */
     copy_clear_marks(u);
     u->live16 = (uint16_t)(live / GC_GRAIN);
     u->objects = (uint16_t)objects;
-    u->is = COPY_OLD;
     u->again = u->pinned = false;
 }
 
@@ -108,9 +108,9 @@ size_t copy_end_young_units(struct gc *gc)
         if (u->is == COPY_STAYS) {
             copy_settle_unit(gc, u);
             stay += u->live16 * GC_GRAIN;
-            size_t objects = u->objects;
+            uint16_t objects = u->objects;
             copy_begin_old(gc, u);
-            u->objects = (uint16_t)objects;
+            u->objects = objects;
         } else {
             copy_give_unit(gc, u);
         }
@@ -124,15 +124,16 @@ void copy_young(struct gc *gc)
 {
     struct copy *c = &gc->copy;
     size_t young = c->young_bytes;
+    c->of_young = true;
     copy_begin_copies(gc, false);
     copy_pin(gc, false);
     copy_reach_roots(gc);
     copy_look_at_remembered(gc);
     reach_from_tables(gc);
     size_t live = copy_end_copies(gc) + copy_end_young_units(gc);
+    c->of_young = false;
     c->survived = live;
     c->promoted += live;
     gc->stats.young++;
-    gc->used -= young - size_min(young, live);
-    gc->freed += young - size_min(young, live);
+    copy_set_used(gc, gc->used - (young - size_min(young, live)));
 }
