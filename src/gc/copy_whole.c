@@ -202,9 +202,13 @@ void copy_abandon(struct gc *gc)
     c->phase = COPY_IDLE;
 }
 
+/* Asked for, it gives back what it can; if it was due, much of that will be wanted again. */
 void copy_collect(struct gc *gc)
 {
+    struct copy *c = &gc->copy;
     copy_abandon(gc);
+    c->promoted = 0;
+    c->spares_kept = c->is_due ? gc->units / 2 : 0;
     collect(gc);
     size_t rest = unused(gc);
     if (rest > 2 * UNIT_SIZE && rest > gc->used / 4) {
