@@ -257,7 +257,7 @@ void copy_write(struct mutator *me, void *object, void **slot, void *value)
     *slot = value;
     uint64_t header = *gc_header(object);
     if ((header & GC_LARGE) && !(gc_type(header)->flags & ALLOT_GC_MAYBE)) {
-        gc_note(me, (char *)slot + 1);
+        gc_remember_value(me, slot);
     } else {
         gc_remember(me, object);
     }

@@ -136,10 +136,11 @@ static size_t end_old_units(struct gc *gc)
     return live;
 }
 
-static void forget(struct gc *gc, void *object)
+static void forget(struct gc *gc, void *entry, bool is_slot)
 {
     (void)gc;
-    (void)object;
+    (void)entry;
+    (void)is_slot;
 }
 
 static void collect(struct gc *gc)
