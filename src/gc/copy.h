@@ -107,7 +107,7 @@ struct copy {
     struct copy_unit *spare; /* the last used first */
     size_t spares;
     size_t spares_kept;      /* so many are, until the next whole collection */
-    bool is_due;             /* the program has not asked for this one */
+    bool is_due, lean;       /* the program has not asked for this collection; none are kept */
     struct copy_unit *shut, *shut_last; /* STRESS: inaccessible, the oldest first */
     size_t shuts;
     struct copy_bump to[2];             /* where copies go: small blocks, and those above COPY_MEDIUM */
