@@ -46,8 +46,8 @@ enum graph_owner_kind {
     GRAPH_CACHE,
     GRAPH_REGION,
     GRAPH_OVERLAY,
-    GRAPH_MOVABLE,
-    GRAPH_GC, /* a collected heap's, of one type: the heap knows who refers to them, so each counts as reachable */
+    GRAPH_MOVABLE, /* a movable heap's: the program refers to them by number */
+    GRAPH_GC, /* a collected heap's, of one type: the heap knows who refers to them */
     GRAPH_EXPLICIT, /* of one where nothing goes by itself */
     GRAPH_OWNER_KINDS
 };
@@ -56,6 +56,9 @@ struct graph_owner {
     const char *name;    /* or NULL */
     size_t object_bytes; /* of a pool's, a cache's or a type's objects; 0: any */
 };
+
+/* Whose blocks are reachable as they are there, whether a pointer leads to them or not. */
+static inline bool graph_owner_keeps(enum graph_owner_kind kind) { return kind == GRAPH_MOVABLE || kind == GRAPH_GC; }
 
 static inline const char *graph_owner_kind_name(enum graph_owner_kind kind)
 {

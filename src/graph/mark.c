@@ -61,18 +61,6 @@ static void see(void *arg, const struct scan_edge *edge, size_t count)
     }
 }
 
-static void mark_held(struct marker *m)
-{
-    const struct graph_blocks *blocks = m->g->blocks;
-    m->verdict = GRAPH_REACHABLE;
-    for (size_t i = 0; i < blocks->count && blocks->owners > 1; i++) {
-        if (blocks->owner[blocks->block[i].owner].kind == GRAPH_MOVABLE) {
-            push(m, (uint32_t)i, GRAPH_REACHABLE);
-        }
-    }
-    follow(m);
-}
-
 static void mark_from_roots(struct marker *m, bool threads, enum graph_verdict verdict)
 {
     const struct graph *g = m->g;
@@ -92,13 +80,13 @@ static void mark_from_roots(struct marker *m, bool threads, enum graph_verdict v
     follow(m);
 }
 
-/* What a collected heap has, it has for somebody, or it goes by itself. */
-static void mark_collected(struct marker *m)
+/* What a collected heap has, it has for somebody, or it goes by itself; what a movable one has is held by numbers. */
+static void mark_kept(struct marker *m)
 {
     const struct graph_blocks *blocks = m->g->blocks;
     m->verdict = GRAPH_REACHABLE;
     for (size_t i = 0; i < blocks->count; i++) {
-        if (blocks->owner[blocks->block[i].owner].kind == GRAPH_GC) {
+        if (graph_owner_keeps(blocks->owner[blocks->block[i].owner].kind)) {
             see(m, &(struct scan_edge){.block = (uint32_t)i}, 1);
         }
     }
@@ -177,9 +165,8 @@ bool graph_mark(struct graph *g)
         return false;
     }
     memset(g->verdict, GRAPH_UNKNOWN, count);
-    mark_held(&m);
     mark_from_roots(&m, false, GRAPH_REACHABLE);
-    mark_collected(&m);
+    mark_kept(&m);
     mark_from_roots(&m, true, GRAPH_THREAD_ONLY);
     mark_possible(&m);
     find_lost(&m);
