@@ -31,14 +31,16 @@ static void collect_now(struct mutator *me)
     }
 }
 
-static void run_finishers(struct mutator *me)
+static size_t run_finishers(struct mutator *me)
 {
     struct gc *gc = me->gc;
-    if (gc->due_finish.count && !gc_is(gc, ALLOT_GC_BY_HAND)) {
+    size_t ran = 0;
+    if ((gc->due_finish.count || gc->count_due) && !gc_is(gc, ALLOT_GC_BY_HAND)) {
         os_unlock(&gc->lock);
-        gc_run_finishers(gc, me, 0);
+        ran = gc_run_finishers(gc, me, 0);
         os_lock(&gc->lock);
     }
+    return ran;
 }
 
 static void *take(struct mutator *me, const struct allot_gc_type *type, size_t size)
