@@ -24,8 +24,10 @@ enum {
     BEFORE = 2 * sizeof(uint64_t)
 };
 
+/* A test has others. */
 #ifndef GC_WORK_MOST
 #define GC_WORK_MOST (16 * 1024) /* entries of the worklist */
+#define GC_LOOKS     64          /* objects from one look at the clock to the next */
 #endif
 
 struct marker {
@@ -202,12 +204,12 @@ static bool drain(struct gc *gc, uint64_t deadline)
     struct marker m = marker_of(gc);
     struct worklist *work = &gc->mark.work;
     for (;;) {
-        for (unsigned n = LOOKS; work->count > 0; n--) {
+        for (unsigned n = GC_LOOKS; work->count > 0; n--) {
             size_t from;
             void *object = worklist_pop(work, &from);
             look_at(&m, object, from);
             if (n == 0) {
-                n = LOOKS;
+                n = GC_LOOKS;
                 if (deadline != UINT64_MAX && os_nanoseconds() >= deadline) {
                     flush(&m);
                     return false;
