@@ -244,6 +244,7 @@ void count_detach(struct mutator *me, bool lost)
     struct gc *gc = me->gc;
     count_flush(gc, &me->count.hand);
     count_put_away(me, lost);
+    gc->count.torn |= lost;
     fold(&gc->count.finder, &me->count.hand);
     gc->count.attached--;
     if (gc->count.attached <= 1 && gc->count.cycles.phase == CYCLES_NONE) {

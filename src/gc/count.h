@@ -5,7 +5,7 @@
  *   count = references in the heap's objects, and those that the program has (allot_gc_get, allot_gc_ref, allot_gc_weak_get)
  *           less 32767 for each that the side table has of it (count_side.c); 0: it goes; 65535: nobody knows any more, it stays
  *   CANDIDATE: it lost a reference, and was left with some, since circles were looked for: one may hang on it. Its unit is noted.
- *   SIDE: the side table has something of it, or for it: counts, a weak reference.
+ *   SIDE: the side table has something of it, or for it: counts, weak references.
  *
  *   unit of one size:   | 8 | object | object | free ... run ... free | object |             zero, where it is free
  *   its allocated map:        1        1        0   0    0        0      1        a bit a slot, holes at hand included
@@ -64,7 +64,9 @@ struct count_unit {
     bool noted;                     /* in the list of those with candidates; the lock's in careful heaps */
     struct trial *trial;            /* of the round that is open, or NULL */
     struct count_unit *noted_next;
+    uint32_t *proof; /* count_check.c's, while it runs */
 };
+_Static_assert(sizeof(struct count_unit) == HEADER_SIZE, "a unit's header is one line");
 
 /* In front of the header of an object with a finisher; of a large one in its record. */
 struct count_finish {
@@ -104,6 +106,8 @@ struct count {
     uint64_t ages;    /* of objects with finishers, so far */
     uint64_t objects; /* count_figures': in use at most; finishers that have not run */
     uint64_t unfinished;
+    uint64_t outside; /* count_check's: references that are not in objects */
+    bool torn;        /* a thread was lost, perhaps in the middle of something: sums may be off by that */
     struct count_hand finder; /* the search's; and what mutators have left behind */
     void *due, *due_last;     /* finishers of circles; and all of BY_HAND. The lock's */
     struct count_side *side;  /* open addressing: by the object's address */
@@ -133,5 +137,12 @@ size_t count_cycles(struct mutator *me, size_t max_work);
 void *count_weak(struct mutator *me, void *target);
 void *count_weak_get(struct mutator *me, void *weak);
 size_t count_finish(struct gc *gc, struct mutator *me, size_t most);
+bool count_is_dead(const struct gc *gc, const void *object);
+void count_figures(struct gc *gc);
+
+/* Never asked: gc_settle is for who traces. */
+static inline bool count_reached(struct gc *gc, const void *object) { return gc && object; }
+static inline void count_hold(struct gc *gc, void **slot) { (void)gc, (void)slot; }
+static inline void count_drain(struct gc *gc) { (void)gc; }
 
 #endif

@@ -162,7 +162,7 @@ static inline void cycles_cut(struct gc *gc, const struct count_hand *hand, void
 /* The object's count has come to 0. It goes at once, or after its finisher; what follows from it waits in `hand`. */
 void count_let_go(struct gc *gc, struct count_hand *hand, void *object);
 /* Works off what waits there, visiting up to *work references, which it counts down. True: nothing waits any more, but finishers. */
-bool count_drain(struct gc *gc, struct count_hand *hand, size_t *work);
+bool count_work_off(struct gc *gc, struct count_hand *hand, size_t *work);
 /* All of it, finishers too, unless somebody is about it below. */
 void count_settle(struct gc *gc, struct count_hand *hand) __attribute__((noinline));
 /* An object with a finisher, and a reference that is ours, waits for count_finish; all that a hand has. The lock is held. */
@@ -183,8 +183,6 @@ void count_put_away(struct mutator *me, bool lost);
 /* Each unit, in no order; until `visit` is not 0. */
 int count_each_unit(struct gc *gc, int (*visit)(struct gc *gc, struct count_unit *u, void *arg), void *arg);
 void count_units_done(struct gc *gc);
-/* What all hands have done, into the heap's figures. The world stands. */
-void count_figures(struct gc *gc);
 /* The heap is careful, or not, from now on, as it has to be. The world stands. */
 void count_be_careful(struct gc *gc);
 
@@ -193,8 +191,14 @@ void count_be_careful(struct gc *gc);
 struct count_side {
     void *object;  /* NULL: none */
     uint64_t lent; /* of its count; a multiple of COUNT_LENT */
-    void *weak;    /* its weak reference, which it does not count */
+    struct count_weak *weak; /* to it, which nobody counts */
 };
+
+struct count_weak { /* an object; `target` first, as of gc_weak */
+    void *target;
+    struct count_weak *next, *prev; /* of the same target */
+};
+extern const struct allot_gc_type count_weak_type;
 struct count_side *count_side_find(const struct gc *gc, const void *object);
 /* One that is as it was, or empty; NULL: memory is out. */
 struct count_side *count_side_make(struct gc *gc, void *object);

@@ -167,7 +167,7 @@ static inline void visit(struct release *r, void *object, size_t from, size_t wo
     count_free(r->gc, r->hand, object);
 }
 
-bool count_drain(struct gc *gc, struct count_hand *hand, size_t *work)
+bool count_work_off(struct gc *gc, struct count_hand *hand, size_t *work)
 {
     struct release r = {.visit = {.slot = on_slot_called}, .gc = gc, .hand = hand};
     while (hand->part || hand->dead) {
@@ -245,7 +245,7 @@ void count_settle(struct gc *gc, struct count_hand *hand)
     hand->busy = true;
     for (;;) {
         size_t work = SIZE_MAX;
-        count_drain(gc, hand, &work);
+        count_work_off(gc, hand, &work);
         if (unlikely(hand->due && gc_is(gc, ALLOT_GC_BY_HAND))) {
             count_lock(gc, hand);
             count_queue_hands_due(gc, hand);

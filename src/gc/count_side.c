@@ -2,7 +2,7 @@
  *
  *   object --hash--> | object, lent, weak | ... | 0 | ...      open addressing, at most three quarters full; a hole is filled by who
  *                                                              was moved past it (Knuth 6.4, algorithm R)
- *   weak reference:  | target |     an object that refers to nothing; a target has at most one, which does not hold it
+ *   weak reference:  | target | next | prev |     an object that refers to nothing, in the list of its target's
  *
  * Both have SIDE in their headers. Pages from the system, counted to the heap. O(1).
  */
@@ -119,24 +119,35 @@ void count_side_done(struct gc *gc)
 
 /* -- weak references -- */
 
+const struct allot_gc_type count_weak_type = {.name = "weak reference", .size = sizeof(struct count_weak)};
+
 static bool is_weak(const void *object)
 {
-    return gc_type(__atomic_load_n(gc_header(object), __ATOMIC_RELAXED)) == &gc_weak_type;
+    return gc_type(__atomic_load_n(gc_header(object), __ATOMIC_RELAXED)) == &count_weak_type;
+}
+
+static void unlink_weak(struct count_side *side, struct count_weak *weak)
+{
+    list_remove(&side->weak, weak);
+    *weak = (struct count_weak){0};
+    __atomic_fetch_and(gc_header(weak), ~COUNT_SIDE, __ATOMIC_RELAXED);
 }
 
 void count_side_clear_weak(struct gc *gc, void *object)
 {
-    void *target = is_weak(object) ? ((struct gc_weak *)object)->target : object;
+    bool weak = is_weak(object);
+    void *target = weak ? ((struct count_weak *)object)->target : object;
     struct count_side *side = target ? count_side_find(gc, target) : NULL;
-    if (side && side->weak) {
-        struct gc_weak *weak = side->weak;
-        if (target == object || weak == object) {
-            weak->target = NULL;
-            __atomic_fetch_and(gc_header(weak), ~COUNT_SIDE, __ATOMIC_RELAXED);
-            side->weak = NULL;
-            count_side_drop(gc, side);
-        }
+    if (!side) {
+        return;
     }
+    if (weak) {
+        unlink_weak(side, object);
+    }
+    while (!weak && side->weak) {
+        unlink_weak(side, side->weak);
+    }
+    count_side_drop(gc, side);
 }
 
 /* One more for what is not gone; with the lock held. */
@@ -162,30 +173,22 @@ static void *take_hold(struct gc *gc, void *object)
 void *count_weak(struct mutator *me, void *target)
 {
     struct gc *gc = me->gc;
-    os_lock(&gc->lock);
-    struct count_side *side = count_side_find(gc, target);
-    void *weak = side && side->weak ? take_hold(gc, side->weak) : NULL;
-    os_unlock(&gc->lock);
-    struct gc_weak *made = weak ? NULL : gc_get(me, &gc_weak_type, sizeof(struct gc_weak));
-    if (!made) {
-        return weak;
+    struct count_weak *weak = gc_get(me, &count_weak_type, sizeof *weak);
+    if (!weak) {
+        return NULL;
     }
     os_lock(&gc->lock);
-    side = count_side_make(gc, target);
-    if (side && side->weak && (weak = take_hold(gc, side->weak)) == NULL) { /* it is on its way, and finds that it has no target */
-        count_side_clear_weak(gc, side->weak);
-        side = count_side_make(gc, target);
-    }
-    if (side && !weak) {
-        side->weak = made;
-        made->target = target;
-        __atomic_fetch_or(gc_header(made), COUNT_SIDE, __ATOMIC_RELAXED);
-        weak = made;
+    struct count_side *side = count_side_make(gc, target);
+    if (side) {
+        weak->target = target;
+        list_push(&side->weak, weak);
+        __atomic_fetch_or(gc_header(weak), COUNT_SIDE, __ATOMIC_RELAXED);
     }
     os_unlock(&gc->lock);
-    if (weak != made) {
-        count_unref(me, made);
-        errno = weak ? errno : ENOMEM;
+    if (!side) {
+        count_unref(me, weak);
+        errno = ENOMEM;
+        return NULL;
     }
     return weak;
 }
@@ -197,7 +200,7 @@ void *count_weak_get(struct mutator *me, void *weak)
         gc_fault(gc, "use of what is no weak reference", weak);
     }
     os_lock(&gc->lock);
-    void *target = ((struct gc_weak *)weak)->target;
+    void *target = ((struct count_weak *)weak)->target;
     target = target ? take_hold(gc, target) : NULL;
     os_unlock(&gc->lock);
     return target;

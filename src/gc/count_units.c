@@ -27,7 +27,7 @@ static unsigned class_of(size_t grains)
     if (grains <= COUNT_SMALL) {
         return (unsigned)grains - 1;
     }
-    unsigned k = (log2_floor(grains - 1) - 5) * 4 + (unsigned)(grains - 1 >> (log2_floor(grains - 1) - 2) & 3);
+    unsigned k = (log2_floor(grains - 1) - 5) * 4 + (unsigned)(((grains - 1) >> (log2_floor(grains - 1) - 2)) & 3);
     while (k > 0 && grains <= medium(k - 1)) {
         k--;
     }

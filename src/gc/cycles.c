@@ -7,7 +7,7 @@
 
 /* -- MARKING -- */
 
-static inline void mark_slot(struct allot_gc_visit *visit, void **slot)
+static inline void trial_slot(struct allot_gc_visit *visit, void **slot)
 {
     struct look *look = (struct look *)visit;
     void *child = *slot;
@@ -23,13 +23,13 @@ static inline void mark_slot(struct allot_gc_visit *visit, void **slot)
     }
 }
 
-static void mark_slot_called(struct allot_gc_visit *visit, void **slot) { mark_slot(visit, slot); }
+static void trial_slot_called(struct allot_gc_visit *visit, void **slot) { trial_slot(visit, slot); }
 
-static void mark(struct gc *gc, void *object, size_t *work)
+static void mark_member(struct gc *gc, void *object, size_t *work)
 {
-    struct look look = {.visit = {.slot = mark_slot_called}, .gc = gc};
+    struct look look = {.visit = {.slot = trial_slot_called}, .gc = gc};
     *cycles_entry(gc, object) |= TRIAL_COUNTED;
-    look_at(&look, object, work, mark_slot);
+    look_at(&look, object, work, trial_slot);
 }
 
 /* A candidate, or at the heap's end any object, becomes a member. */
@@ -136,7 +136,7 @@ static void mark_some(struct gc *gc, size_t *work)
         }
         void *object = c->part ? c->part : cycles_next_pending(gc);
         if (object) {
-            mark(gc, object, work);
+            mark_member(gc, object, work);
         } else if (c->large_from) {
             begin_with_large(gc);
         } else if (c->unit || c->from) {
@@ -266,7 +266,7 @@ static void collect_some(struct gc *gc, size_t *work)
 {
     struct cycles *c = &gc->count.cycles;
     while (*work) {
-        if (!count_drain(gc, &gc->count.finder, work)) {
+        if (!count_work_off(gc, &gc->count.finder, work)) {
             return;
         }
         if (c->part) {
