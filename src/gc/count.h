@@ -71,7 +71,7 @@ _Static_assert(sizeof(struct count_unit) == HEADER_SIZE, "a unit's header is one
 /* In front of the header of an object with a finisher; of a large one in its record. */
 struct count_finish {
     void *next;   /* in a queue, or cycles.c's lists */
-    uint64_t age; /* the smaller, the older; 0: it has been finished */
+    uint64_t age; /* the smaller, the older; 0: it has been finished, or is about to be */
 };
 
 /* What somebody who lets objects go has at hand: a mutator, or the search for circles, which runs while the world stands. */

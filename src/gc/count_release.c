@@ -209,7 +209,6 @@ static void *pop_due(void **due)
 /* One of the references is ours. */
 static void finish(struct gc *gc, struct count_hand *hand, void *object)
 {
-    count_finish_of(object)->age = 0;
     gc_type(*gc_header(object))->finish(object, gc->opts.arg);
     hand->finished++;
     if (count_less(gc, hand, object)) {
@@ -220,6 +219,7 @@ static void finish(struct gc *gc, struct count_hand *hand, void *object)
 void count_queue_due(struct gc *gc, void *object)
 {
     count_finish_of(object)->next = NULL;
+    count_finish_of(object)->age = 0;
     if (gc->count.due) {
         count_finish_of(gc->count.due_last)->next = object;
     } else {
@@ -256,6 +256,7 @@ void count_settle(struct gc *gc, struct count_hand *hand)
             break;
         }
         __atomic_fetch_add(gc_header(object), 1, __ATOMIC_RELAXED);
+        count_finish_of(object)->age = 0;
         finish(gc, hand, object);
     }
     hand->busy = false;

@@ -51,6 +51,8 @@ static struct mode {
      4000,
      false},
     {"count", ALLOT_GC_COUNT, {.least = 1 << 16}, 6000, true},
+    {"count in steps", ALLOT_GC_COUNT, {.least = 1 << 16, .step_ns = 1}, 6000, true},
+    {"count, finishers by hand", ALLOT_GC_COUNT, {.least = 1 << 16, .flags = ALLOT_GC_BY_HAND}, 6000, true},
     {"count under stress", ALLOT_GC_COUNT, {.flags = ALLOT_GC_STRESS}, 1500, true},
 };
 
