@@ -73,16 +73,6 @@ void count_more_slowly(struct gc *gc, void *object)
 
 /* -- less -- */
 
-uint64_t count_note(struct gc *gc, struct count_hand *hand, const void *object, uint64_t header)
-{
-    if (!gc_has_references(gc_type(header))) {
-        return header;
-    }
-    hand->candidates++;
-    cycles_note(gc, object, header);
-    return header | COUNT_CANDIDATE;
-}
-
 /* The last in the header: some may be in the side table. True: it was the last of all. */
 static bool take_last(struct gc *gc, struct count_hand *hand, void *object)
 {
@@ -123,15 +113,13 @@ bool count_less_slowly(struct gc *gc, struct count_hand *hand, void *object)
             continue;
         }
         uint64_t by = -(uint64_t)1;
-        bool noted = !(h & COUNT_CANDIDATE) && gc_has_references(gc_type(h));
-        if (noted) { /* its unit first, as the object may go right after */
+        if (!(h & COUNT_CANDIDATE) && gc_has_references(gc_type(h))) { /* its unit first, as the object may go right after */
             count_lock(gc, hand);
             cycles_note(gc, object, h);
             count_unlock(gc, hand);
             by += COUNT_CANDIDATE;
         }
         if (add(header, &h, by)) {
-            hand->candidates += noted;
             return false;
         }
     }
@@ -232,9 +220,7 @@ int count_attach(struct mutator *me)
 
 static void fold(struct count_hand *all, const struct count_hand *hand)
 {
-    all->candidates += hand->candidates;
-    all->freed_objects += hand->freed_objects;
-    all->freed_bytes += hand->freed_bytes;
+    all->freed += hand->freed;
     all->finished += hand->finished;
 }
 
@@ -258,9 +244,8 @@ void count_figures(struct gc *gc)
     for (struct mutator *m = gc->mutators; m; m = m->next) {
         fold(&all, &m->count.hand);
     }
-    gc->freed = all.freed_bytes;
+    gc->freed = all.freed;
     gc->used = gc->allocated - gc->freed;
-    gc->count.objects = gc->count.handed - all.freed_objects;
     gc->count.unfinished = gc->count.ages - all.finished;
     gc->stats.finished = all.finished;
     gc->stats.cycles = gc->count.cycles.found;

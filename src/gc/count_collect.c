@@ -117,7 +117,7 @@ size_t count_cycles(struct mutator *me, size_t max_work)
     size_t work = max_work ? max_work : SIZE_MAX;
     uint64_t unfinished = UINT64_MAX;
     os_lock(&gc->lock);
-    uint64_t freed = gc->count.finder.freed_bytes + me->count.hand.freed_bytes;
+    uint64_t freed = gc->count.finder.freed + me->count.hand.freed;
     bool again = true;
     while (again && work) {
         uint64_t found = gc->count.cycles.found;
@@ -131,7 +131,7 @@ size_t count_cycles(struct mutator *me, size_t max_work)
         }
         again = max_work == 0 && over && cycles_wanted(gc) && (finished || found != gc->count.cycles.found);
     }
-    freed = gc->count.finder.freed_bytes + me->count.hand.freed_bytes - freed;
+    freed = gc->count.finder.freed + me->count.hand.freed - freed;
     os_unlock(&gc->lock);
     return freed;
 }

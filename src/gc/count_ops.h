@@ -87,7 +87,16 @@ void count_more_slowly(struct gc *gc, void *object) __attribute__((noinline));
 bool count_less_slowly(struct gc *gc, struct count_hand *hand, void *object) __attribute__((noinline));
 
 /* `object` has been left with references, and is noted, if it can be on a circle. Returns its header. */
-uint64_t count_note(struct gc *gc, struct count_hand *hand, const void *object, uint64_t header);
+static inline uint64_t count_note(struct gc *gc, const void *object, uint64_t header)
+{
+    if (!gc_has_references(gc_type(header))) {
+        return header;
+    }
+    if (unlikely(header & GC_LARGE) || unlikely(!count_unit_of(object)->noted)) {
+        cycles_note(gc, object, header);
+    }
+    return header | COUNT_CANDIDATE;
+}
 
 static inline void count_more(struct gc *gc, void *object)
 {
@@ -108,7 +117,7 @@ static inline bool count_less(struct gc *gc, struct count_hand *hand, void *obje
     uint64_t *header = gc_header(object), h = *header;
     if (likely(((h - 2) & COUNT_MASK) <= COUNT_MOST - 2)) {
         if (unlikely(!(h & COUNT_CANDIDATE))) {
-            h = count_note(gc, hand, object, h);
+            h = count_note(gc, object, h);
         }
         *header = h - 1;
         return false;
@@ -172,7 +181,45 @@ void count_queue_hands_due(struct gc *gc, struct count_hand *hand);
 /* -- slots (count_units.c) -- */
 
 /* An object's slot, or pages, are free from now on. Its references have been seen to. */
-void count_free(struct gc *gc, struct count_hand *hand, void *object);
+void count_free_slowly(struct gc *gc, struct count_hand *hand, void *object) __attribute__((noinline));
+/* The unit's last slot in use is free, or the first. */
+void count_list_again(struct gc *gc, struct count_hand *hand, struct count_unit *u) __attribute__((noinline));
+
+static inline void count_zero(char *at, size_t bytes)
+{
+    typedef uint64_t two __attribute__((vector_size(16), aligned(8)));
+    if (unlikely(bytes > 128)) {
+        memset(at, 0, bytes);
+        return;
+    }
+    char *end = at + bytes;
+    do {
+        *(two *)(void *)at = (two){0};
+        at += sizeof(two);
+    } while (at < end);
+}
+
+/* True: count_list_again has to be told. */
+static inline bool count_give_back(struct count_unit *u, unsigned i)
+{
+    *unit_words_of_slot(&u->unit, i).free &= ~((uint64_t)1 << i % 64);
+    return unlikely(--u->used <= u->low);
+}
+
+static inline void count_free(struct gc *gc, struct count_hand *hand, void *object)
+{
+    struct count_unit *u = count_unit_of(object);
+    if (count_is_careful(gc) || unlikely(*gc_header(object) & GC_LARGE) || unlikely(u->lead)) {
+        count_free_slowly(gc, hand, object);
+        return;
+    }
+    size_t stride = count_stride(u);
+    hand->freed += stride;
+    count_zero((char *)object - ALLOT_GC_HEADER, stride);
+    if (count_give_back(u, count_index(u, object))) {
+        count_list_again(gc, hand, u);
+    }
+}
 /* A careful heap's slots go back. The lock is held. */
 void count_flush(struct gc *gc, struct count_hand *hand);
 /* Of which nothing is in use any more, if so: goes to the empty ones. The lock is held. */
