@@ -133,24 +133,42 @@ void *count_ref(struct mutator *me, void *object)
     return object;
 }
 
+static void __attribute__((noinline)) go(struct mutator *me, void *object)
+{
+    count_let_go(me->gc, &me->count.hand, object);
+    count_settle(me->gc, &me->count.hand);
+}
+
 void count_unref(struct mutator *me, void *object)
 {
-    struct count_hand *hand = &me->count.hand;
-    if (count_less(me->gc, hand, object)) {
-        count_let_go(me->gc, hand, object);
-        count_settle(me->gc, hand);
+    if (count_less(me->gc, &me->count.hand, object)) {
+        go(me, object);
     }
 }
 
-void count_write(struct mutator *me, void *object, void **slot, void *value)
+static void __attribute__((noinline)) write_carefully(struct mutator *me, void *object, void **slot, void *value)
 {
     struct gc *gc = me->gc;
     void *old = *slot;
     if (value) {
         count_more(gc, value);
     }
-    if (count_is_careful(gc)) {
-        cycles_written(gc, object, slot, old);
+    cycles_written(gc, object, slot, old);
+    *slot = value;
+    if (old) {
+        count_unref(me, old);
+    }
+}
+
+void count_write(struct mutator *me, void *object, void **slot, void *value)
+{
+    void *old = *slot;
+    if (count_is_careful(me->gc)) {
+        write_carefully(me, object, slot, value);
+        return;
+    }
+    if (value) {
+        count_more(me->gc, value);
     }
     *slot = value;
     if (old) {

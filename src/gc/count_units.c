@@ -49,10 +49,11 @@ static void unlist(struct gc *gc, struct count_unit *u) { list_remove(&gc->count
 /* Bytes that its trial counts may want: a word for each slot, in units that are not quite filled (cycles_trial.c). */
 static ptrdiff_t trial_room(unsigned slots) { return (ptrdiff_t)(slots * sizeof(uint32_t) * 4 / 3 + 256); }
 
+/* It is zero. */
 static void give(struct gc *gc, struct count_unit *u)
 {
     gc->aside -= u->slots ? trial_room(u->slots) : 0;
-    u->unit.touched = UNIT_SIZE / GC_GRAIN - 1; /* wherever it has been written */
+    u->unit.touched = 0;
     gc_give_unit(gc, (struct gc_unit *)u);
 }
 
@@ -97,7 +98,7 @@ static struct count_unit *take(struct gc *gc)
     }
     u = (struct count_unit *)gc_take_unit(gc, UNIT_SOME);
     if (u) {
-        memset(unit_data(&u->unit), 0, size_min(u->unit.touched * GC_GRAIN, UNIT_SIZE));
+        memset(unit_data(&u->unit), 0, u->unit.touched * GC_GRAIN);
     }
     return u;
 }
@@ -381,6 +382,7 @@ int count_each_unit(struct gc *gc, int (*visit)(struct gc *gc, struct count_unit
 static int give_unit(struct gc *gc, struct count_unit *u, void *arg)
 {
     (void)arg;
+    memset(unit_data(&u->unit), 0, UNIT_SIZE);
     for (unsigned w = 0; w < count_words(u); w++) {
         *count_allocated(u, w) = 0;
         *count_pending(u, w) = 0;
