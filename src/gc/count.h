@@ -103,6 +103,7 @@ struct count {
     size_t empties;
     struct count_unit *noted; /* by noted_next */
     bool large_noted;
+    uint64_t freed_seen; /* as `since` has been told of it */
     uint64_t ages;       /* of objects with finishers, so far */
     uint64_t unfinished; /* count_figures': finishers that have not run */
     uint64_t outside; /* count_check's: references that are not in objects */
