@@ -65,7 +65,7 @@ static struct gc *alloc(void)
         return own;
     }
     own = record_alloc(sizeof *own);
-    return own && part_enlist(&own->part) ? own : NULL;
+    return own && part_enlist(&own->part, PART_OTHER) ? own : NULL;
 }
 
 int allot_gc_init(struct allot_gc *heap, enum allot_gc_kind kind, const struct allot_gc_opts *opts)
@@ -137,8 +137,10 @@ void allot_gc_done(struct allot_gc *heap)
         finish_all(own);
     }
     while (own->mutators) {
-        own->mutators->face->frame = NULL;
+        struct allot_gc_mutator *face = own->mutators->face;
+        face->frame = NULL;
         gc_detach(own->mutators);
+        *face = (struct allot_gc_mutator){0};
     }
     gc_chain_lock();
     gc_chain_remove(own);
@@ -193,7 +195,9 @@ void allot_gc_leave(struct allot_gc_mutator *face)
         away(face)->leave(face);
         return;
     }
-    gc_leave(mutator_of(face));
+    __builtin_unwind_init();
+    gc_leave(mutator_of(face), __builtin_frame_address(0));
+    __asm__ volatile("" ::: "memory"); /* no jump: the frame is there */
 }
 
 void allot_gc_enter(struct allot_gc_mutator *face)

@@ -167,7 +167,7 @@ struct mutator {
     bool resting;                /* the lock's */
     char *base, *sp;             /* CONSERVATIVE: its stack, while it rests, is [sp, base) */
     size_t spilled;              /* words that registers were at, as it left */
-    uintptr_t spill[64];
+    uintptr_t spill[128];
     size_t remembered;
     void *remember[REMEMBERED];
     union {
@@ -233,7 +233,8 @@ void gc_go_on(struct gc *gc); /* what was done is none of the heap's pauses */
 /* With the lock held: waits while somebody else wants the world to stand. */
 void gc_safe_point(struct mutator *me);
 void gc_poll(struct mutator *me);
-void gc_leave(struct mutator *me);
+/* `frame`: of who called, who has put all registers there. */
+void gc_leave(struct mutator *me, const void *frame);
 void gc_enter(struct mutator *me);
 int gc_attach(struct gc *gc, struct allot_gc_mutator *face);
 void gc_detach(struct mutator *me);

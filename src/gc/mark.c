@@ -16,11 +16,11 @@
 #include "os/process.h"
 
 enum {
-    LEAST_BETWEEN = 256 << 10,
-    /* bytes */ QUEUE = 8,
-    CHUNK = 512,
-    LOOKS = 64,
-    PASSES = 32,
+    QUEUE = 8,
+    CHUNK = 512,              /* words of a tail, at a time */
+    PASSES = 32,              /* looks at the roots before the one that goes to the end */
+    LEAST_BETWEEN = 32 << 10, /* bytes that are allocated between steps */
+    OUTRUN = 2,               /* times the bytes that were due as a cycle began: it is brought to its end */
     BEFORE = 2 * sizeof(uint64_t)
 };
 
@@ -203,13 +203,14 @@ static bool drain(struct gc *gc, uint64_t deadline)
 {
     struct marker m = marker_of(gc);
     struct worklist *work = &gc->mark.work;
+    unsigned left = GC_LOOKS;
     for (;;) {
-        for (unsigned n = GC_LOOKS; work->count > 0; n--) {
+        while (work->count > 0) {
             size_t from;
             void *object = worklist_pop(work, &from);
             look_at(&m, object, from);
-            if (n == 0) {
-                n = GC_LOOKS;
+            if (unlikely(--left == 0)) {
+                left = GC_LOOKS;
                 if (deadline != UINT64_MAX && os_nanoseconds() >= deadline) {
                     flush(&m);
                     return false;
@@ -302,6 +303,7 @@ static void begin(struct gc *gc)
 {
     struct mark *own = &gc->mark;
     own->phase = MARK_CLEARING;
+    own->began = gc->due;
     own->at = own->all;
     own->work.count = 0;
     own->live = 0;
@@ -425,23 +427,34 @@ void mark_collect(struct gc *gc)
 
 int mark_init(struct gc *gc) { return worklist_init(gc, &gc->mark.work, GC_WORK_MOST) ? 0 : -1; }
 
+/* The program may allocate half as much as has been marked until the next step. Should it outrun marking all the same, as steps are too
+ * short for it, or it makes too few of them itself, the last one takes as long as it takes. */
+static void step_as_it_allocates(struct gc *gc)
+{
+    struct mark *own = &gc->mark;
+    size_t live = own->live;
+    bool outrun = own->phase != MARK_IDLE && gc->since >= OUTRUN * own->began;
+    uint64_t ns = gc->opts.step_ns;
+    gc->stats.steps++;
+    bool complete = (ns || outrun) && mark_step(gc, outrun ? UINT64_MAX : os_nanoseconds() + ns);
+    gc->stats.collections += complete;
+    if (!complete) {
+        live = own->live > live ? own->live - live : 0;
+        gc->due = ns ? gc->since + size_max(live / 2, LEAST_BETWEEN) : OUTRUN * own->began;
+    }
+}
+
 void mark_due(struct mutator *me)
 {
     struct gc *gc = me->gc;
+    bool in_steps = (gc->opts.step_ns && !gc_is(gc, ALLOT_GC_PLAIN)) || gc->mark.phase != MARK_IDLE;
     if (!gc_stop(gc, me)) {
         return;
     }
-    if (gc->opts.step_ns == 0 || gc_is(gc, ALLOT_GC_PLAIN)) {
-        gc_collect_stopped(gc);
+    if (in_steps) {
+        step_as_it_allocates(gc);
     } else {
-        size_t live = gc->mark.live;
-        gc->stats.steps++;
-        bool complete = mark_step(gc, os_nanoseconds() + gc->opts.step_ns);
-        gc->stats.collections += complete;
-        if (!complete) { /* the program goes half as fast as marking */
-            live = gc->mark.live > live ? gc->mark.live - live : 0;
-            gc->due = gc->since + size_max(live / 2, LEAST_BETWEEN);
-        }
+        gc_collect_stopped(gc);
     }
     gc_go(gc);
 }
