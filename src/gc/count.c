@@ -113,7 +113,8 @@ bool count_less_slowly(struct gc *gc, struct count_hand *hand, void *object)
             continue;
         }
         uint64_t by = -(uint64_t)1;
-        if (!(h & COUNT_CANDIDATE) && gc_has_references(gc_type(h))) { /* its unit first, as the object may go right after */
+        if (!(h & COUNT_CANDIDATE) &&
+            gc_has_references(gc_type(h))) { /* its unit first, as the object may go right after */
             count_lock(gc, hand);
             cycles_note(gc, object, h);
             count_unlock(gc, hand);
@@ -210,29 +211,9 @@ uint64_t count_of(const struct gc *gc, const void *object)
 
 /* -- threads -- */
 
-void count_be_careful(struct gc *gc)
-{
-    bool careful = gc->count.attached > 1 || gc->count.cycles.phase != CYCLES_NONE;
-    for (struct mutator *m = gc->mutators; m && !careful; m = m->next) {
-        count_flush(gc, &m->count.hand);
-    }
-    atomic_store_explicit(&gc->count.careful, careful, memory_order_release);
-}
-
-/* Another thread's counts change as those of the first do, so that has to know: it is at a safe point. */
 int count_attach(struct mutator *me)
 {
-    struct gc *gc = me->gc;
     me->face->fresh = ALLOT_GC_WATCHED | 1;
-    if (gc->count.attached == 1) {
-        while (!gc_stop(gc, NULL)) {
-        }
-        gc->count.attached++;
-        count_be_careful(gc);
-        gc_go_on(gc);
-    } else {
-        gc->count.attached++;
-    }
     return 0;
 }
 
@@ -250,10 +231,6 @@ void count_detach(struct mutator *me, bool lost)
     count_put_away(me, lost);
     gc->count.torn |= lost;
     fold(&gc->count.finder, &me->count.hand);
-    gc->count.attached--;
-    if (gc->count.attached <= 1 && gc->count.cycles.phase == CYCLES_NONE) {
-        atomic_store_explicit(&gc->count.careful, false, memory_order_release);
-    }
 }
 
 void count_figures(struct gc *gc)

@@ -134,9 +134,8 @@ static void prove_object(struct proof *p, void *object)
     struct gc *gc = p->gc;
     uint64_t header = header_of(object);
     const uint32_t *words = words_of(p, object), *entry = cycles_entry(gc, object);
-    CHECK(!(header & COUNT_SIDE) == !(gc_type(header) == &count_weak_type ? ((struct count_weak *)object)->target
-                                                                           : count_side_find(gc, object)),
-          "object with something beside it", object);
+    bool side = count_side_find(gc, object) || gc_type(header) == &count_weak_type;
+    CHECK(side == ((header & COUNT_SIDE) != 0), "object with something beside it", object);
     if ((header & COUNT_MASK) == 0 || (header & COUNT_MASK) == COUNT_STUCK) {
         return;
     }
@@ -144,7 +143,8 @@ static void prove_object(struct proof *p, void *object)
     CHECK(count_of(gc, object) >= words[0], "count of object", object);
     gc->count.outside += count_of(gc, object) - words[0];
     bool trial = gc->count.cycles.phase == CYCLES_MARKING || gc->count.cycles.phase == CYCLES_SCANNING;
-    CHECK(!trial || !entry || *entry & TRIAL_LIVE || (*entry & TRIAL_COUNT) <= words[1], "trial count of object", object);
+    CHECK(!trial || !entry || *entry & TRIAL_LIVE || (*entry & TRIAL_COUNT) <= words[1], "trial count of object",
+          object);
 }
 
 static int each_object(struct gc *gc, struct count_unit *u, void *arg)

@@ -7,9 +7,15 @@
 #include "gc/gc.h"
 #include "gc/visit.h"
 
+/* glibc's: the process has one thread, and has had no other since it began, or was forked; else there is none to ask. The thread that
+ * makes the second sees it change by then, so nobody has to be told, nor waited for. */
+extern char __libc_single_threaded __attribute__((weak));
+
+static inline bool count_is_alone(void) { return &__libc_single_threaded && __libc_single_threaded; }
+
 static inline bool count_is_careful(const struct gc *gc)
 {
-    return unlikely(atomic_load_explicit(&gc->count.careful, memory_order_acquire));
+    return unlikely(!count_is_alone() || gc->count.cycles.phase != CYCLES_NONE);
 }
 
 /* -- where things lie -- */
@@ -108,10 +114,11 @@ static inline void count_more(struct gc *gc, void *object)
     }
 }
 
-/* True: that was the last, and the caller lets the object go. */
-static inline bool count_less(struct gc *gc, struct count_hand *hand, void *object)
+/* True: that was the last, and the caller lets the object go. `careful` is as count_is_careful says. */
+static inline __attribute__((always_inline)) bool count_less_as(struct gc *gc, struct count_hand *hand, void *object,
+                                                                bool careful)
 {
-    if (unlikely(count_is_careful(gc))) {
+    if (unlikely(careful)) {
         return count_less_slowly(gc, hand, object);
     }
     uint64_t *header = gc_header(object), h = *header;
@@ -127,6 +134,11 @@ static inline bool count_less(struct gc *gc, struct count_hand *hand, void *obje
         return true;
     }
     return count_less_slowly(gc, hand, object);
+}
+
+static inline bool count_less(struct gc *gc, struct count_hand *hand, void *object)
+{
+    return count_less_as(gc, hand, object, count_is_careful(gc));
 }
 
 /* With the lock held. */
@@ -207,10 +219,11 @@ static inline bool count_give_back(struct count_unit *u, unsigned i)
     return unlikely(--u->used <= u->low);
 }
 
-static inline void count_free(struct gc *gc, struct count_hand *hand, void *object)
+static inline __attribute__((always_inline)) void count_free_as(struct gc *gc, struct count_hand *hand, void *object,
+                                                                bool careful)
 {
     struct count_unit *u = count_unit_of(object);
-    if (count_is_careful(gc) || unlikely(*gc_header(object) & GC_LARGE) || unlikely(u->lead)) {
+    if (unlikely(careful) || unlikely(*gc_header(object) & GC_LARGE) || unlikely(u->lead)) {
         count_free_slowly(gc, hand, object);
         return;
     }
@@ -220,6 +233,11 @@ static inline void count_free(struct gc *gc, struct count_hand *hand, void *obje
     if (count_give_back(u, count_index(u, object))) {
         count_list_again(gc, hand, u);
     }
+}
+
+static inline void count_free(struct gc *gc, struct count_hand *hand, void *object)
+{
+    count_free_as(gc, hand, object, count_is_careful(gc));
 }
 /* A careful heap's slots go back. The lock is held. */
 void count_flush(struct gc *gc, struct count_hand *hand);
@@ -231,14 +249,12 @@ void count_put_away(struct mutator *me, bool lost);
 /* Each unit, in no order; until `visit` is not 0. */
 int count_each_unit(struct gc *gc, int (*visit)(struct gc *gc, struct count_unit *u, void *arg), void *arg);
 void count_units_done(struct gc *gc);
-/* The heap is careful, or not, from now on, as it has to be. The world stands. */
-void count_be_careful(struct gc *gc);
 
 /* -- the side table (count_side.c); the lock is held in careful heaps -- */
 
 struct count_side {
-    void *object;  /* NULL: none */
-    uint64_t lent; /* of its count; a multiple of COUNT_LENT */
+    void *object;            /* NULL: none */
+    uint64_t lent;           /* of its count; a multiple of COUNT_LENT */
     struct count_weak *weak; /* to it, which nobody counts */
 };
 

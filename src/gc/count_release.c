@@ -144,6 +144,7 @@ static bool visit_simple(struct gc *gc, struct count_hand *hand, size_t *work)
     const struct allot_gc_type *known = gc_type(*gc_header(object));
     uint64_t refs = known->refs;
     size_t left = *work;
+    bool careful = count_is_careful(gc); /* and stays so: nothing of the user's runs here */
     for (;;) {
         while (refs) {
             slot = (void **)object + lowest_bit(refs);
@@ -158,9 +159,11 @@ static bool visit_simple(struct gc *gc, struct count_hand *hand, size_t *work)
                 *work = 0;
                 return false;
             }
-            cycles_cut(gc, hand, object, slot, child);
+            if (unlikely(careful)) {
+                cycles_cut(gc, hand, object, slot, child);
+            }
             *slot = NULL;
-            if (!count_less(gc, hand, child)) {
+            if (!count_less_as(gc, hand, child, careful)) {
                 continue;
             }
             uint64_t header = *gc_header(child);
@@ -170,20 +173,20 @@ static bool visit_simple(struct gc *gc, struct count_hand *hand, size_t *work)
                     enlist(gc, hand, child);
                 }
             } else if (!type->refs) {
-                count_free(gc, hand, child);
+                count_free_as(gc, hand, child, careful);
             } else {
                 if (refs) {
                     *slot = up;
                     up = object;
                 } else {
-                    count_free(gc, hand, object);
+                    count_free_as(gc, hand, object, careful);
                 }
                 object = child;
                 known = type;
                 refs = type->refs;
             }
         }
-        count_free(gc, hand, object);
+        count_free_as(gc, hand, object, careful);
         if (up == &last) {
             break;
         }

@@ -353,7 +353,8 @@ void count_put_away(struct mutator *me, bool lost)
             continue;
         }
         if (!lost) {
-            char *next = k < COUNT_SMALL ? me->face->hole[k + 1].next : NULL, *end = next ? me->face->hole[k + 1].end : NULL;
+            char *next = k < COUNT_SMALL ? me->face->hole[k + 1].next : NULL,
+                 *end = next ? me->face->hole[k + 1].end : NULL;
             for (; next < end; next += count_stride(u)) {
                 count_give_back(u, count_index(u, next + ALLOT_GC_HEADER));
             }

@@ -318,7 +318,6 @@ static void end(struct gc *gc)
     struct cycles *c = &gc->count.cycles;
     forget_large(gc);
     *c = (struct cycles){.rounds = c->rounds + !c->no_memory, .found = c->found, .visited = c->visited};
-    count_be_careful(gc);
 }
 
 void cycles_drop(struct gc *gc)
@@ -350,7 +349,6 @@ bool cycles_begin(struct gc *gc)
     c->most = gc->no_roots ? SIZE_MAX : gc->used / GC_GRAIN + large_count(gc);
     gc->count.noted = NULL;
     gc->count.large_noted = false;
-    count_be_careful(gc);
     return true;
 }
 
