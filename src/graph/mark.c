@@ -84,8 +84,12 @@ static void mark_from_roots(struct marker *m, bool threads, enum graph_verdict v
 static void mark_kept(struct marker *m)
 {
     const struct graph_blocks *blocks = m->g->blocks;
+    bool any = false;
+    for (size_t i = 0; i < blocks->owners; i++) {
+        any = any || graph_owner_keeps(blocks->owner[i].kind);
+    }
     m->verdict = GRAPH_REACHABLE;
-    for (size_t i = 0; i < blocks->count; i++) {
+    for (size_t i = 0; any && i < blocks->count; i++) {
         if (graph_owner_keeps(blocks->owner[blocks->block[i].owner].kind)) {
             see(m, &(struct scan_edge){.block = (uint32_t)i}, 1);
         }
