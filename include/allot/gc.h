@@ -188,7 +188,8 @@ static inline void *allot_gc_get(struct allot_gc_mutator *me, const struct allot
  * looked at it, and with COUNT. */
 static inline void allot_gc_write(struct allot_gc_mutator *me, void *object, void *slot, void *value)
 {
-    if (__builtin_expect((((const uint64_t *)object)[-1] & ALLOT_GC_WATCHED) != 0, 0)) {
+    if (__builtin_expect((__atomic_load_n((const uint64_t *)object - 1, __ATOMIC_RELAXED) & ALLOT_GC_WATCHED) != 0,
+                         0)) {
         allot_gc_write_slow(me, object, (void **)slot, value);
     } else {
         *(void **)slot = value;

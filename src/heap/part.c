@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "heap/hard.h"
 #include "heap/heap.h"
@@ -139,10 +140,10 @@ static void count_pages(const void *p, size_t bytes, size_t one) /* more, or les
     atomic_fetch_add_explicit(begins_large(p) ? &large_bytes : &runs_bytes, bytes, memory_order_relaxed);
 }
 
-void *part_take_pages(const struct part *part, size_t bytes, size_t align)
+static void *take_pages(const struct part *part, size_t bytes, size_t align, bool zero)
 {
     size_t pages = align_up(bytes, RUN_PAGE);
-    bool zeroed;
+    bool zeroed = false;
     if (bytes > PTRDIFF_MAX || !limit_take(pages)) {
         errno = ENOMEM;
         return NULL;
@@ -154,8 +155,23 @@ void *part_take_pages(const struct part *part, size_t bytes, size_t align)
     if (p) {
         count_pages(p, got, 1);
     }
+    if (p && zero && !zeroed) {
+        memset(p, 0, bytes);
+    }
     return p;
 }
+
+void *part_take_pages(const struct part *part, size_t bytes, size_t align)
+{
+    return take_pages(part, bytes, align, false);
+}
+
+void *part_take_zero_pages(const struct part *part, size_t bytes, size_t align)
+{
+    return take_pages(part, bytes, align, true);
+}
+
+size_t part_pages(const void *p) { return block_size(p); }
 
 void part_give_pages(void *p)
 {

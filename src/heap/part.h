@@ -86,6 +86,9 @@ void part_give_unit(struct unit *unit);
 /* Whole pages of their own for an object, marked: a run, or a large block. NULL with ENOMEM. */
 void *part_take_pages(const struct part *part, size_t bytes, size_t align);
 void part_give_pages(void *p);
+/* The same, all zero; and how many bytes they are. */
+void *part_take_zero_pages(const struct part *part, size_t bytes, size_t align);
+size_t part_pages(const void *p);
 
 /* What the figures of page runs and large blocks have of such in them. */
 struct part_totals {

@@ -1,0 +1,491 @@
+/* gc/mark.c - marking. See gc/mark.h.
+ *
+ *   reference --> | queue of 8, whose headers are on their way from memory | --> marked? --> worklist --> its references --> ...
+ *
+ * An object is prefetched when a reference to it is found, and looked at some references later. (Cher, Hosking and Vitek, "Software
+ * prefetching for mark-sweep garbage collection", 2004.) The worklist never grows: what does not fit is marked only, and its unit
+ * noted, of which all marked objects are looked at again once the worklist is empty. No recursion.
+ *
+ * In steps: an object that has been looked at is WATCHED, and when it is written to it is looked at again (Steele 1975); new objects
+ * are not marked. Marking ends in a step that looks at the roots and the remembered and comes to the end of what follows from
+ * these. Should the program outrun it for PASSES steps, the last takes as long as it takes.
+ */
+#include "gc/gc.h"
+#include "gc/visit.h"
+#include "os/fault.h"
+#include "os/process.h"
+
+enum {
+    LEAST_BETWEEN = 256 << 10,
+    /* bytes */ QUEUE = 8,
+    CHUNK = 512,
+    LOOKS = 64,
+    PASSES = 32,
+    BEFORE = 2 * sizeof(uint64_t)
+};
+
+#ifndef GC_WORK_MOST
+#define GC_WORK_MOST (16 * 1024) /* entries of the worklist */
+#endif
+
+struct marker {
+    struct allot_gc_visit visit; /* first */
+    struct gc *gc;
+    unsigned next;
+    void *queue[QUEUE];
+};
+
+static void note_again(struct gc *gc, void *object)
+{
+    if (*gc_header(object) & GC_LARGE) {
+        large_object_of(object)->again = true;
+    } else {
+        mark_unit_of(object)->again = true;
+    }
+    gc->mark.again = true;
+}
+
+static void __attribute__((noinline)) overflow(struct gc *gc, void *object)
+{
+    gc->stats.overflows++;
+    note_again(gc, object);
+}
+
+static void __attribute__((noinline)) mark_large(struct gc *gc, void *object, const struct allot_gc_type *type)
+{
+    struct large_object *l = large_object_of(object);
+    if (!l->marked) {
+        l->marked = true;
+        gc->mark.live += l->size;
+        if (gc_has_references(type) && !worklist_push(&gc->mark.work, object)) {
+            overflow(gc, object);
+        }
+    }
+}
+
+static inline void mark(struct gc *gc, void *object)
+{
+    uint64_t header = *gc_header(object);
+    const struct allot_gc_type *type = gc_type(header);
+    if (unlikely((header & GC_LARGE) != 0)) {
+        mark_large(gc, object, type);
+        return;
+    }
+    struct mark_unit *u = mark_unit_of(object);
+    size_t slot = mark_slot(u, object);
+    uint64_t *word = mark_marked(u, slot / 64), bit = (uint64_t)1 << slot % 64;
+    if (*word & bit) {
+        return;
+    }
+    *word |= bit;
+    u->marked++;
+    gc->mark.live += (header & GC_LENGTH) * GC_GRAIN;
+    if (gc_has_references(type) && unlikely(!worklist_push(&gc->mark.work, object))) {
+        overflow(gc, object);
+    }
+}
+
+static inline void found(struct marker *m, void *object)
+{
+    if (object) {
+        __builtin_prefetch(gc_header(object));
+        void *first = m->queue[m->next];
+        m->queue[m->next] = object;
+        m->next = (m->next + 1) % QUEUE;
+        if (first) {
+            mark(m->gc, first);
+        }
+    }
+}
+
+static inline void on_slot(struct allot_gc_visit *visit, void **slot) { found((struct marker *)visit, *slot); }
+
+static void on_slot_of_trace(struct allot_gc_visit *visit, void **slot) { on_slot(visit, slot); }
+
+static inline void on_word(struct allot_gc_visit *visit, uintptr_t word)
+{
+    struct gc *gc = ((struct marker *)visit)->gc;
+    found((struct marker *)visit, gc_object_at(gc, word, gc_is(gc, ALLOT_GC_INTERIOR)));
+}
+
+static bool flush(struct marker *m)
+{
+    bool some = false;
+    for (unsigned i = 0; i < QUEUE; i++) {
+        if (m->queue[i]) {
+            void *object = m->queue[i];
+            m->queue[i] = NULL;
+            mark(m->gc, object);
+            some = true;
+        }
+    }
+    return some;
+}
+
+static struct marker marker_of(struct gc *gc) { return (struct marker){.visit = {.slot = on_slot_of_trace}, .gc = gc}; }
+
+/* A long tail piece by piece, the first one with what is before it. */
+static void __attribute__((noinline))
+look_at_long(struct marker *m, void *object, const struct allot_gc_type *type, size_t size, size_t from)
+{
+    size_t words = size / 8, to = size_min(words, size_max(from, gc_first_word(type, words)) + CHUNK);
+    if (from == 0) {
+        gc_visit_head(&m->visit, object, type, size, on_slot);
+        from = gc_first_word(type, words);
+    }
+    if (to < words && !worklist_push_from(&m->gc->mark.work, object, to)) {
+        to = words; /* all at once */
+    }
+    gc_visit_words(&m->visit, object, type, from, to, on_slot, on_word);
+}
+
+/* Of an object that is marked. */
+static inline void look_at(struct marker *m, void *object, size_t from)
+{
+    uint64_t header = *gc_header(object);
+    const struct allot_gc_type *type = gc_type(header);
+    if (!gc_is(m->gc, ALLOT_GC_PLAIN) && m->gc->mark.phase == MARK_MARKING) {
+        *gc_header(object) = header | ALLOT_GC_WATCHED;
+    }
+    if (likely((type->flags & (ALLOT_GC_REFS | ALLOT_GC_MAYBE)) == 0)) {
+        size_t size = unlikely((header & GC_LARGE) != 0) ? large_object_of(object)->size
+                                                         : (header & GC_LENGTH) * GC_GRAIN - ALLOT_GC_HEADER;
+        gc_visit_head(&m->visit, object, type, size, on_slot);
+    } else {
+        look_at_long(m, object, type, gc_size_of(m->gc, object), from);
+    }
+}
+
+/* -- what did not fit -- */
+
+static void look_at_unit(struct marker *m, struct mark_unit *u)
+{
+    for (size_t w = 0; w < mark_words(u); w++) {
+        for (uint64_t bits = *mark_marked(u, w); bits; bits &= bits - 1) {
+            look_at(m, mark_object(u, w * 64 + lowest_bit(bits)), 0);
+        }
+    }
+}
+
+static bool drain(struct gc *gc, uint64_t deadline);
+
+/* False: the deadline. */
+static bool look_again(struct gc *gc, uint64_t deadline)
+{
+    struct marker m = marker_of(gc);
+    gc->mark.again = false;
+    for (size_t i = 0; i < large_count(gc); i++) {
+        struct large_object *l = large_nth(gc, i);
+        if (l->again && l->marked) {
+            l->again = false;
+            look_at(&m, l->at + BEFORE, 0);
+        }
+    }
+    for (struct mark_unit *u = gc->mark.all; u; u = u->all_next) {
+        if (u->again) {
+            if (os_nanoseconds() >= deadline) {
+                gc->mark.again = true;
+                flush(&m);
+                return false;
+            }
+            u->again = false;
+            look_at_unit(&m, u);
+        }
+    }
+    flush(&m);
+    return true;
+}
+
+/* All that follows from what has been reached; false: the deadline. */
+static bool drain(struct gc *gc, uint64_t deadline)
+{
+    struct marker m = marker_of(gc);
+    struct worklist *work = &gc->mark.work;
+    for (;;) {
+        for (unsigned n = LOOKS; work->count > 0; n--) {
+            size_t from;
+            void *object = worklist_pop(work, &from);
+            look_at(&m, object, from);
+            if (n == 0) {
+                n = LOOKS;
+                if (deadline != UINT64_MAX && os_nanoseconds() >= deadline) {
+                    flush(&m);
+                    return false;
+                }
+            }
+        }
+        if (!flush(&m) && work->count == 0) {
+            if (!gc->mark.again) {
+                return true;
+            }
+            if (!look_again(gc, deadline)) {
+                return false;
+            }
+        }
+    }
+}
+
+/* -- roots -- */
+
+static void on_root(struct gc *gc, void **slot)
+{
+    if (*slot) {
+        mark(gc, *slot);
+    }
+}
+
+static void on_root_word(struct gc *gc, uintptr_t word)
+{
+    void *object = gc_object_at(gc, word, gc_is(gc, ALLOT_GC_INTERIOR));
+    if (object) {
+        gc->stats.pinned++;
+        mark(gc, object);
+    }
+}
+
+static void visit_roots(struct gc *gc)
+{
+    gc->stats.pinned = 0;
+    gc_visit_roots(gc, &(struct gc_root_visit){on_root, on_root_word});
+}
+
+static bool is_marked(const void *object)
+{
+    if (*gc_header(object) & GC_LARGE) {
+        return large_object_of(object)->marked;
+    }
+    const struct mark_unit *u = mark_unit_of(object);
+    size_t slot = mark_slot(u, object);
+    return *mark_marked(u, slot / 64) >> slot % 64 & 1;
+}
+
+/* It has been written to; unless it is marked, it will be looked at when it is, or never. */
+static void look_at_remembered(struct gc *gc, void *object)
+{
+    if (is_marked(object)) {
+        struct marker m = marker_of(gc);
+        look_at(&m, object, 0);
+        flush(&m);
+    }
+}
+
+/* -- phases -- */
+
+static void clear_unit(struct gc *gc, struct mark_unit *u)
+{
+    if (u->cycle != gc->mark.cycle) {
+        mark_sweep(gc, u);
+    }
+    for (size_t w = 0; w < mark_words(u); w++) {
+        *mark_marked(u, w) = 0;
+    }
+    u->marked = 0;
+    u->again = false;
+}
+
+static bool clear(struct gc *gc, uint64_t deadline)
+{
+    struct mark *own = &gc->mark;
+    for (unsigned n = 0; own->at; n++) {
+        if (n % 16 == 15 && os_nanoseconds() >= deadline) {
+            return false;
+        }
+        clear_unit(gc, own->at);
+        own->at = own->at->all_next;
+    }
+    return true;
+}
+
+static void begin(struct gc *gc)
+{
+    struct mark *own = &gc->mark;
+    own->phase = MARK_CLEARING;
+    own->at = own->all;
+    own->work.count = 0;
+    own->live = 0;
+    own->passes = 0;
+    own->again = false;
+    for (size_t i = 0; i < large_count(gc); i++) {
+        large_nth(gc, i)->marked = large_nth(gc, i)->again = false;
+    }
+}
+
+static void ignore(struct gc *gc, void *object)
+{
+    (void)gc;
+    (void)object;
+}
+
+static void begin_marking(struct gc *gc)
+{
+    gc->mark.phase = MARK_MARKING;
+    gc_look_at_remembered(gc, ignore);
+    gc->forgot = false;
+    visit_roots(gc);
+}
+
+static bool large_goes(struct gc *gc, struct large_object *l)
+{
+    (void)gc;
+    return !l->marked;
+}
+
+/* What is reachable is marked. */
+static void end_marking(struct gc *gc)
+{
+    struct mark *own = &gc->mark;
+    gc_settle(gc);
+    mark_retire(gc);
+    gc->freed += gc->used - own->live;
+    large_sweep(gc, large_goes);
+    gc->used = own->live;
+    gc_set_due(gc);
+    own->cycle++;
+    own->phase = MARK_SORTING;
+    own->at = own->all;
+}
+
+/* All marked objects may have been written to. */
+static void forget_nothing(struct gc *gc)
+{
+    for (struct mark_unit *u = gc->mark.all; u; u = u->all_next) {
+        u->again = u->marked != 0;
+    }
+    for (size_t i = 0; i < large_count(gc); i++) {
+        large_nth(gc, i)->again = large_nth(gc, i)->marked;
+    }
+    gc->mark.again = true;
+    gc->forgot = false;
+}
+
+/* The roots, and what has been written to, in this step; false: the program will have to be looked at once more. */
+static bool finish_marking(struct gc *gc, uint64_t deadline)
+{
+    if (!drain(gc, deadline)) {
+        return false;
+    }
+    deadline = ++gc->mark.passes < PASSES ? deadline : UINT64_MAX;
+    visit_roots(gc);
+    gc_look_at_remembered(gc, look_at_remembered);
+    if (gc->forgot) {
+        forget_nothing(gc);
+    }
+    return drain(gc, deadline);
+}
+
+bool mark_step(struct gc *gc, uint64_t deadline)
+{
+    struct mark *own = &gc->mark;
+    if (own->phase == MARK_IDLE) {
+        begin(gc);
+    }
+    if (own->phase == MARK_CLEARING) {
+        if (!clear(gc, deadline)) {
+            return false;
+        }
+        begin_marking(gc);
+    }
+    if (own->phase == MARK_MARKING) {
+        if (!finish_marking(gc, deadline)) {
+            return false;
+        }
+        end_marking(gc);
+    }
+    if (!mark_sort(gc, deadline)) {
+        return false;
+    }
+    own->phase = MARK_IDLE;
+    return true;
+}
+
+/* One that is under way is given up: what has become garbage since it began would be left. */
+void mark_collect(struct gc *gc)
+{
+    struct mark *own = &gc->mark;
+    if (gc_is(gc, ALLOT_GC_EXPLICIT)) {
+        return;
+    }
+    if (own->phase == MARK_SORTING) {
+        mark_sort(gc, UINT64_MAX);
+    }
+    begin(gc);
+    clear(gc, UINT64_MAX);
+    gc_look_at_remembered(gc, ignore);
+    gc->forgot = false;
+    visit_roots(gc);
+    drain(gc, UINT64_MAX);
+    end_marking(gc);
+    mark_sort(gc, UINT64_MAX);
+    own->phase = MARK_IDLE;
+}
+
+/* -- the rest of what a collector gives -- */
+
+int mark_init(struct gc *gc) { return worklist_init(gc, &gc->mark.work, GC_WORK_MOST) ? 0 : -1; }
+
+void mark_due(struct mutator *me)
+{
+    struct gc *gc = me->gc;
+    if (!gc_stop(gc, me)) {
+        return;
+    }
+    if (gc->opts.step_ns == 0 || gc_is(gc, ALLOT_GC_PLAIN)) {
+        gc_collect_stopped(gc);
+    } else {
+        size_t live = gc->mark.live;
+        gc->stats.steps++;
+        bool complete = mark_step(gc, os_nanoseconds() + gc->opts.step_ns);
+        gc->stats.collections += complete;
+        if (!complete) { /* the program goes half as fast as marking */
+            live = gc->mark.live > live ? gc->mark.live - live : 0;
+            gc->due = gc->since + size_max(live / 2, LEAST_BETWEEN);
+        }
+    }
+    gc_go(gc);
+}
+
+void mark_write(struct mutator *me, void *object, void **slot, void *value)
+{
+    *slot = value;
+    gc_remember(me, object);
+}
+
+bool mark_reached(struct gc *gc, const void *object)
+{
+    (void)gc;
+    return is_marked(object);
+}
+
+void mark_hold(struct gc *gc, void **slot) { mark(gc, *slot); }
+
+void mark_drain(struct gc *gc) { drain(gc, UINT64_MAX); }
+
+/* -- leaks -- */
+
+static void unmark_all(struct gc *gc)
+{
+    begin(gc);
+    clear(gc, UINT64_MAX);
+}
+
+struct leak_visit {
+    gc_walk_visit *visit;
+    void *arg;
+};
+
+static int visit_unmarked(void *object, const struct allot_gc_type *type, size_t size, void *arg)
+{
+    const struct leak_visit *v = arg;
+    return is_marked(object) ? 0 : v->visit(object, type, size, v->arg);
+}
+
+int mark_leaks(struct gc *gc, gc_walk_visit *visit, void *arg)
+{
+    unmark_all(gc);
+    visit_roots(gc);
+    gc_settle_ephemerons(gc);
+    int end = gc_walk_objects(gc, visit_unmarked, &(struct leak_visit){visit, arg});
+    unmark_all(gc);
+    gc->mark.phase = MARK_IDLE;
+    return end;
+}
