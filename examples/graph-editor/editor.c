@@ -602,7 +602,8 @@ int main(int argc, char **argv)
 
     allot_gc_unref(&me, document);
     document = NULL;
-    allot_gc_collect(&me);
+    allot_gc_collect(&me); /* closes the last pictures, */
+    allot_gc_collect(&me); /* which go with this one */
     struct allot_gc_stats left;
     allot_gc_stats(&heap, &left);
     if (left.use.count || pictures_open) {

@@ -46,12 +46,13 @@
 (define program '((define (fact n) (if (= n 0) 1 (* n (fact (- n 1))))) (define (fib n) (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2)))))))
 
 (display "one level: ")
-(display (run program '(cons (fact 10) (fib 10)) (world)))
+(display (run program `(cons (fact 10) (fib ,depth)) (world)))
 (newline)
 
 (define (quoted form) (list 'quote form))
-(display "two levels: ")
-(display (run evaluator
-              (list 'run (quoted program) (quoted `(cons (fact 10) (fib ,depth))) (list 'cons (quoted '(nothing)) 'primitives))
-              (cons (car (world)) (cons (cons 'primitives primitives) primitives))))
-(newline)
+(when (> depth 0)
+  (display "two levels: ")
+  (display (run evaluator
+                (list 'run (quoted program) (quoted `(cons (fact 10) (fib ,(quotient depth 2)))) (list 'cons (quoted '(nothing)) 'primitives))
+                (cons (car (world)) (cons (cons 'primitives primitives) primitives))))
+  (newline))
