@@ -225,7 +225,14 @@ ALLOT_API void allot_gc_unroot(struct allot_gc *gc, void *slots);
         struct allot_gc_frame head;                                                                \
         void *slot[count_];                                                                        \
     } name_ __attribute__((cleanup(allot_gc_frame_end))) = {{(me_)->frame, (me_), (count_)}, {0}}; \
-    (me_)->frame = &name_.head
+    (me_)->frame = allot_gc_frame_begun(&name_.head)
+
+/* The address is hidden from a compiler that would warn of where it is kept: the block's end takes it away. */
+static inline struct allot_gc_frame *allot_gc_frame_begun(struct allot_gc_frame *frame)
+{
+    __asm__("" : "+r"(frame));
+    return frame;
+}
 
 static inline void allot_gc_frame_end(void *frame)
 {

@@ -65,7 +65,7 @@ static struct gc *alloc(void)
         return own;
     }
     own = record_alloc(sizeof *own);
-    return own && part_enlist(&own->part) ? own : NULL;
+    return own && part_enlist(&own->part, PART_OTHER) ? own : NULL;
 }
 
 int allot_gc_init(struct allot_gc *heap, enum allot_gc_kind kind, const struct allot_gc_opts *opts)
@@ -134,8 +134,10 @@ void allot_gc_done(struct allot_gc *heap)
         finish_all(own);
     }
     while (own->mutators) {
-        own->mutators->face->frame = NULL;
+        struct allot_gc_mutator *face = own->mutators->face;
+        face->frame = NULL;
         gc_detach(own->mutators);
+        *face = (struct allot_gc_mutator){0};
     }
     gc_chain_lock();
     gc_chain_remove(own);

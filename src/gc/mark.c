@@ -16,16 +16,18 @@
 #include "os/process.h"
 
 enum {
-    LEAST_BETWEEN = 256 << 10,
-    /* bytes */ QUEUE = 8,
-    CHUNK = 512,
-    LOOKS = 64,
-    PASSES = 32,
+    QUEUE = 8,
+    CHUNK = 512,              /* words of a tail, at a time */
+    PASSES = 32,              /* looks at the roots before the one that goes to the end */
+    LEAST_BETWEEN = 32 << 10, /* bytes that are allocated between steps */
+    OUTRUN = 3,               /* times the bytes at which a cycle has begun: it is brought to its end */
     BEFORE = 2 * sizeof(uint64_t)
 };
 
+/* A test has others. */
 #ifndef GC_WORK_MOST
 #define GC_WORK_MOST (16 * 1024) /* entries of the worklist */
+#define GC_LOOKS     64          /* objects from one look at the clock to the next */
 #endif
 
 struct marker {
@@ -201,13 +203,14 @@ static bool drain(struct gc *gc, uint64_t deadline)
 {
     struct marker m = marker_of(gc);
     struct worklist *work = &gc->mark.work;
+    unsigned left = GC_LOOKS;
     for (;;) {
-        for (unsigned n = LOOKS; work->count > 0; n--) {
+        while (work->count > 0) {
             size_t from;
             void *object = worklist_pop(work, &from);
             look_at(&m, object, from);
-            if (n == 0) {
-                n = LOOKS;
+            if (unlikely(--left == 0)) {
+                left = GC_LOOKS;
                 if (deadline != UINT64_MAX && os_nanoseconds() >= deadline) {
                     flush(&m);
                     return false;
@@ -423,6 +426,24 @@ void mark_collect(struct gc *gc)
 
 int mark_init(struct gc *gc) { return worklist_init(gc, &gc->mark.work, GC_WORK_MOST) ? 0 : -1; }
 
+/* The program may allocate half as much as has been marked until the next step; and should it outrun marking all the same, as steps
+ * are too short for it, the last one takes as long as it takes. */
+static void step_as_it_allocates(struct gc *gc)
+{
+    struct mark *own = &gc->mark;
+    if (own->phase == MARK_IDLE) {
+        own->most = OUTRUN * gc->due;
+    }
+    size_t live = own->live;
+    gc->stats.steps++;
+    bool complete = mark_step(gc, gc->since < own->most ? os_nanoseconds() + gc->opts.step_ns : UINT64_MAX);
+    gc->stats.collections += complete;
+    if (!complete) {
+        live = own->live > live ? own->live - live : 0;
+        gc->due = gc->since + size_max(live / 2, LEAST_BETWEEN);
+    }
+}
+
 void mark_due(struct mutator *me)
 {
     struct gc *gc = me->gc;
@@ -432,14 +453,7 @@ void mark_due(struct mutator *me)
     if (gc->opts.step_ns == 0 || gc_is(gc, ALLOT_GC_PLAIN)) {
         gc_collect_stopped(gc);
     } else {
-        size_t live = gc->mark.live;
-        gc->stats.steps++;
-        bool complete = mark_step(gc, os_nanoseconds() + gc->opts.step_ns);
-        gc->stats.collections += complete;
-        if (!complete) { /* the program goes half as fast as marking */
-            live = gc->mark.live > live ? gc->mark.live - live : 0;
-            gc->due = gc->since + size_max(live / 2, LEAST_BETWEEN);
-        }
+        step_as_it_allocates(gc);
     }
     gc_go(gc);
 }

@@ -176,7 +176,7 @@ static bool find_stack(struct mutator *me)
     }
     bool known = pthread_attr_getstack(&attr, &at, &bytes) == 0;
     pthread_attr_destroy(&attr);
-    me->base = known ? (char *)at + bytes : NULL;
+    me->base = me->sp = known ? (char *)at + bytes : NULL; /* as long as it has not run, it holds nothing */
     return known;
 }
 

@@ -99,7 +99,7 @@ static void prove_slot(struct allot_gc_visit *visit, void **slot)
 {
     struct prover *p = (struct prover *)visit;
     if (*slot && !gc_is_object(p->gc, *slot)) {
-        gc_fault(p->gc, "reference to what is no object, in an", p->object);
+        gc_fault(p->gc, "reference to what is no object", p->object);
     }
 }
 
