@@ -170,7 +170,8 @@ ALLOT_API void allot_gc_write_slow(struct allot_gc_mutator *me, void *object, vo
 static inline void *allot_gc_get(struct allot_gc_mutator *me, const struct allot_gc_type *type, size_t extra)
 {
     size_t size = type->size + extra, blocks = (size + ALLOT_GC_HEADER + 15) / 16;
-    if (__builtin_expect(size <= (ALLOT_GC_HOLES - 1) * 16 - ALLOT_GC_HEADER && !type->finish && extra <= PTRDIFF_MAX,
+    if (__builtin_expect(size <= (ALLOT_GC_HOLES - 1) * 16 - ALLOT_GC_HEADER && extra <= PTRDIFF_MAX &&
+                             !type->finish && !(type->flags & ALLOT_GC_MAYBE),
                          1)) {
         size_t i = blocks & ~(size_t)me->one_hole;
         char *at = me->hole[i].next;

@@ -41,6 +41,12 @@ static void run_finishers(struct mutator *me)
     }
 }
 
+/* With COPY large objects are old from the first. */
+static uint64_t fresh_large(struct mutator *me, const struct allot_gc_type *type)
+{
+    return me->gc->kind == ALLOT_GC_COPY ? copy_fresh_large(me->gc, type) : me->face->fresh;
+}
+
 static void *take(struct mutator *me, const struct allot_gc_type *type, size_t size)
 {
     struct gc *gc = me->gc;
@@ -48,7 +54,7 @@ static void *take(struct mutator *me, const struct allot_gc_type *type, size_t s
         return NULL;
     }
     void *object = gc_blocks(size) * GC_GRAIN <= GC_UNIT_MOST ? BY_KIND(gc, get, me, type, size)
-                                                              : large_take(gc, type, size, me->face->fresh);
+                                                              : large_take(gc, type, size, fresh_large(me, type));
     if (object && type->finish) {
         gc_add_finishable(gc, object);
     }

@@ -253,6 +253,8 @@ void gc_visit_roots(struct gc *gc, const struct gc_root_visit *visit);
 void gc_keep_remembered(struct mutator *me);
 /* Clears WATCHED of an object and notes it for the next look of the collector. Without the lock. */
 void gc_remember(struct mutator *me, void *object);
+/* Notes what the collector will know to be something else. */
+void gc_note(struct mutator *me, void *entry);
 /* While the world stands: calls `look` for each, and forgets them. gc->forgot is the collector's to clear. */
 void gc_look_at_remembered(struct gc *gc, void (*look)(struct gc *gc, void *object));
 

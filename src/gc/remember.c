@@ -22,15 +22,20 @@ void gc_keep_remembered(struct mutator *me)
     me->remembered = 0;
 }
 
-void gc_remember(struct mutator *me, void *object)
+void gc_note(struct mutator *me, void *entry)
 {
-    __atomic_fetch_and(gc_header(object), ~ALLOT_GC_WATCHED, __ATOMIC_RELAXED);
     if (unlikely(me->remembered == REMEMBERED)) {
         os_lock(&me->gc->lock);
         gc_keep_remembered(me);
         os_unlock(&me->gc->lock);
     }
-    me->remember[me->remembered++] = object;
+    me->remember[me->remembered++] = entry;
+}
+
+void gc_remember(struct mutator *me, void *object)
+{
+    __atomic_fetch_and(gc_header(object), ~ALLOT_GC_WATCHED, __ATOMIC_RELAXED);
+    gc_note(me, object);
 }
 
 void gc_look_at_remembered(struct gc *gc, void (*look)(struct gc *gc, void *object))

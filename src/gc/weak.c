@@ -45,6 +45,9 @@ static void clear(struct gc *gc)
 {
     struct gc_weak **weak = gc->weak.at;
     for (size_t i = 0; i < gc->weak.count; i++) {
+        if (BY_KIND(gc, reached, gc, weak[i])) {
+            BY_KIND(gc, hold, gc, (void **)&weak[i]); /* where it is now */
+        }
         if (weak[i]->target && !BY_KIND(gc, reached, gc, weak[i]->target)) {
             weak[i]->target = NULL;
         }
