@@ -130,7 +130,10 @@ void allot_gc_done(struct allot_gc *heap)
             gc_fault(own, "done while another thread is attached", m->face);
         }
     }
-    if (own->finishables.count || own->due_finish.count) {
+    if (own->kind == ALLOT_GC_COUNT) {
+        count_figures(own);
+    }
+    if (own->kind == ALLOT_GC_COUNT ? own->count.unfinished != 0 : own->finishables.count || own->due_finish.count) {
         finish_all(own);
     }
     while (own->mutators) {
@@ -236,6 +239,11 @@ void allot_gc_write_slow(struct allot_gc_mutator *face, void *object, void **slo
 void allot_gc_write_many(struct allot_gc_mutator *face, void *object, void *slots, void *const *from, size_t count)
 {
     void **to = slots;
+    struct mutator *me = here(face);
+    if (me && me->gc->kind == ALLOT_GC_COUNT) {
+        count_write_many(me, object, to, from, count);
+        return;
+    }
     if ((uintptr_t)to > (uintptr_t)from) { /* as they may overlap */
         for (size_t i = count; i-- > 0;) {
             allot_gc_write(face, object, &to[i], from[i]);

@@ -89,6 +89,7 @@ struct large_object {
     uint8_t age;
     uint32_t count;
     struct large_object *next;
+    struct count_finish finish; /* COUNT's */
 };
 static inline struct large_object *large_object_of(const void *object)
 {
@@ -124,6 +125,7 @@ struct gc {
     /* Bytes: held = units, large objects' pages, and tables; peak: the most of it. since: handed out since the last collection, rests
      * of holes included; due: as many start one. used = live at the last whole collection + since, less what was put. */
     size_t held, peak, used, since, due;
+    ptrdiff_t aside; /* of the limit: for what a collection will want; below 0 while it has it. COUNT's */
     uint64_t allocated, freed; /* at the granularity of holes */
     size_t units;
     uintptr_t lowest, highest; /* of addresses that are, or were, ours */
@@ -188,6 +190,9 @@ static inline bool gc_is(const struct gc *gc, unsigned flag) { return (gc->opts.
 struct gc_unit *gc_take_unit(struct gc *gc, enum unit_use use);
 /* Its bitmaps are zero. */
 void gc_give_unit(struct gc *gc, struct gc_unit *unit);
+/* Of what has been set aside by then. */
+struct gc_unit *gc_take_unit_set_aside(struct gc *gc);
+void gc_give_unit_set_aside(struct gc *gc, struct gc_unit *unit);
 /* So many bytes of tables or other records come into use; false: the limit. */
 bool gc_hold_bytes(struct gc *gc, size_t bytes);
 void gc_let_bytes_go(struct gc *gc, size_t bytes);
