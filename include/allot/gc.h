@@ -218,6 +218,9 @@ ALLOT_API size_t allot_gc_size_of(const void *object);
 /* Slots that are roots until they are taken back: COUNT counts them not. 0 or -ENOMEM. Any thread that is attached. */
 ALLOT_API int allot_gc_root(struct allot_gc *gc, void *slots, size_t count);
 ALLOT_API void allot_gc_unroot(struct allot_gc *gc, void *slots);
+/* CONSERVATIVE: words any of which may be a reference, as those of a stack are: a program's data, say; until they are taken back by
+ * allot_gc_unroot. They are read at any time. 0, -ENOMEM, or -EINVAL where the heap is not conservative. */
+ALLOT_API int allot_gc_root_words(struct allot_gc *gc, void *words, size_t count);
 
 /* A frame: so many slots, NULL at first, that are roots until the block ends in which this stands. Frames end in the order in
  * which C's blocks do; a longjmp past one is followed by allot_gc_unwind with the frame that was innermost at the setjmp. */
