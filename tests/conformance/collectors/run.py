@@ -126,6 +126,8 @@ def whippet(tree, options, scratch):
                     continue
                 collections = re.search(r"Completed (\d+) major collections \((\d+) minor\)", said)
                 pause = re.search(r"ms median pause time, [\d.]+ p95, ([\d.]+) max", said)
+                if ours := re.search(r"allot: (\d+) collections, (\d+) of the young, ([\d.]+) ms at most", said):
+                    collections, pause = ours, re.search(r"([\d.]+) ms at most", said)
                 runs.setdefault(collector, []).append((seconds * 1000, peak, collections, pause))
         print(f"\n{name} {' '.join(text.format(**values) for text in arguments)}: medians of {options.rounds}")
         print(f"| {'collector':18} | CPU ms | peak MiB | collections | longest ms |\n|---|---:|---:|---:|---:|")
