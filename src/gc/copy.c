@@ -22,7 +22,7 @@ enum {
     SHUT_MOST = 64,    /* units that are inaccessible, in STRESS */
     SPARE_BEYOND = 4,  /* units that are kept for copies beside a nursery of them */
     NURSERY_LEAST = 1 << 20,
-    NURSERY_MOST = 4 << 20,
+    NURSERY_MOST = 16 << 20,
     STRESS_BYTE = 0xdb
 };
 
@@ -54,10 +54,18 @@ static void clear(struct copy_unit *u)
     *u = (struct copy_unit){.unit = unit};
 }
 
+/* As many as will be wanted for the nursery, and for what may be promoted until the next whole collection; and
+ * some of those that a collection has freed that was due. */
+static size_t spares_wanted(const struct copy *c)
+{
+    size_t wanted = (c->nursery + c->due - size_min(c->due, c->promoted)) / UNIT_SIZE + SPARE_BEYOND;
+    return size_max(wanted, c->spares_kept);
+}
+
 static void keep_or_give(struct gc *gc, struct copy_unit *u)
 {
     struct copy *c = &gc->copy;
-    if (c->spares < c->nursery / UNIT_SIZE + SPARE_BEYOND) {
+    if (c->spares < spares_wanted(c)) {
         u->next = c->spare;
         c->spare = u;
         c->spares++;
@@ -110,7 +118,7 @@ void copy_give_unit(struct gc *gc, struct copy_unit *u)
 void copy_trim(struct gc *gc)
 {
     struct copy *c = &gc->copy;
-    while (c->spares > c->nursery / UNIT_SIZE + SPARE_BEYOND) {
+    while (c->spares > spares_wanted(c)) {
         struct copy_unit *u = c->spare;
         c->spare = u->next;
         c->spares--;
@@ -249,7 +257,7 @@ void copy_write(struct mutator *me, void *object, void **slot, void *value)
     *slot = value;
     uint64_t header = *gc_header(object);
     if ((header & GC_LARGE) && !(gc_type(header)->flags & ALLOT_GC_MAYBE)) {
-        gc_note(me, (char *)slot + 1);
+        gc_remember_value(me, slot);
     } else {
         gc_remember(me, object);
     }

@@ -94,7 +94,7 @@ enum copy_phase { COPY_IDLE, COPY_MARKING, COPY_SWEEPING, COPY_EVACUATING };
 /* The heap's lock guards it, and the world stands but in copy_get.
  *
  *   young_bytes = what was handed out of young units since they were last collected      <= nursery, by a hole or so
- *   live + promoted = bytes of old blocks and large objects, dead ones since the last whole collection included */
+ *   used >= bytes of blocks and large objects that are not known to be dead */
 struct copy {
     enum copy_phase phase;
     bool whole, of_young;   /* such a collection is under way, in this call */
@@ -106,6 +106,8 @@ struct copy {
     struct copy_unit *young, *old;
     struct copy_unit *spare; /* the last used first */
     size_t spares;
+    size_t spares_kept;      /* so many are, until the next whole collection */
+    bool is_due;             /* the program has not asked for this one */
     struct copy_unit *shut, *shut_last; /* STRESS: inaccessible, the oldest first */
     size_t shuts;
     struct copy_bump to[2];             /* where copies go: small blocks, and those above COPY_MEDIUM */
@@ -115,7 +117,8 @@ struct copy {
     bool maybes;                 /* objects of type MAYBE have been made */
     size_t copied, survived;     /* bytes, in this collection, or the last of the young */
     size_t nursery, young_bytes;
-    size_t live, promoted, due; /* since the last whole collection; as many promoted ask for the next */
+    size_t nursery_most;
+    size_t promoted, due; /* bytes that have become old since the last whole collection; as many ask for the next */
     size_t begun, late;         /* `promoted` when this cycle began, and when its sweep did */
     size_t swept;               /* bytes that lived, of what the sweep has looked at */
     size_t finishables, weak, ephemerons; /* of the heap's tables: so many are of old objects */

@@ -21,6 +21,7 @@ enum {
     SWEEPS = 4,
     TRIES = 16,                /* ends of marking that found more to do than fits a step: then the step takes as long as it takes */
     NURSERY_LEAST = 1 << 20,
+    NURSERY_FREE = 4 << 20,    /* up to so much it grows though the heap has not held as much before */
     NS_EACH = 24,              /* to follow a slot, or copy an object: how much is evacuated in a step */
     TAKEN_MOST = 60000,        /* units of copies in a cycle, that serials may tell apart */
     DUE_LEAST = 256 * 1024
@@ -28,13 +29,21 @@ enum {
 
 /* -- when -- */
 
+/* Of what the heap has held at some time - or nearly, as what is free below stays resident for a while - what is not in use now. */
+static size_t room_below(const struct gc *gc)
+{
+    size_t in_use = gc->held - gc->copy.spares * UNIT_SIZE, before = gc->peak - gc->peak / 16;
+    return before - size_min(before, in_use);
+}
+
 /* Due when so many bytes have been promoted: as the heap's opts say of what lives; but where that would take more memory than the heap has
- * held before, when a sixth of what lives has been. */
+ * held before, when a sixth of what lives has been. Half of that memory may be the nursery's. */
 void copy_set_due(struct gc *gc)
 {
     struct copy *c = &gc->copy;
-    size_t live = c->live = gc->used, most = live / 100 * gc->opts.growth;
-    size_t used_before = gc->held + gc->opts.young, room = gc->peak > used_before ? gc->peak - used_before : 0;
+    size_t live = gc->used, most = live / 100 * gc->opts.growth, room = room_below(gc);
+    c->nursery_most = size_min(size_max(room / 2 / UNIT_SIZE * UNIT_SIZE, NURSERY_FREE), gc->opts.young);
+    room -= size_min(room, c->nursery_most);
     size_t due = size_max(size_min(size_max(live / 6, room), most), gc->opts.least);
     if (gc->opts.limit) {
         size_t left = gc->opts.limit - size_min(gc->opts.limit, gc->held + c->nursery);
@@ -46,14 +55,17 @@ void copy_set_due(struct gc *gc)
     gc->due = gc_is(gc, ALLOT_GC_PLAIN) ? due : c->nursery;
 }
 
-/* Where most survive, a larger nursery saves nothing; where few do, it saves copying what would have died. */
+/* Where few survive, a larger nursery saves copies of what would have died soon; where most do, it saves nothing, and is made small again
+ * if it takes memory that the heap has not had before. */
 static void fit_nursery(struct gc *gc, size_t young)
 {
     struct copy *c = &gc->copy;
-    if (c->phase != COPY_IDLE || c->survived > young / 4 * 3) {
+    size_t left = c->due - size_min(c->due, c->promoted);
+    bool room = left + 2 * c->nursery <= room_below(gc);
+    if (c->phase != COPY_IDLE || c->nursery > c->nursery_most || (c->survived > young / 4 * 3 && !room)) {
         c->nursery = size_max(c->nursery / 2, size_min(gc->opts.young, NURSERY_LEAST));
-    } else if (c->survived < young / 2) {
-        c->nursery = size_min(2 * c->nursery, gc->opts.young);
+    } else if ((room || c->survived < young / 2) && 2 * c->nursery <= c->nursery_most) {
+        c->nursery *= 2;
     }
 }
 
@@ -286,13 +298,20 @@ bool copy_step(struct gc *gc, uint64_t deadline)
 
 /* -- what is due -- */
 
+static void collect_due(struct gc *gc)
+{
+    gc->copy.is_due = true;
+    gc_collect_stopped(gc);
+    gc->copy.is_due = false;
+}
+
 /* The program allocates; the old grow by what is promoted. */
 static void proceed(struct gc *gc)
 {
     struct copy *c = &gc->copy;
     bool late = c->phase != COPY_IDLE && c->promoted - c->begun > c->due;
     if (c->phase == COPY_IDLE && gc->opts.step_ns == 0) {
-        gc_collect_stopped(gc);
+        collect_due(gc);
     } else if (c->phase == COPY_IDLE || gc->opts.step_ns || late) {
         gc->stats.steps++;
         gc->stats.collections += copy_step(gc, late ? UINT64_MAX : os_nanoseconds() + gc->opts.step_ns);
@@ -307,7 +326,7 @@ void copy_due(struct mutator *me)
         return;
     }
     if (gc_is(gc, ALLOT_GC_PLAIN)) {
-        gc_collect_stopped(gc);
+        collect_due(gc);
         gc_go(gc);
         return;
     }

@@ -273,11 +273,11 @@ void copy_pin(struct gc *gc, bool all)
 
 /* -- what has been written to -- */
 
-static void look_at_remembered(struct gc *gc, void *entry)
+static void look_at_remembered(struct gc *gc, void *entry, bool is_slot)
 {
     struct copy_visit visit = visitor(gc);
-    if ((uintptr_t)entry & 1) {
-        copy_reach_slot(gc, (void **)((uintptr_t)entry - 1), true);
+    if (is_slot) {
+        copy_reach_slot(gc, entry, true);
     } else if (gc->copy.phase == COPY_IDLE) {
         look_young(&visit, entry);
     } else {
@@ -291,12 +291,12 @@ static void look_at_all(struct gc *gc)
     for (struct copy_unit *u = gc->copy.old; u; u = u->next) {
         copy_each_block(u, block, header) {
             if (gc_type(header) && !(header & gc->copy.watch)) {
-                look_at_remembered(gc, block + ALLOT_GC_HEADER);
+                look_at_remembered(gc, block + ALLOT_GC_HEADER, false);
             }
         }
     }
     for (size_t i = 0; i < large_count(gc); i++) {
-        look_at_remembered(gc, large_nth(gc, i)->at + 2 * sizeof(uint64_t));
+        look_at_remembered(gc, large_nth(gc, i)->at + 2 * sizeof(uint64_t), false);
     }
     gc->forgot = false;
 }

@@ -64,7 +64,7 @@ static inline size_t copy_block_bytes(uint64_t header)
 static inline uint64_t *copy_marks(const struct copy_unit *u, size_t w)
 {
     enum { LINE_WORDS = HEADER_SIZE / 8, PAGE = HEADER_SIZE * UNITS };
-    return (uint64_t *)((char *)(uintptr_t)u + (1 + 2 * (w / LINE_WORDS)) * PAGE) + w % LINE_WORDS;
+    return (uint64_t *)((char *)(uintptr_t)u + PAGE + w / LINE_WORDS * (2 * PAGE) + w % LINE_WORDS * 8);
 }
 #define COPY_WORDS (UNIT_SIZE / GC_GRAIN / 64)
 
@@ -150,7 +150,8 @@ static inline void *copy_move(struct gc *gc, struct copy_unit *u, char *object, 
     }
     char *block = to->at, *from = object - ALLOT_GC_HEADER;
     to->at = block + bytes;
-    __builtin_prefetch(((void **)(void *)object)[0]); /* which is soon looked at: a reference, as a rule */
+    __builtin_prefetch(((void **)(void *)object)[0]); /* which are soon looked at: references, as a rule */
+    __builtin_prefetch(((void **)(void *)object)[bytes > GC_GRAIN]);
     size_t i = 0;
     do {
         memcpy(block + i, from + i, GC_GRAIN);
@@ -217,33 +218,44 @@ static inline void copy_reach_word(struct gc *gc, uintptr_t word, unsigned how)
     copy_reach(gc, &object, how & ~(unsigned)COPY_RECORDS, false);
 }
 
-/* The references of an object, from a word on; of a long one a piece, and the rest is put on the worklist. */
-static inline __attribute__((always_inline)) void copy_look(struct copy_visit *visit, void *object, size_t from, unsigned how,
-                                                            gc_on_slot *slot, gc_on_word *word)
+/* One that is large, or of which a part may be long: of a long one a piece, and the rest is put on the worklist. */
+static inline __attribute__((always_inline)) void copy_look_long(struct copy_visit *visit, void *object, size_t from,
+                                                                 gc_on_slot *slot, gc_on_word *word)
 {
     struct gc *gc = visit->gc;
-    uint64_t header = *gc_header(object);
-    const struct allot_gc_type *type = gc_type(header);
-    struct large_object *large = unlikely(header & GC_LARGE) ? large_object_of(object) : NULL;
-    size_t size = large ? large->size : (header & GC_LENGTH) * GC_GRAIN - ALLOT_GC_HEADER, words = size / 8;
+    const struct allot_gc_type *type = gc_type(*gc_header(object));
+    struct large_object *large = *gc_header(object) & GC_LARGE ? large_object_of(object) : NULL;
+    size_t size = gc_size_of(gc, object), words = size / 8;
     visit->large = large;
-    gc->copy.visited++;
-    if ((how & COPY_MOVES) && unlikely((gc->copy.watch & ~header) != 0)) {
-        *gc_header(object) = header | gc->copy.watch; /* it refers to nothing young any more */
-    }
     if (from == 0) {
         gc_visit_head(&visit->visit, object, type, size, slot);
     }
-    if (unlikely((type->flags & (ALLOT_GC_REFS | ALLOT_GC_MAYBE)) != 0)) {
-        from = size_max(from, gc_first_word(type, words));
-        size_t to = words > from + COPY_PIECE ? from + COPY_PIECE : words;
-        if (to < words && !worklist_push_from(&gc->copy.work, object, to)) {
-            *(large ? &large->again : &copy_unit_of(object)->again) = gc->copy.again = true;
-        }
-        if (from < to) {
-            gc_visit_words(&visit->visit, object, type, from, to, slot, word);
-            gc->copy.visited += (to - from) / 8;
-        }
+    from = size_max(from, gc_first_word(type, words));
+    size_t to = words > from + COPY_PIECE ? from + COPY_PIECE : words;
+    if (to < words && !worklist_push_from(&gc->copy.work, object, to)) {
+        *(large ? &large->again : &copy_unit_of(object)->again) = gc->copy.again = true;
+    }
+    if (from < to) {
+        gc_visit_words(&visit->visit, object, type, from, to, slot, word);
+        gc->copy.visited += (to - from) / 8;
+    }
+    visit->large = false;
+}
+
+/* The references of an object, from a word on. */
+static inline __attribute__((always_inline)) void copy_look(struct copy_visit *visit, void *object, size_t from, unsigned how,
+                                                            gc_on_slot *slot, gc_on_word *word)
+{
+    uint64_t header = *gc_header(object);
+    const struct allot_gc_type *type = gc_type(header);
+    visit->gc->copy.visited++;
+    if ((how & COPY_MOVES) && unlikely((visit->gc->copy.watch & ~header) != 0)) {
+        *gc_header(object) = header | visit->gc->copy.watch; /* it refers to nothing young any more */
+    }
+    if (likely(!(header & GC_LARGE) && !(type->flags & (ALLOT_GC_REFS | ALLOT_GC_MAYBE)))) {
+        gc_visit_head(&visit->visit, object, type, (header & GC_LENGTH) * GC_GRAIN - ALLOT_GC_HEADER, slot);
+    } else {
+        copy_look_long(visit, object, from, slot, word);
     }
 }
 
@@ -285,14 +297,15 @@ static inline __attribute__((always_inline)) void copy_follow(struct copy_visit 
 {
     struct copy *c = &visit->gc->copy;
     for (;;) {
+        while (c->work.count) {
+            size_t from;
+            void *object = worklist_pop(&c->work, &from);
+            copy_look(visit, object, from, COPY_MOVES, slot, word);
+        }
         if (!copy_is_scanned(&c->to[0])) {
             copy_scan(visit, &c->to[0], slot, word);
         } else if (!copy_is_scanned(&c->to[1])) {
             copy_scan(visit, &c->to[1], slot, word);
-        } else if (c->work.count) {
-            size_t from;
-            void *object = worklist_pop(&c->work, &from);
-            copy_look(visit, object, from, COPY_MOVES, slot, word);
         } else if (c->again) {
             copy_look_again(visit, look);
         } else {

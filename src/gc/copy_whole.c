@@ -136,10 +136,11 @@ static size_t end_old_units(struct gc *gc)
     return live;
 }
 
-static void forget(struct gc *gc, void *object)
+static void forget(struct gc *gc, void *entry, bool is_slot)
 {
     (void)gc;
-    (void)object;
+    (void)entry;
+    (void)is_slot;
 }
 
 static void collect(struct gc *gc)
@@ -202,9 +203,13 @@ void copy_abandon(struct gc *gc)
     c->phase = COPY_IDLE;
 }
 
+/* Asked for, it gives back what it can; if it was due, much of that will be wanted again. */
 void copy_collect(struct gc *gc)
 {
+    struct copy *c = &gc->copy;
     copy_abandon(gc);
+    c->promoted = 0;
+    c->spares_kept = c->is_due ? gc->units / 2 : 0;
     collect(gc);
     size_t rest = unused(gc);
     if (rest > 2 * UNIT_SIZE && rest > gc->used / 4) {

@@ -195,7 +195,9 @@ void allot_gc_leave(struct allot_gc_mutator *face)
         away(face)->leave(face);
         return;
     }
-    gc_leave(mutator_of(face));
+    __builtin_unwind_init();
+    gc_leave(mutator_of(face), __builtin_frame_address(0));
+    __asm__ volatile("" ::: "memory"); /* no jump: the frame is there */
 }
 
 void allot_gc_enter(struct allot_gc_mutator *face)

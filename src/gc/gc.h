@@ -168,7 +168,7 @@ struct mutator {
     bool resting;                /* the lock's */
     char *base, *sp;             /* CONSERVATIVE: its stack, while it rests, is [sp, base) */
     size_t spilled;              /* words that registers were at, as it left */
-    uintptr_t spill[64];
+    uintptr_t spill[128];
     size_t remembered;
     void *remember[REMEMBERED];
     union {
@@ -234,7 +234,8 @@ void gc_go_on(struct gc *gc); /* what was done is none of the heap's pauses */
 /* With the lock held: waits while somebody else wants the world to stand. */
 void gc_safe_point(struct mutator *me);
 void gc_poll(struct mutator *me);
-void gc_leave(struct mutator *me);
+/* `frame`: of who called, who has put all registers there. */
+void gc_leave(struct mutator *me, const void *frame);
 void gc_enter(struct mutator *me);
 int gc_attach(struct gc *gc, struct allot_gc_mutator *face);
 void gc_detach(struct mutator *me);
@@ -259,10 +260,10 @@ void gc_visit_roots(struct gc *gc, const struct gc_root_visit *visit);
 void gc_keep_remembered(struct mutator *me);
 /* Clears WATCHED of an object and notes it for the next look of the collector. Without the lock. */
 void gc_remember(struct mutator *me, void *object);
-/* Notes what the collector will know to be something else. */
-void gc_note(struct mutator *me, void *entry);
+/* What was stored in one that stays WATCHED. */
+void gc_remember_value(struct mutator *me, void *value);
 /* While the world stands: calls `look` for each, and forgets them. gc->forgot is the collector's to clear. */
-void gc_look_at_remembered(struct gc *gc, void (*look)(struct gc *gc, void *object));
+void gc_look_at_remembered(struct gc *gc, void (*look)(struct gc *gc, void *object, bool is_value));
 
 /* -- weak ones and finishers, in the middle of a collection (weak.c, finish.c) -- */
 

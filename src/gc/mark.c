@@ -14,13 +14,14 @@
 #include "gc/visit.h"
 #include "os/fault.h"
 #include "os/process.h"
+#include "span/map.h"
 
 enum {
     QUEUE = 8,
     CHUNK = 512,              /* words of a tail, at a time */
     PASSES = 32,              /* looks at the roots before the one that goes to the end */
     LEAST_BETWEEN = 32 << 10, /* bytes that are allocated between steps */
-    OUTRUN = 3,               /* times the bytes at which a cycle has begun: it is brought to its end */
+    OUTRUN = 2,               /* times the bytes that were due as a cycle began: it is brought to its end */
     BEFORE = 2 * sizeof(uint64_t)
 };
 
@@ -65,17 +66,21 @@ static void __attribute__((noinline)) mark_large(struct gc *gc, void *object, co
     }
 }
 
-static inline void mark(struct gc *gc, void *object)
+/* Words that may be references are looked up without their headers: it may be a slot of a hole. */
+static inline __attribute__((always_inline)) void mark(struct gc *gc, void *object)
 {
     uint64_t header = *gc_header(object);
     const struct allot_gc_type *type = gc_type(header);
+    if (unlikely(!type)) {
+        return;
+    }
     if (unlikely((header & GC_LARGE) != 0)) {
         mark_large(gc, object, type);
         return;
     }
     struct mark_unit *u = mark_unit_of(object);
     size_t slot = mark_slot(u, object);
-    uint64_t *word = mark_marked(u, slot / 64), bit = (uint64_t)1 << slot % 64;
+    uint64_t *word = unit_words_of_slot(&u->unit, slot).free, bit = (uint64_t)1 << slot % 64;
     if (*word & bit) {
         return;
     }
@@ -104,10 +109,33 @@ static inline void on_slot(struct allot_gc_visit *visit, void **slot) { found((s
 
 static void on_slot_of_trace(struct allot_gc_visit *visit, void **slot) { on_slot(visit, slot); }
 
+static void __attribute__((noinline)) on_word_in_range(struct marker *m, uintptr_t word)
+{
+    struct gc *gc = m->gc;
+    bool interior = gc_is(gc, ALLOT_GC_INTERIOR);
+    const struct mark_unit *u = mark_unit_of((const void *)word);
+    if (map_get((const void *)word) != MAP_SEGMENT || unit_owner(&u->unit) != gc->part.id) {
+        found(m, gc_object_at(gc, word, interior));
+        return;
+    }
+    uintptr_t offset = (word & (UNIT_SIZE - 1)) - ALLOT_GC_HEADER;
+    size_t slot = (size_t)(offset * (uint64_t)u->recip >> 32);
+    if (offset < UNIT_SIZE && slot < u->slots) { /* all units are swept */
+        struct unit_words words = unit_words_of_slot(&u->unit, slot);
+        uint64_t allocated = *(uint64_t *)words.remote, bit = (uint64_t)1 << slot % 64;
+        void *object = mark_object(u, slot);
+        if ((allocated & ~*words.free & bit) && (interior ? word >= (uintptr_t)object : word == (uintptr_t)object)) {
+            found(m, object);
+        }
+    }
+}
+
 static inline void on_word(struct allot_gc_visit *visit, uintptr_t word)
 {
-    struct gc *gc = ((struct marker *)visit)->gc;
-    found((struct marker *)visit, gc_object_at(gc, word, gc_is(gc, ALLOT_GC_INTERIOR)));
+    const struct gc *gc = ((struct marker *)visit)->gc;
+    if (unlikely(word - gc->lowest < gc->highest - gc->lowest)) {
+        on_word_in_range((struct marker *)visit, word);
+    }
 }
 
 static bool flush(struct marker *m)
@@ -149,12 +177,14 @@ static inline void look_at(struct marker *m, void *object, size_t from)
     if (!gc_is(m->gc, ALLOT_GC_PLAIN) && m->gc->mark.phase == MARK_MARKING) {
         *gc_header(object) = header | ALLOT_GC_WATCHED;
     }
+    size_t size = unlikely((header & GC_LARGE) != 0) ? large_object_of(object)->size
+                                                     : (header & GC_LENGTH) * GC_GRAIN - ALLOT_GC_HEADER;
     if (likely((type->flags & (ALLOT_GC_REFS | ALLOT_GC_MAYBE)) == 0)) {
-        size_t size = unlikely((header & GC_LARGE) != 0) ? large_object_of(object)->size
-                                                         : (header & GC_LENGTH) * GC_GRAIN - ALLOT_GC_HEADER;
         gc_visit_head(&m->visit, object, type, size, on_slot);
+    } else if (likely(size <= CHUNK * 8)) {
+        gc_visit_object(&m->visit, object, type, size, on_slot, on_word);
     } else {
-        look_at_long(m, object, type, gc_size_of(m->gc, object), from);
+        look_at_long(m, object, type, size, from);
     }
 }
 
@@ -263,9 +293,11 @@ static bool is_marked(const void *object)
 }
 
 /* It has been written to; unless it is marked, it will be looked at when it is, or never. */
-static void look_at_remembered(struct gc *gc, void *object)
+static void look_at_remembered(struct gc *gc, void *object, bool is_value)
 {
-    if (is_marked(object)) {
+    if (is_value) {
+        mark(gc, object);
+    } else if (is_marked(object)) {
         struct marker m = marker_of(gc);
         look_at(&m, object, 0);
         flush(&m);
@@ -303,6 +335,7 @@ static void begin(struct gc *gc)
 {
     struct mark *own = &gc->mark;
     own->phase = MARK_CLEARING;
+    own->began = gc->due;
     own->at = own->all;
     own->work.count = 0;
     own->live = 0;
@@ -313,8 +346,9 @@ static void begin(struct gc *gc)
     }
 }
 
-static void ignore(struct gc *gc, void *object)
+static void ignore(struct gc *gc, void *object, bool is_value)
 {
+    (void)is_value;
     (void)gc;
     (void)object;
 }
@@ -364,6 +398,9 @@ static void forget_nothing(struct gc *gc)
 /* The roots, and what has been written to, in this step; false: the program will have to be looked at once more. */
 static bool finish_marking(struct gc *gc, uint64_t deadline)
 {
+    if (gc->remembered.count > REMEMBERED) {
+        gc_look_at_remembered(gc, look_at_remembered);
+    }
     if (!drain(gc, deadline)) {
         return false;
     }
@@ -426,34 +463,34 @@ void mark_collect(struct gc *gc)
 
 int mark_init(struct gc *gc) { return worklist_init(gc, &gc->mark.work, GC_WORK_MOST) ? 0 : -1; }
 
-/* The program may allocate half as much as has been marked until the next step; and should it outrun marking all the same, as steps
- * are too short for it, the last one takes as long as it takes. */
+/* The program may allocate half as much as has been marked until the next step. Should it outrun marking all the same, as steps are too
+ * short for it, or it makes too few of them itself, the last one takes as long as it takes. */
 static void step_as_it_allocates(struct gc *gc)
 {
     struct mark *own = &gc->mark;
-    if (own->phase == MARK_IDLE) {
-        own->most = OUTRUN * gc->due;
-    }
     size_t live = own->live;
+    bool outrun = own->phase != MARK_IDLE && gc->since >= OUTRUN * own->began;
+    uint64_t ns = gc->opts.step_ns;
     gc->stats.steps++;
-    bool complete = mark_step(gc, gc->since < own->most ? os_nanoseconds() + gc->opts.step_ns : UINT64_MAX);
+    bool complete = (ns || outrun) && mark_step(gc, outrun ? UINT64_MAX : os_nanoseconds() + ns);
     gc->stats.collections += complete;
     if (!complete) {
         live = own->live > live ? own->live - live : 0;
-        gc->due = gc->since + size_max(live / 2, LEAST_BETWEEN);
+        gc->due = ns ? gc->since + size_max(live / 2, LEAST_BETWEEN) : OUTRUN * own->began;
     }
 }
 
 void mark_due(struct mutator *me)
 {
     struct gc *gc = me->gc;
+    bool in_steps = (gc->opts.step_ns && !gc_is(gc, ALLOT_GC_PLAIN)) || gc->mark.phase != MARK_IDLE;
     if (!gc_stop(gc, me)) {
         return;
     }
-    if (gc->opts.step_ns == 0 || gc_is(gc, ALLOT_GC_PLAIN)) {
-        gc_collect_stopped(gc);
-    } else {
+    if (in_steps) {
         step_as_it_allocates(gc);
+    } else {
+        gc_collect_stopped(gc);
     }
     gc_go(gc);
 }
@@ -461,7 +498,13 @@ void mark_due(struct mutator *me)
 void mark_write(struct mutator *me, void *object, void **slot, void *value)
 {
     *slot = value;
-    gc_remember(me, object);
+    if (me->gc->mark.phase != MARK_MARKING) { /* of an earlier cycle */
+        __atomic_fetch_and(gc_header(object), ~ALLOT_GC_WATCHED, __ATOMIC_RELAXED);
+    } else if (gc_size_of(me->gc, object) > CHUNK * sizeof(void *)) {
+        gc_remember_value(me, value);
+    } else {
+        gc_remember(me, object);
+    }
 }
 
 bool mark_reached(struct gc *gc, const void *object)

@@ -55,7 +55,7 @@ struct mark {
     uint8_t cycle; /* counts collections: units of another one are not swept yet, and what has no mark there is dead */
     bool again;    /* some unit, or large object, has `again` */
     unsigned passes;                      /* looks at roots in this cycle */
-    size_t most;                          /* gc->since at which the cycle is brought to its end at once */
+    size_t began;                         /* gc->due as the cycle began */
     struct mark_unit *all;                /* every unit; new ones come first */
     struct mark_unit *at;                 /* where a phase that visits them all has come to */
     struct mark_unit *room[MARK_CLASSES]; /* perhaps with holes, swept or not */

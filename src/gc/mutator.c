@@ -131,25 +131,29 @@ void gc_poll(struct mutator *me)
     }
 }
 
-/* What lies between its frame and the caller's: there the caller has put all registers. */
-static void __attribute__((noinline)) keep_frame(struct mutator *me, const char *callers)
+/* What lies between its frame and the end of the one that is given, which will not be there any more: all registers are in it. */
+__attribute__((noinline, no_sanitize("address", "thread"))) static void keep_frame(struct mutator *me,
+                                                                                   const uintptr_t *frame)
 {
-    const char *from = __builtin_frame_address(0);
-    size_t words = (size_t)(callers - from) / sizeof *me->spill + 2;
-    CHECK(words <= sizeof me->spill / sizeof *me->spill, "frame", callers);
-    memcpy(me->spill, from, words * sizeof *me->spill);
-    me->spilled = words;
-    me->sp = (char *)(uintptr_t)callers + 2 * sizeof *me->spill;
+    enum { MOST = sizeof me->spill / sizeof *me->spill };
+    const uintptr_t *end = frame + 2; /* the caller's frame, and where it goes on */
+    me->spilled = 0;
+    for (const uintptr_t *at = __builtin_frame_address(0); at < end && me->spilled < MOST; at++) {
+        me->spill[me->spilled++] = *at;
+    }
+    CHECK(me->spilled < MOST, "frame", frame);
+    me->sp = (char *)(uintptr_t)end;
 }
 
-void __attribute__((noinline)) gc_leave(struct mutator *me)
+void gc_leave(struct mutator *me, const void *frame)
 {
-    __builtin_unwind_init();
     os_lock(&me->gc->lock);
     if (me->resting) {
         gc_fault(me->gc, "leave of who has left", me->face);
     }
-    keep_frame(me, __builtin_frame_address(0));
+    if (gc_is(me->gc, ALLOT_GC_CONSERVATIVE)) {
+        keep_frame(me, frame);
+    }
     rest(me);
     os_unlock(&me->gc->lock);
 }

@@ -288,12 +288,67 @@ static void data_words(void **state)
     allot_gc_done(&precise);
 }
 
+/* In a register as it leaves, which nobody saves before the stack below has been written over. */
+static void *leave_with_register(void *arg)
+{
+    struct allot_gc_mutator own;
+    assert_int_equal(allot_gc_attach(&heap, &own), 0);
+    struct node *held = allot_gc_get(&own, &node_type, 0);
+    held->number = 44;
+#if defined(__x86_64__)
+    register struct node *r __asm__("r13") = held;
+#elif defined(__aarch64__)
+    register struct node *r __asm__("x21") = held;
+#endif
+    __asm__ volatile("" : "+r"(r));
+    held = NULL;
+    forget_stack();
+    allot_gc_leave(&own);
+    forget_stack();
+    pthread_barrier_wait(&ready);
+    pthread_barrier_wait(&over);
+    allot_gc_enter(&own);
+    __asm__ volatile("" : "+r"(r));
+    assert_int_equal(r->number, 44);
+    allot_gc_detach(&own);
+    return arg;
+}
+
+static void registers_of_who_has_left(void **state)
+{
+    (void)state;
+    EACH_KIND
+    {
+        if (!begin_on_stack(0)) {
+            continue;
+        }
+        pthread_t thread;
+        pthread_barrier_init(&ready, NULL, 2);
+        pthread_barrier_init(&over, NULL, 2);
+        assert_int_equal(pthread_create(&thread, NULL, leave_with_register, NULL), 0);
+        allot_gc_leave(&me);
+        pthread_barrier_wait(&ready);
+        allot_gc_enter(&me);
+        churn();
+        pthread_barrier_wait(&over);
+        allot_gc_leave(&me);
+        pthread_join(thread, NULL);
+        allot_gc_enter(&me);
+        end();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(data_words), cmocka_unit_test(variables),        cmocka_unit_test(registers),
-        cmocka_unit_test(interior),   cmocka_unit_test(words_of_objects), cmocka_unit_test(scan_from),
+        cmocka_unit_test(data_words),
+        cmocka_unit_test(variables),
+        cmocka_unit_test(registers),
+        cmocka_unit_test(interior),
+        cmocka_unit_test(words_of_objects),
+        cmocka_unit_test(scan_from),
         cmocka_unit_test(threads),
+        cmocka_unit_test(registers_of_who_has_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
