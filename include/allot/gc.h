@@ -139,6 +139,10 @@ struct allot_gc_opts {
     uint64_t step_ns; /* collections proceed in steps of this length, as the program allocates; 0: whole, when due */
     unsigned flags;
     void *arg; /* of the following, and of finishers */
+    void (*roots)(
+        struct allot_gc_visit *visit,
+        void *arg); /* calls allot_gc_visit for slots of the program's that are roots, as its own stacks know them: as
+                                 a type's trace does, while the program stands. MARK and COPY */
     void (*paused)(uint64_t ns,
                    void *arg); /* told of each time the program stood; runs in the collecting thread, takes nothing */
 };
@@ -170,8 +174,8 @@ ALLOT_API void allot_gc_write_slow(struct allot_gc_mutator *me, void *object, vo
 static inline void *allot_gc_get(struct allot_gc_mutator *me, const struct allot_gc_type *type, size_t extra)
 {
     size_t size = type->size + extra, blocks = (size + ALLOT_GC_HEADER + 15) / 16;
-    if (__builtin_expect(size <= (ALLOT_GC_HOLES - 1) * 16 - ALLOT_GC_HEADER && extra <= PTRDIFF_MAX &&
-                             !type->finish && !(type->flags & ALLOT_GC_MAYBE),
+    if (__builtin_expect(size <= (ALLOT_GC_HOLES - 1) * 16 - ALLOT_GC_HEADER && extra <= PTRDIFF_MAX && !type->finish &&
+                             !(type->flags & ALLOT_GC_MAYBE),
                          1)) {
         size_t i = blocks & ~(size_t)me->one_hole;
         char *at = me->hole[i].next;

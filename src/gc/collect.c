@@ -123,6 +123,9 @@ static size_t collect(struct mutator *me)
     enter(me);
     while (!gc_stop(gc, me)) {
     }
+    if (gc->kind == ALLOT_GC_COUNT) {
+        count_figures(gc);
+    }
     uint64_t freed = gc->freed;
     gc_collect_stopped(gc);
     freed = gc->freed - freed;

@@ -73,16 +73,6 @@ void count_more_slowly(struct gc *gc, void *object)
 
 /* -- less -- */
 
-uint64_t count_note(struct gc *gc, struct count_hand *hand, const void *object, uint64_t header)
-{
-    if (!gc_has_references(gc_type(header))) {
-        return header;
-    }
-    hand->candidates++;
-    cycles_note(gc, object, header);
-    return header | COUNT_CANDIDATE;
-}
-
 /* The last in the header: some may be in the side table. True: it was the last of all. */
 static bool take_last(struct gc *gc, struct count_hand *hand, void *object)
 {
@@ -123,15 +113,14 @@ bool count_less_slowly(struct gc *gc, struct count_hand *hand, void *object)
             continue;
         }
         uint64_t by = -(uint64_t)1;
-        bool noted = !(h & COUNT_CANDIDATE) && gc_has_references(gc_type(h));
-        if (noted) { /* its unit first, as the object may go right after */
+        if (!(h & COUNT_CANDIDATE) &&
+            gc_has_references(gc_type(h))) { /* its unit first, as the object may go right after */
             count_lock(gc, hand);
             cycles_note(gc, object, h);
             count_unlock(gc, hand);
             by += COUNT_CANDIDATE;
         }
         if (add(header, &h, by)) {
-            hand->candidates += noted;
             return false;
         }
     }
@@ -145,24 +134,42 @@ void *count_ref(struct mutator *me, void *object)
     return object;
 }
 
+static void __attribute__((noinline)) go(struct mutator *me, void *object)
+{
+    count_let_go(me->gc, &me->count.hand, object);
+    count_settle(me->gc, &me->count.hand);
+}
+
 void count_unref(struct mutator *me, void *object)
 {
-    struct count_hand *hand = &me->count.hand;
-    if (count_less(me->gc, hand, object)) {
-        count_let_go(me->gc, hand, object);
-        count_settle(me->gc, hand);
+    if (count_less(me->gc, &me->count.hand, object)) {
+        go(me, object);
     }
 }
 
-void count_write(struct mutator *me, void *object, void **slot, void *value)
+static void __attribute__((noinline)) write_carefully(struct mutator *me, void *object, void **slot, void *value)
 {
     struct gc *gc = me->gc;
     void *old = *slot;
     if (value) {
         count_more(gc, value);
     }
-    if (count_is_careful(gc)) {
-        cycles_written(gc, object, slot, old);
+    cycles_written(gc, object, slot, old);
+    *slot = value;
+    if (old) {
+        count_unref(me, old);
+    }
+}
+
+void count_write(struct mutator *me, void *object, void **slot, void *value)
+{
+    void *old = *slot;
+    if (count_is_careful(me->gc)) {
+        write_carefully(me, object, slot, value);
+        return;
+    }
+    if (value) {
+        count_more(me->gc, value);
     }
     *slot = value;
     if (old) {
@@ -204,37 +211,15 @@ uint64_t count_of(const struct gc *gc, const void *object)
 
 /* -- threads -- */
 
-void count_be_careful(struct gc *gc)
-{
-    bool careful = gc->count.attached > 1 || gc->count.cycles.phase != CYCLES_NONE;
-    for (struct mutator *m = gc->mutators; m && !careful; m = m->next) {
-        count_flush(gc, &m->count.hand);
-    }
-    atomic_store_explicit(&gc->count.careful, careful, memory_order_release);
-}
-
-/* Another thread's counts change as those of the first do, so that has to know: it is at a safe point. */
 int count_attach(struct mutator *me)
 {
-    struct gc *gc = me->gc;
     me->face->fresh = ALLOT_GC_WATCHED | 1;
-    if (gc->count.attached == 1) {
-        while (!gc_stop(gc, NULL)) {
-        }
-        gc->count.attached++;
-        count_be_careful(gc);
-        gc_go_on(gc);
-    } else {
-        gc->count.attached++;
-    }
     return 0;
 }
 
 static void fold(struct count_hand *all, const struct count_hand *hand)
 {
-    all->candidates += hand->candidates;
-    all->freed_objects += hand->freed_objects;
-    all->freed_bytes += hand->freed_bytes;
+    all->freed += hand->freed;
     all->finished += hand->finished;
 }
 
@@ -246,10 +231,6 @@ void count_detach(struct mutator *me, bool lost)
     count_put_away(me, lost);
     gc->count.torn |= lost;
     fold(&gc->count.finder, &me->count.hand);
-    gc->count.attached--;
-    if (gc->count.attached <= 1 && gc->count.cycles.phase == CYCLES_NONE) {
-        atomic_store_explicit(&gc->count.careful, false, memory_order_release);
-    }
 }
 
 void count_figures(struct gc *gc)
@@ -258,9 +239,8 @@ void count_figures(struct gc *gc)
     for (struct mutator *m = gc->mutators; m; m = m->next) {
         fold(&all, &m->count.hand);
     }
-    gc->freed = all.freed_bytes;
+    gc->freed = all.freed;
     gc->used = gc->allocated - gc->freed;
-    gc->count.objects = gc->count.handed - all.freed_objects;
     gc->count.unfinished = gc->count.ages - all.finished;
     gc->stats.finished = all.finished;
     gc->stats.cycles = gc->count.cycles.found;

@@ -16,9 +16,9 @@
  * An object goes when its count comes to 0: what it refers to loses a reference each, and then its slot is free. What goes that way waits
  * in a list through the objects' own first reference (count_release.c): no recursion, no memory.
  *
- * Threads. As long as one is attached, and no round of the search for circles is open (cycles.h), counts are plain words. Else the heap
- * is `careful`: counts change by atomic instructions, free slots go back by dozens under the lock, and while a round is open each
- * change is told to it under the lock. The heap becomes careful while all threads stand.
+ * Threads. As long as the process has one, and no round of the search for circles is open (cycles.h), counts are plain words. Else the heap
+ * is careful: counts change by atomic instructions, free slots go back by dozens under the lock, and while a round is open each change is
+ * told to it under the lock. A round opens and ends while all threads stand.
  */
 #ifndef GC_COUNT_H
 #define GC_COUNT_H
@@ -50,19 +50,22 @@ struct mutator;
 #define COUNT_MEDIUM  24
 #define COUNT_CLASSES (COUNT_SMALL + COUNT_MEDIUM)
 
+#define COUNT_FULL UINT16_MAX
+
 struct count_unit {
     struct unit unit;
     struct count_unit *next, *prev; /* in its class's list, or the empty ones' */
     uint32_t recip;                 /* ceil(2^32 / stride): offset * recip >> 32 is offset / stride, as of a slab */
     uint16_t stride16, slots;       /* bytes of a slot / 16; how many */
     uint16_t used;                  /* allocated bits */
-    uint8_t cursor;                 /* the word where the search for holes goes on */
-    uint8_t klass;                  /* COUNT_CLASSES and up: with finishers */
-    bool lead;                      /* a slot's header comes after 16 bytes */
-    bool open;                      /* in its class's list, or in somebody's hand */
-    bool in_hand;
-    bool noted;                     /* in the list of those with candidates; the lock's in careful heaps */
-    struct trial *trial;            /* of the round that is open, or NULL */
+    uint16_t
+        low; /* a free that makes `used` as low has to be told: COUNT_FULL, when it is in no list and no hand; else 0 */
+    uint8_t klass;  /* COUNT_CLASSES and up: with finishers */
+    uint8_t cursor; /* in hand: the word where the search for holes goes on */
+    bool lead;      /* a slot's header comes after 16 bytes */
+    bool in_hand : 1;
+    bool noted : 1;      /* in the list of those with candidates; in careful heaps the lock's, both */
+    struct trial *trial; /* of the round that is open, or NULL */
     struct count_unit *noted_next;
     uint32_t *proof; /* count_check.c's, while it runs */
 };
@@ -76,16 +79,16 @@ struct count_finish {
 
 /* What somebody who lets objects go has at hand: a mutator, or the search for circles, which runs while the world stands. */
 struct count_hand {
-    void *dead;             /* through the first reference of each; ends with &count_last */
-    void *part;             /* of dead ones: of which the words from `word` on are still to be visited */
+    void *dead; /* through the first reference of each */
+    void *simple,
+        *up;    /* of dead ones: whose references are being visited, and that it was come to from (count_release.c) */
+    void *part; /* and of which the words from `word` on are still to be visited */
     size_t word;
-    void *due, *due_last;   /* to be finished: by count_finish.next */
-    bool busy;              /* somewhere below, the two lists are being worked off */
-    ptrdiff_t candidates;   /* more; the sum of all hands': how many there are */
-    uint64_t freed_objects; /* so far */
-    uint64_t freed_bytes;
-    uint64_t finished;
-    unsigned slots;         /* of a careful heap: zero, and still allocated */
+    void *due, *due_last; /* to be finished: by count_finish.next */
+    bool busy;            /* somewhere below, all of that is being worked off */
+    uint64_t freed;       /* bytes so far */
+    uint64_t finished;    /* finishers that ran */
+    unsigned slots;       /* of a careful heap: zero, and still allocated */
     char *slot[64];
 };
 
@@ -95,19 +98,16 @@ struct count_mutator {
 };
 
 struct count {
-    _Atomic bool careful; /* see above */
-    unsigned attached;
     struct count_unit *with_room[2 * COUNT_CLASSES];
     struct count_unit *empty; /* zero, of no class */
     size_t empties;
     struct count_unit *noted; /* by noted_next */
     bool large_noted;
-    uint64_t handed;  /* slots and large objects that were given out so far, holes included */
-    uint64_t ages;    /* of objects with finishers, so far */
-    uint64_t objects; /* count_figures': in use at most; finishers that have not run */
-    uint64_t unfinished;
-    uint64_t outside; /* count_check's: references that are not in objects */
-    bool torn;        /* a thread was lost, perhaps in the middle of something: sums may be off by that */
+    uint64_t freed_seen;      /* as `since` has been told of it */
+    uint64_t ages;            /* of objects with finishers, so far */
+    uint64_t unfinished;      /* count_figures': finishers that have not run */
+    uint64_t outside;         /* count_check's: references that are not in objects */
+    bool torn;                /* a thread was lost, perhaps in the middle of something: sums may be off by that */
     struct count_hand finder; /* the search's; and what mutators have left behind */
     void *due, *due_last;     /* finishers of circles; and all of BY_HAND. The lock's */
     struct count_side *side;  /* open addressing: by the object's address */

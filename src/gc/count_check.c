@@ -3,7 +3,7 @@
  *   count of an object = references to it in objects + those that the program has          the latter: at least 0, each; their sum is
  *                                                                                          gc->count.outside
  *   used of a unit = its allocated bits; who is not allocated is zero
- *   candidates = objects with the mark; their units are noted
+ *   a candidate's unit is noted
  *   trial count of a member <= references to it from members that have been COUNTED          as gc/cycles.h says
  *
  * What an object that has gone still refers to is the program's until it has been seen to (count_release.c).
@@ -79,7 +79,6 @@ struct proof {
     uint32_t *words; /* two for each slot, and each large object: references, and such from COUNTED members */
     size_t next, room;
     const uint32_t *entry; /* of the object */
-    uint64_t candidates;
 };
 
 static size_t large_index(const struct gc *gc, const void *object)
@@ -135,12 +134,8 @@ static void prove_object(struct proof *p, void *object)
     struct gc *gc = p->gc;
     uint64_t header = header_of(object);
     const uint32_t *words = words_of(p, object), *entry = cycles_entry(gc, object);
-    if (header & COUNT_CANDIDATE) {
-        p->candidates++;
-    }
-    CHECK(!(header & COUNT_SIDE) == !(gc_type(header) == &count_weak_type ? ((struct count_weak *)object)->target
-                                                                           : count_side_find(gc, object)),
-          "object with something beside it", object);
+    bool side = count_side_find(gc, object) || gc_type(header) == &count_weak_type;
+    CHECK(side == ((header & COUNT_SIDE) != 0), "object with something beside it", object);
     if ((header & COUNT_MASK) == 0 || (header & COUNT_MASK) == COUNT_STUCK) {
         return;
     }
@@ -148,7 +143,8 @@ static void prove_object(struct proof *p, void *object)
     CHECK(count_of(gc, object) >= words[0], "count of object", object);
     gc->count.outside += count_of(gc, object) - words[0];
     bool trial = gc->count.cycles.phase == CYCLES_MARKING || gc->count.cycles.phase == CYCLES_SCANNING;
-    CHECK(!trial || !entry || *entry & TRIAL_LIVE || (*entry & TRIAL_COUNT) <= words[1], "trial count of object", object);
+    CHECK(!trial || !entry || *entry & TRIAL_LIVE || (*entry & TRIAL_COUNT) <= words[1], "trial count of object",
+          object);
 }
 
 static int each_object(struct gc *gc, struct count_unit *u, void *arg)
@@ -180,7 +176,7 @@ static int prove_unit(struct gc *gc, struct count_unit *u, void *arg)
         }
     }
     CHECK(gc->count.torn || used == u->used, "unit", u);
-    CHECK(u->open || used == u->slots || gc->count.torn, "unit", u);
+    CHECK(u->low == 0 || used == u->slots || gc->count.torn, "unit", u);
     CHECK(!candidates || u->noted || gc->count.cycles.unit == u, "unit with candidates", u);
     CHECK(!u->trial || u->trial->unit == u, "unit", u);
     u->proof = p->words ? p->words + p->next : NULL;
@@ -200,7 +196,7 @@ static void prove_lists(struct gc *gc)
     for (unsigned k = 0; k < 2 * COUNT_CLASSES; k++) {
         const struct count_unit *before = NULL;
         for (const struct count_unit *u = gc->count.with_room[k]; u; before = u, u = u->next) {
-            CHECK(u->klass == k && u->open && !u->in_hand && u->prev == before, "list of units", u);
+            CHECK(u->klass == k && u->low == 0 && !u->in_hand && u->prev == before, "list of units", u);
         }
     }
     size_t empties = 0;
@@ -237,10 +233,5 @@ void count_check(struct gc *gc)
         count_large_nth(gc, i, &object);
         prove_object(&p, object);
     }
-    int64_t candidates = gc->count.finder.candidates;
-    for (struct mutator *m = gc->mutators; m; m = m->next) {
-        candidates += m->count.hand.candidates;
-    }
-    CHECK(gc->count.torn || candidates == (int64_t)p.candidates, "candidates", gc);
     os_unmap(p.words, p.room * sizeof *p.words);
 }

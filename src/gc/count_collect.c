@@ -4,8 +4,11 @@
  *   collect:   rounds until nothing is found any more
  *   cycles:    so much work;  step: so much time, in pieces
  *
- * due is bytes that were handed out since the last round, as with the other collectors: what was found dead then says nothing about when
- * to look again, nor does what the process has resident.
+ *   since = bytes handed out since the last round - 7/8 of those that have gone by their counts since
+ *
+ * What has gone is on no circle, so what there can be of circles has grown by the rest at most, and the heap holds at most what it held after
+ * the last round, and `due` more. But it may have shrunk meanwhile, and the circles not: so an eighth counts, and circles are looked for
+ * after eight times `due` at the latest. What a round found says nothing about when to look again, nor does what is resident.
  */
 #include <errno.h>
 
@@ -18,7 +21,18 @@ enum { PIECE = 512 };
 static void settle_figures(struct gc *gc)
 {
     count_figures(gc);
+    gc->count.freed_seen = gc->freed;
     gc_set_due(gc);
+}
+
+/* The world stands. */
+static bool is_due(struct gc *gc)
+{
+    count_figures(gc);
+    uint64_t gone = (gc->freed - gc->count.freed_seen) / 8 * 7;
+    gc->count.freed_seen = gc->freed;
+    gc->since -= size_min(gc->since, gone);
+    return gc->since >= gc->due;
 }
 
 static int note_unit(struct gc *gc, struct count_unit *u, void *arg)
@@ -76,6 +90,10 @@ void count_due(struct mutator *me)
     if (!gc_stop(gc, me)) {
         return;
     }
+    if (!is_due(gc)) {
+        gc_go_on(gc);
+        return;
+    }
     if (gc->opts.step_ns == 0) {
         size_t work = SIZE_MAX;
         cycles_begin(gc);
@@ -117,7 +135,7 @@ size_t count_cycles(struct mutator *me, size_t max_work)
     size_t work = max_work ? max_work : SIZE_MAX;
     uint64_t unfinished = UINT64_MAX;
     os_lock(&gc->lock);
-    uint64_t freed = gc->count.finder.freed_bytes + me->count.hand.freed_bytes;
+    uint64_t freed = gc->count.finder.freed + me->count.hand.freed;
     bool again = true;
     while (again && work) {
         uint64_t found = gc->count.cycles.found;
@@ -131,7 +149,7 @@ size_t count_cycles(struct mutator *me, size_t max_work)
         }
         again = max_work == 0 && over && cycles_wanted(gc) && (finished || found != gc->count.cycles.found);
     }
-    freed = gc->count.finder.freed_bytes + me->count.hand.freed_bytes - freed;
+    freed = gc->count.finder.freed + me->count.hand.freed - freed;
     os_unlock(&gc->lock);
     return freed;
 }

@@ -7,9 +7,15 @@
 #include "gc/gc.h"
 #include "gc/visit.h"
 
+/* glibc's: the process has one thread, and has had no other since it began, or was forked; else there is none to ask. The thread that
+ * makes the second sees it change by then, so nobody has to be told, nor waited for. */
+extern char __libc_single_threaded __attribute__((weak));
+
+static inline bool count_is_alone(void) { return &__libc_single_threaded && __libc_single_threaded; }
+
 static inline bool count_is_careful(const struct gc *gc)
 {
-    return unlikely(atomic_load_explicit(&gc->count.careful, memory_order_acquire));
+    return unlikely(!count_is_alone() || gc->count.cycles.phase != CYCLES_NONE);
 }
 
 /* -- where things lie -- */
@@ -87,7 +93,16 @@ void count_more_slowly(struct gc *gc, void *object) __attribute__((noinline));
 bool count_less_slowly(struct gc *gc, struct count_hand *hand, void *object) __attribute__((noinline));
 
 /* `object` has been left with references, and is noted, if it can be on a circle. Returns its header. */
-uint64_t count_note(struct gc *gc, struct count_hand *hand, const void *object, uint64_t header);
+static inline uint64_t count_note(struct gc *gc, const void *object, uint64_t header)
+{
+    if (!gc_has_references(gc_type(header))) {
+        return header;
+    }
+    if (unlikely(header & GC_LARGE) || unlikely(!count_unit_of(object)->noted)) {
+        cycles_note(gc, object, header);
+    }
+    return header | COUNT_CANDIDATE;
+}
 
 static inline void count_more(struct gc *gc, void *object)
 {
@@ -99,16 +114,17 @@ static inline void count_more(struct gc *gc, void *object)
     }
 }
 
-/* True: that was the last, and the caller lets the object go. */
-static inline bool count_less(struct gc *gc, struct count_hand *hand, void *object)
+/* True: that was the last, and the caller lets the object go. `careful` is as count_is_careful says. */
+static inline __attribute__((always_inline)) bool count_less_as(struct gc *gc, struct count_hand *hand, void *object,
+                                                                bool careful)
 {
-    if (unlikely(count_is_careful(gc))) {
+    if (unlikely(careful)) {
         return count_less_slowly(gc, hand, object);
     }
     uint64_t *header = gc_header(object), h = *header;
     if (likely(((h - 2) & COUNT_MASK) <= COUNT_MOST - 2)) {
         if (unlikely(!(h & COUNT_CANDIDATE))) {
-            h = count_note(gc, hand, object, h);
+            h = count_note(gc, object, h);
         }
         *header = h - 1;
         return false;
@@ -118,6 +134,11 @@ static inline bool count_less(struct gc *gc, struct count_hand *hand, void *obje
         return true;
     }
     return count_less_slowly(gc, hand, object);
+}
+
+static inline bool count_less(struct gc *gc, struct count_hand *hand, void *object)
+{
+    return count_less_as(gc, hand, object, count_is_careful(gc));
 }
 
 /* With the lock held. */
@@ -172,7 +193,52 @@ void count_queue_hands_due(struct gc *gc, struct count_hand *hand);
 /* -- slots (count_units.c) -- */
 
 /* An object's slot, or pages, are free from now on. Its references have been seen to. */
-void count_free(struct gc *gc, struct count_hand *hand, void *object);
+void count_free_slowly(struct gc *gc, struct count_hand *hand, void *object) __attribute__((noinline));
+/* The unit's last slot in use is free, or the first. */
+void count_list_again(struct gc *gc, struct count_hand *hand, struct count_unit *u) __attribute__((noinline));
+
+static inline void count_zero(char *at, size_t bytes)
+{
+    typedef uint64_t two __attribute__((vector_size(16), aligned(8)));
+    if (unlikely(bytes > 128)) {
+        memset(at, 0, bytes);
+        return;
+    }
+    char *end = at + bytes;
+    do {
+        *(two *)(void *)at = (two){0};
+        at += sizeof(two);
+        __asm__("" : "+r"(at)); /* no call of memset for this */
+    } while (at < end);
+}
+
+/* True: count_list_again has to be told. */
+static inline bool count_give_back(struct count_unit *u, unsigned i)
+{
+    *unit_words_of_slot(&u->unit, i).free &= ~((uint64_t)1 << i % 64);
+    return unlikely(--u->used <= u->low);
+}
+
+static inline __attribute__((always_inline)) void count_free_as(struct gc *gc, struct count_hand *hand, void *object,
+                                                                bool careful)
+{
+    struct count_unit *u = count_unit_of(object);
+    if (unlikely(careful) || unlikely(*gc_header(object) & GC_LARGE) || unlikely(u->lead)) {
+        count_free_slowly(gc, hand, object);
+        return;
+    }
+    size_t stride = count_stride(u);
+    hand->freed += stride;
+    count_zero((char *)object - ALLOT_GC_HEADER, stride);
+    if (count_give_back(u, count_index(u, object))) {
+        count_list_again(gc, hand, u);
+    }
+}
+
+static inline void count_free(struct gc *gc, struct count_hand *hand, void *object)
+{
+    count_free_as(gc, hand, object, count_is_careful(gc));
+}
 /* A careful heap's slots go back. The lock is held. */
 void count_flush(struct gc *gc, struct count_hand *hand);
 /* Of which nothing is in use any more, if so: goes to the empty ones. The lock is held. */
@@ -183,14 +249,12 @@ void count_put_away(struct mutator *me, bool lost);
 /* Each unit, in no order; until `visit` is not 0. */
 int count_each_unit(struct gc *gc, int (*visit)(struct gc *gc, struct count_unit *u, void *arg), void *arg);
 void count_units_done(struct gc *gc);
-/* The heap is careful, or not, from now on, as it has to be. The world stands. */
-void count_be_careful(struct gc *gc);
 
 /* -- the side table (count_side.c); the lock is held in careful heaps -- */
 
 struct count_side {
-    void *object;  /* NULL: none */
-    uint64_t lent; /* of its count; a multiple of COUNT_LENT */
+    void *object;            /* NULL: none */
+    uint64_t lent;           /* of its count; a multiple of COUNT_LENT */
     struct count_weak *weak; /* to it, which nobody counts */
 };
 

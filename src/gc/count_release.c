@@ -3,11 +3,16 @@
  *
  *   hand->dead ----> | header, count 0 | link | b | ... |       link: where the first reference was, which has been counted down
  *                                          |
- *                                          +-----> | header, count 0 | link | b | ... | ----> &count_last
+ *                                          +-----> | header, count 0 | link | b | ... | ----> &last
  *
- * One object at a time is visited: what its references lead to counts down. Of the children that come to 0 the last is next, the others
- * wait in the list; such as refer to nothing are free at once. So a list of any length goes node by node, and a tree as deep as
- * memory is wide. Who counts within a budget stops between two references.
+ * Most objects have all their references where `refs` says. These are visited depth first, and the slot through which one is left leads
+ * back meanwhile (Schorr and Waite, 1967): the first of its slots that is not NULL, as those before have been seen to. Through its
+ * last slot nobody comes back, so it is free before: a list goes node by node.
+ *
+ *   hand->simple: | 0 | b |      hand->up ----> | 0 | link | c | ----> | link | d | ----> &last
+ *
+ * Others, of which only a visit tells where their references are, wait in hand->dead, and are visited one at a time. Who counts within a
+ * budget stops between two references.
  *
  * Objects with a finisher wait in `due` first, whole, with all they refer to; a finisher is run with one reference that is ours, and
  * the object goes if it is left with none. Nothing is nested: what a finisher lets go waits until it has returned.
@@ -96,14 +101,107 @@ static void *pop(struct count_hand *hand)
     return object;
 }
 
-void count_let_go(struct gc *gc, struct count_hand *hand, void *object)
+/* Nothing but `refs` says where its references are, and nothing comes first. */
+static inline bool is_simple(const struct allot_gc_type *type)
 {
-    if (is_ready(gc, hand, object)) {
+    return ((uintptr_t)type->trace | (uintptr_t)type->finish | type->flags) == 0;
+}
+
+/* A dead object that is ready, and is visited next if it can be. */
+static inline void put_in_line(struct gc *gc, struct count_hand *hand, void *object)
+{
+    if (likely(!hand->simple && is_simple(gc_type(*gc_header(object))))) {
+        hand->simple = object;
+        hand->up = &last;
+    } else {
         enlist(gc, hand, object);
     }
 }
 
-/* -- the visit -- */
+void count_let_go(struct gc *gc, struct count_hand *hand, void *object)
+{
+    if (is_ready(gc, hand, object)) {
+        put_in_line(gc, hand, object);
+    }
+}
+
+/* -- objects that have all their references in their first 64 words -- */
+
+/* The slot that leads back: the first that is not NULL, as those before it have been seen to. Returns the rest of `refs`. */
+static inline uint64_t find_link(void *object, uint64_t refs, void ***link)
+{
+    do {
+        *link = (void **)object + lowest_bit(refs);
+        refs &= refs - 1;
+    } while (!**link);
+    return refs;
+}
+
+/* True: all has been seen to that hangs on hand->simple. */
+static bool visit_simple(struct gc *gc, struct count_hand *hand, size_t *work)
+{
+    void *object = hand->simple, *up = hand->up, **slot;
+    const struct allot_gc_type *known = gc_type(*gc_header(object));
+    uint64_t refs = known->refs;
+    size_t left = *work;
+    bool careful = count_is_careful(gc); /* and stays so: nothing of the user's runs here */
+    for (;;) {
+        while (refs) {
+            slot = (void **)object + lowest_bit(refs);
+            refs &= refs - 1;
+            void *child = *slot;
+            if (!child) {
+                continue;
+            }
+            if (unlikely(left-- == 0)) {
+                hand->simple = object;
+                hand->up = up;
+                *work = 0;
+                return false;
+            }
+            if (unlikely(careful)) {
+                cycles_cut(gc, hand, object, slot, child);
+            }
+            *slot = NULL;
+            if (!count_less_as(gc, hand, child, careful)) {
+                continue;
+            }
+            uint64_t header = *gc_header(child);
+            const struct allot_gc_type *type = gc_type(header);
+            if (unlikely(header & COUNT_SIDE) || unlikely(type != known && !is_simple(type))) {
+                if (is_ready(gc, hand, child)) {
+                    enlist(gc, hand, child);
+                }
+            } else if (!type->refs) {
+                count_free_as(gc, hand, child, careful);
+            } else {
+                if (refs) {
+                    *slot = up;
+                    up = object;
+                } else {
+                    count_free_as(gc, hand, object, careful);
+                }
+                object = child;
+                known = type;
+                refs = type->refs;
+            }
+        }
+        count_free_as(gc, hand, object, careful);
+        if (up == &last) {
+            break;
+        }
+        object = up;
+        known = gc_type(*gc_header(object));
+        refs = find_link(object, known->refs, &slot);
+        up = *slot;
+        *slot = NULL;
+    }
+    hand->simple = NULL;
+    *work = left;
+    return true;
+}
+
+/* -- any object -- */
 
 struct release {
     struct allot_gc_visit visit; /* first */
@@ -144,16 +242,16 @@ static inline void on_word(struct allot_gc_visit *visit, uintptr_t word)
 }
 
 /* What the object refers to counts down, from a word of its tail on; then it is free, or a part of it is left. */
-static inline void visit(struct release *r, void *object, size_t from, size_t work)
+static inline void visit_any(struct release *r, void *object, size_t from, size_t work)
 {
     const struct allot_gc_type *type = gc_type(*gc_header(object));
     r->object = object;
     r->next = NULL;
     r->visited = 0;
     if (from == 0) {
-        gc_visit_head(&r->visit, object, type, unlikely(type->trace != NULL) ? count_size_of(object) : 0, on_slot);
+        gc_visit_head(&r->visit, object, type, type->trace ? count_size_of(object) : 0, on_slot);
     }
-    if (unlikely(type->flags & ALLOT_GC_REFS)) {
+    if (type->flags & ALLOT_GC_REFS) {
         size_t words = count_size_of(object) / sizeof(void *), at = size_max(from, gc_first_word(type, words));
         size_t to = words - size_min(at, words) <= work ? words : at + work;
         gc_visit_words(&r->visit, object, type, at, to, on_slot, on_word);
@@ -170,26 +268,32 @@ static inline void visit(struct release *r, void *object, size_t from, size_t wo
 bool count_work_off(struct gc *gc, struct count_hand *hand, size_t *work)
 {
     struct release r = {.visit = {.slot = on_slot_called}, .gc = gc, .hand = hand};
-    while (hand->part || hand->dead) {
-        if (*work == 0) {
+    while (hand->simple || hand->part || hand->dead) {
+        if (*work == 0 || (hand->simple && !visit_simple(gc, hand, work))) {
             return false;
         }
         void *object = hand->part;
-        size_t from = 0;
-        if (object) {
-            from = hand->word;
-            hand->part = NULL;
-        } else {
+        size_t from = hand->word;
+        if (!object && hand->dead) {
             object = pop(hand);
-        }
-        do {
-            visit(&r, object, from, *work);
-            *work -= size_min(*work, 1 + r.visited);
-            object = r.next;
             from = 0;
-        } while (object && *work && !hand->part);
-        if (object) {
-            enlist(gc, hand, object);
+            if (is_simple(gc_type(*gc_header(object)))) {
+                *first_slot(object, gc_type(*gc_header(object))) = NULL;
+                hand->simple = object;
+                hand->up = &last;
+                continue;
+            }
+        }
+        hand->part = NULL;
+        while (object) {
+            visit_any(&r, object, from, *work);
+            *work -= size_min(*work, 1 + r.visited);
+            object = hand->part || *work == 0 ? NULL : r.next;
+            from = 0;
+            if (r.next && (!object || is_simple(gc_type(*gc_header(object))))) {
+                object = NULL;
+                put_in_line(gc, hand, r.next);
+            }
         }
     }
     return true;

@@ -14,6 +14,13 @@
 
 enum { LEAST = 64 };
 
+const struct allot_gc_type count_weak_type = {.name = "weak reference", .size = sizeof(struct count_weak)};
+
+static bool is_weak(const void *object)
+{
+    return gc_type(__atomic_load_n(gc_header(object), __ATOMIC_RELAXED)) == &count_weak_type;
+}
+
 static size_t place(const struct count *count, const void *object)
 {
     return (size_t)((uintptr_t)object / GC_GRAIN * (uint64_t)0x9e3779b97f4a7c15 >> 32) & (count->side_room - 1);
@@ -96,7 +103,9 @@ void count_side_drop(struct gc *gc, struct count_side *s)
     if (s->lent || s->weak) {
         return;
     }
-    __atomic_fetch_and(gc_header(s->object), ~COUNT_SIDE, __ATOMIC_RELAXED);
+    if (!is_weak(s->object)) { /* which have it from beginning to end */
+        __atomic_fetch_and(gc_header(s->object), ~COUNT_SIDE, __ATOMIC_RELAXED);
+    }
     size_t hole = (size_t)(s - count->side);
     for (size_t i = next(count, hole); count->side[i].object; i = next(count, i)) {
         size_t from = place(count, count->side[i].object);
@@ -119,35 +128,27 @@ void count_side_done(struct gc *gc)
 
 /* -- weak references -- */
 
-const struct allot_gc_type count_weak_type = {.name = "weak reference", .size = sizeof(struct count_weak)};
-
-static bool is_weak(const void *object)
-{
-    return gc_type(__atomic_load_n(gc_header(object), __ATOMIC_RELAXED)) == &count_weak_type;
-}
-
 static void unlink_weak(struct count_side *side, struct count_weak *weak)
 {
     list_remove(&side->weak, weak);
     *weak = (struct count_weak){0};
-    __atomic_fetch_and(gc_header(weak), ~COUNT_SIDE, __ATOMIC_RELAXED);
 }
 
 void count_side_clear_weak(struct gc *gc, void *object)
 {
-    bool weak = is_weak(object);
-    void *target = weak ? ((struct count_weak *)object)->target : object;
-    struct count_side *side = target ? count_side_find(gc, target) : NULL;
-    if (!side) {
-        return;
+    struct count_weak *weak = is_weak(object) ? object : NULL;
+    if (weak && weak->target) {
+        struct count_side *of = count_side_find(gc, weak->target);
+        unlink_weak(of, weak);
+        count_side_drop(gc, of);
     }
-    if (weak) {
-        unlink_weak(side, object);
-    }
-    while (!weak && side->weak) {
+    struct count_side *side = count_side_find(gc, object);
+    while (side && side->weak) {
         unlink_weak(side, side->weak);
     }
-    count_side_drop(gc, side);
+    if (side) {
+        count_side_drop(gc, side);
+    }
 }
 
 /* One more for what is not gone; with the lock held. */
@@ -178,14 +179,14 @@ void *count_weak(struct mutator *me, void *target)
         return NULL;
     }
     os_lock(&gc->lock);
-    struct count_side *side = count_side_make(gc, target);
+    struct count_side *side = target ? count_side_make(gc, target) : NULL;
     if (side) {
         weak->target = target;
         list_push(&side->weak, weak);
-        __atomic_fetch_or(gc_header(weak), COUNT_SIDE, __ATOMIC_RELAXED);
     }
+    __atomic_fetch_or(gc_header(weak), COUNT_SIDE, __ATOMIC_RELAXED);
     os_unlock(&gc->lock);
-    if (!side) {
+    if (target && !side) {
         count_unref(me, weak);
         errno = ENOMEM;
         return NULL;

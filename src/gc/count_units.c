@@ -49,10 +49,11 @@ static void unlist(struct gc *gc, struct count_unit *u) { list_remove(&gc->count
 /* Bytes that its trial counts may want: a word for each slot, in units that are not quite filled (cycles_trial.c). */
 static ptrdiff_t trial_room(unsigned slots) { return (ptrdiff_t)(slots * sizeof(uint32_t) * 4 / 3 + 256); }
 
+/* It is zero. */
 static void give(struct gc *gc, struct count_unit *u)
 {
     gc->aside -= u->slots ? trial_room(u->slots) : 0;
-    u->unit.touched = UNIT_SIZE / GC_GRAIN - 1; /* wherever it has been written */
+    u->unit.touched = 0;
     gc_give_unit(gc, (struct gc_unit *)u);
 }
 
@@ -97,7 +98,7 @@ static struct count_unit *take(struct gc *gc)
     }
     u = (struct count_unit *)gc_take_unit(gc, UNIT_SOME);
     if (u) {
-        memset(unit_data(&u->unit), 0, size_min(u->unit.touched * GC_GRAIN, UNIT_SIZE));
+        memset(unit_data(&u->unit), 0, u->unit.touched * GC_GRAIN);
     }
     return u;
 }
@@ -119,7 +120,6 @@ static struct count_unit *begin(struct gc *gc, unsigned klass)
         .slots = (uint16_t)slots,
         .klass = (uint8_t)klass,
         .lead = klass >= COUNT_CLASSES,
-        .open = true,
     };
     atomic_store_explicit(&u->unit.owner, gc->part.id, memory_order_release);
     if (u->slots % 64) {
@@ -167,8 +167,8 @@ static void put_away(struct gc *gc, struct count_unit *u)
 {
     u->in_hand = false;
     u->cursor = 0;
-    u->open = u->used < u->slots;
-    if (u->open) {
+    u->low = u->used < u->slots ? 0 : COUNT_FULL;
+    if (u->used < u->slots) {
         list_push(&gc->count.with_room[u->klass], u);
         count_unit_rests(gc, u);
     }
@@ -223,7 +223,6 @@ static void *get_large(struct mutator *me, const struct allot_gc_type *type, siz
     struct gc *gc = me->gc;
     void *object = large_take(gc, type, size, me->face->fresh);
     if (object) {
-        gc->count.handed++;
         if (type->finish) {
             count_finish_of(object)->age = ++gc->count.ages;
         }
@@ -253,7 +252,6 @@ void *count_get(struct mutator *me, const struct allot_gc_type *type, size_t siz
     size_t stride = count_stride(u), bytes = (hole.to - hole.from) * stride;
     gc->since += bytes;
     gc->allocated += bytes;
-    gc->count.handed += hole.to - hole.from;
     if (!single) {
         me->face->hole[blocks].next = count_data(u) + (hole.from + 1) * stride;
         me->face->hole[blocks].end = count_data(u) + hole.to * stride;
@@ -271,36 +269,21 @@ void *count_get(struct mutator *me, const struct allot_gc_type *type, size_t siz
 
 /* -- free slots -- */
 
-static inline void zero(char *at, size_t bytes)
-{
-    typedef uint64_t two __attribute__((vector_size(16), aligned(8)));
-    if (likely(bytes <= 128)) {
-        for (size_t i = 0; i < bytes; i += sizeof(two)) {
-            *(two *)(void *)(at + i) = (two){0};
-        }
-    } else {
-        memset(at, 0, bytes);
-    }
-}
-
 /* What a free slot means to its unit's lists. The lock is held. */
-static void __attribute__((noinline)) list_again(struct gc *gc, struct count_unit *u)
+static void list_again(struct gc *gc, struct count_unit *u)
 {
-    if (!u->open) {
-        u->open = true;
+    if (u->low == COUNT_FULL) {
+        u->low = 0;
         list_push(&gc->count.with_room[u->klass], u);
     }
     count_unit_rests(gc, u);
 }
 
-static inline bool give_back(struct count_unit *u, unsigned i)
+void count_list_again(struct gc *gc, struct count_hand *hand, struct count_unit *u)
 {
-    *count_allocated(u, i / 64) &= ~((uint64_t)1 << i % 64);
-    u->used--;
-    if (!u->in_hand && i / 64 < u->cursor) {
-        u->cursor = (uint8_t)(i / 64);
-    }
-    return unlikely(!u->open || u->used == 0);
+    count_lock(gc, hand);
+    list_again(gc, u);
+    count_unlock(gc, hand);
 }
 
 void count_flush(struct gc *gc, struct count_hand *hand)
@@ -308,66 +291,43 @@ void count_flush(struct gc *gc, struct count_hand *hand)
     while (hand->slots > 0) {
         char *at = hand->slot[--hand->slots];
         struct count_unit *u = count_unit_of(at);
-        if (give_back(u, count_index(u, at + ALLOT_GC_HEADER))) {
+        if (count_give_back(u, count_index(u, at + ALLOT_GC_HEADER))) {
             list_again(gc, u);
         }
     }
 }
 
-static void __attribute__((noinline)) free_large(struct gc *gc, struct count_hand *hand, void *object)
+static void free_large(struct gc *gc, struct count_hand *hand, void *object)
 {
     struct large_object *l = large_object_of(object);
-    hand->freed_bytes += l->size;
+    hand->freed += l->size;
     count_lock(gc, hand);
     cycles_forget(gc, object);
     large_give(gc, l);
     count_unlock(gc, hand);
 }
 
-static void __attribute__((noinline)) free_carefully(struct gc *gc, struct count_hand *hand, struct count_unit *u, char *at)
+void count_free_slowly(struct gc *gc, struct count_hand *hand, void *object)
 {
-    if (hand == &gc->count.finder) {
-        hand->slot[hand->slots++] = at;
-        count_flush(gc, hand);
-        return;
-    }
-    (void)u;
-    hand->slot[hand->slots++] = at;
-    if (hand->slots == sizeof hand->slot / sizeof *hand->slot) {
-        os_lock(&gc->lock);
-        count_flush(gc, hand);
-        os_unlock(&gc->lock);
-    }
-}
-
-void count_free(struct gc *gc, struct count_hand *hand, void *object)
-{
-    uint64_t header = *gc_header(object);
-    hand->candidates -= (header & COUNT_CANDIDATE) != 0;
-    hand->freed_objects++;
-    if (unlikely(header & GC_LARGE)) {
+    if (*gc_header(object) & GC_LARGE) {
         free_large(gc, hand, object);
         return;
     }
     struct count_unit *u = count_unit_of(object);
-    unsigned i = count_index(u, object);
     size_t stride = count_stride(u);
-    char *at = count_data(u) + i * stride;
-    hand->freed_bytes += stride;
-    if (count_is_careful(gc)) {
-        if (u->trial) {
-            count_lock(gc, hand);
-            cycles_forget(gc, object);
-            count_unlock(gc, hand);
-        }
-        zero(at, stride);
-        free_carefully(gc, hand, u, at);
-        return;
-    }
-    zero(at, stride);
-    if (give_back(u, i)) {
+    if (u->trial) {
         count_lock(gc, hand);
-        list_again(gc, u);
+        cycles_forget(gc, object);
+        count_unlock(gc, hand);
+    }
+    char *at = (char *)object - ALLOT_GC_HEADER - u->lead * sizeof(struct count_finish);
+    hand->freed += stride;
+    count_zero(at, stride);
+    hand->slot[hand->slots++] = at;
+    bool now = hand == &gc->count.finder || !count_is_careful(gc);
+    if (now || hand->slots == sizeof hand->slot / sizeof *hand->slot) {
+        count_lock(gc, hand);
+        count_flush(gc, hand);
         count_unlock(gc, hand);
     }
 }
@@ -379,7 +339,7 @@ static void free_rest(struct count_unit *u, unsigned from, unsigned to)
 {
     for (unsigned i = from; i < to; i++) {
         if (bitmap_test(count_allocated(u, i / 64), i % 64) && !*gc_header(count_object(u, i))) {
-            give_back(u, i);
+            count_give_back(u, i);
         }
     }
 }
@@ -393,9 +353,10 @@ void count_put_away(struct mutator *me, bool lost)
             continue;
         }
         if (!lost) {
-            char *next = k < COUNT_SMALL ? me->face->hole[k + 1].next : NULL, *end = next ? me->face->hole[k + 1].end : NULL;
+            char *next = k < COUNT_SMALL ? me->face->hole[k + 1].next : NULL,
+                 *end = next ? me->face->hole[k + 1].end : NULL;
             for (; next < end; next += count_stride(u)) {
-                give_back(u, count_index(u, next + ALLOT_GC_HEADER));
+                count_give_back(u, count_index(u, next + ALLOT_GC_HEADER));
             }
         } else if (!count_is_careful(gc)) {
             free_rest(u, 0, u->slots);
@@ -422,6 +383,7 @@ int count_each_unit(struct gc *gc, int (*visit)(struct gc *gc, struct count_unit
 static int give_unit(struct gc *gc, struct count_unit *u, void *arg)
 {
     (void)arg;
+    memset(unit_data(&u->unit), 0, UNIT_SIZE);
     for (unsigned w = 0; w < count_words(u); w++) {
         *count_allocated(u, w) = 0;
         *count_pending(u, w) = 0;

@@ -39,7 +39,6 @@ static void begin_with(struct gc *gc, void *object)
     if ((*header & COUNT_MASK) == 0 || !(gc->no_roots || *header & COUNT_CANDIDATE)) {
         return;
     }
-    gc->count.finder.candidates -= (*header & COUNT_CANDIDATE) != 0;
     *header &= ~COUNT_CANDIDATE;
     if (gc_has_references(gc_type(*header)) || gc_type(*header)->finish) {
         cycles_join(gc, object);
@@ -116,7 +115,7 @@ static void become_candidate(struct gc *gc, void *object)
 {
     uint64_t *header = gc_header(object);
     if (*header & COUNT_MASK && !(*header & COUNT_CANDIDATE)) {
-        *header = count_note(gc, &gc->count.finder, object, *header);
+        *header = count_note(gc, object, *header);
     }
 }
 
@@ -319,7 +318,6 @@ static void end(struct gc *gc)
     struct cycles *c = &gc->count.cycles;
     forget_large(gc);
     *c = (struct cycles){.rounds = c->rounds + !c->no_memory, .found = c->found, .visited = c->visited};
-    count_be_careful(gc);
 }
 
 void cycles_drop(struct gc *gc)
@@ -348,10 +346,9 @@ bool cycles_begin(struct gc *gc)
     c->phase = CYCLES_MARKING;
     c->from = gc->count.noted;
     c->large_from = gc->count.large_noted || gc->no_roots;
-    c->most = gc->no_roots ? SIZE_MAX : gc->count.objects;
+    c->most = gc->no_roots ? SIZE_MAX : gc->used / GC_GRAIN + large_count(gc);
     gc->count.noted = NULL;
     gc->count.large_noted = false;
-    count_be_careful(gc);
     return true;
 }
 

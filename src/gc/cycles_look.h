@@ -24,7 +24,8 @@ static inline void on_word(struct allot_gc_visit *visit, uintptr_t word)
 }
 
 /* Visits all of an object, or as much of its tail as there is work for: then it is c->part. `slot` is inlined. */
-static inline __attribute__((always_inline)) void look_at(struct look *look, void *object, size_t *work, gc_on_slot *slot)
+static inline __attribute__((always_inline)) void look_at(struct look *look, void *object, size_t *work,
+                                                          gc_on_slot *slot)
 {
     struct cycles *c = &look->gc->count.cycles;
     const struct allot_gc_type *type = gc_type(*gc_header(object));

@@ -218,7 +218,7 @@ bool cycles_give_trials(struct gc *gc, size_t *work)
     for (; !c->trials && c->arena && *work; --*work) {
         struct count_unit *u = c->arena;
         c->arena = u->next;
-        u->unit.touched = UNIT_SIZE / GC_GRAIN - 1;
+        u->unit.touched = UNIT_SIZE / GC_GRAIN;
         gc_give_unit_set_aside(gc, (struct gc_unit *)u);
     }
     c->queue = NULL;

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "gc/gc.h"
+#include "gc/visit.h"
 #include "os/fault.h"
 
 int gc_root(struct gc *gc, void *slots, size_t count, bool words)
@@ -74,6 +75,19 @@ static void visit_due(struct gc *gc, const struct gc_root_visit *visit)
     }
 }
 
+/* The program's own way to its roots. */
+struct asked {
+    struct allot_gc_visit visit; /* first */
+    struct gc *gc;
+    const struct gc_root_visit *to;
+};
+
+static void visit_asked(struct allot_gc_visit *visit, void **slot)
+{
+    const struct asked *asked = (const struct asked *)visit;
+    asked->to->slot(asked->gc, slot);
+}
+
 void gc_visit_roots(struct gc *gc, const struct gc_root_visit *visit)
 {
     visit_due(gc, visit);
@@ -90,6 +104,10 @@ void gc_visit_roots(struct gc *gc, const struct gc_root_visit *visit)
         if (gc_is(gc, ALLOT_GC_CONSERVATIVE)) {
             visit_stack(gc, me, visit);
         }
+    }
+    if (gc->opts.roots) {
+        struct asked asked = {.visit = {.slot = visit_asked}, .gc = gc, .to = visit};
+        gc->opts.roots(&asked.visit, gc->opts.arg);
     }
     const struct gc_roots *roots = gc->roots.at;
     for (size_t i = 0; i < gc->roots.count; i++) {
