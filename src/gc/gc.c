@@ -346,16 +346,25 @@ void allot_gc_visit(struct allot_gc_visit *visit, void *slot) { visit->slot(visi
 
 /* -- roots -- */
 
-int allot_gc_root(struct allot_gc *heap, void *slots, size_t count)
+static int add_root(struct gc *own, void *slots, size_t count, bool words)
 {
-    if (!is_here(heap)) {
-        return elsewhere(heap)->root(heap, slots, count);
-    }
-    struct gc *own = heap->state;
     os_lock(&own->lock);
-    int wrong = gc_root(own, slots, count);
+    int wrong = gc_root(own, slots, count, words);
     os_unlock(&own->lock);
     return wrong;
+}
+
+int allot_gc_root(struct allot_gc *heap, void *slots, size_t count)
+{
+    return is_here(heap) ? add_root(heap->state, slots, count, false) : elsewhere(heap)->root(heap, slots, count);
+}
+
+int allot_gc_root_words(struct allot_gc *heap, void *words, size_t count)
+{
+    if (!is_here(heap)) {
+        return elsewhere(heap)->root_words(heap, words, count);
+    }
+    return gc_is(heap->state, ALLOT_GC_CONSERVATIVE) ? add_root(heap->state, words, count, true) : -EINVAL;
 }
 
 void allot_gc_unroot(struct allot_gc *heap, void *slots)

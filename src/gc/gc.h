@@ -101,6 +101,7 @@ static inline struct large_object *large_object_of(const void *object)
 struct gc_roots {
     void **slot;
     size_t count;
+    bool words; /* any of which may be a reference */
 };
 
 struct gc_finishable {
@@ -248,7 +249,7 @@ struct gc_root_visit {
     void (*slot)(struct gc *gc, void **slot);
     void (*word)(struct gc *gc, uintptr_t word); /* of stacks and registers */
 };
-int gc_root(struct gc *gc, void *slots, size_t count);
+int gc_root(struct gc *gc, void *slots, size_t count, bool words);
 void gc_unroot(struct gc *gc, void *slots);
 /* Frames, roots, finishers that are due, stacks. The world stands. */
 void gc_visit_roots(struct gc *gc, const struct gc_root_visit *visit);
