@@ -6,7 +6,7 @@
  * lowest chunk that has one. A hole of one unit is in no list, and comes back with its neighbours. O(1), but for making a chunk and
  * giving one back.
  *
- * Not for objects longer than SMALL_MAX: a chunk's end would be lost.
+ * Not for objects longer than NEAR_MAX: a chunk's end would be lost.
  */
 #include "move/movable.h"
 

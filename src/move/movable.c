@@ -253,7 +253,7 @@ allot_ref allot_movable_get(struct allot_movable *heap, size_t size)
     char *p;
     size = size_max(size, SIZE_LEAST);
     movable_lock(h);
-    allot_ref ref = likely(size <= SMALL_MAX) ? make_block(h, size, 0, &p) : get_far(h, size, false, 0);
+    allot_ref ref = likely(size <= NEAR_MAX) ? make_block(h, size, 0, &p) : get_far(h, size, false, 0);
     ref = count_in(h, ref, size);
     movable_unlock(h);
     return ref;
@@ -424,14 +424,14 @@ static void replace_block(struct movable *h, uint32_t slot, char *to)
 static int resize_small(struct movable *h, uint32_t slot, char *p, size_t size)
 {
     uint32_t units = units_for(size);
-    if (size <= SMALL_MAX && chunk_resize(h, chunk_of(h, p), h->entry[slot], units)) {
+    if (size <= NEAR_MAX && chunk_resize(h, chunk_of(h, p), h->entry[slot], units)) {
         *meta_of(p) = (uint16_t)((*meta_of(p) & ~(7u << META_SLACK)) | (units * 8 - 6 - size) << META_SLACK);
         return 0;
     }
     if (pins_of(p)) {
         return -EBUSY;
     }
-    char *to = size <= SMALL_MAX ? another_block(h, slot, size) : NULL;
+    char *to = size <= NEAR_MAX ? another_block(h, slot, size) : NULL;
     if (!to) {
         return send_away(h, slot, p, size);
     }
@@ -444,7 +444,7 @@ static int resize_far(struct movable *h, uint32_t slot, char *stub, size_t size)
 {
     uint32_t number = *far_number(stub);
     struct far *far = far_of(h, number);
-    char *home = size <= SMALL_MAX && far->pins == 0 ? another_block(h, slot, size) : NULL;
+    char *home = size <= NEAR_MAX && far->pins == 0 ? another_block(h, slot, size) : NULL;
     if (!home) {
         return far_resize(h, number, size);
     }

@@ -35,7 +35,7 @@
 #define CHUNK_UNITS 65536u
 #define FIRST_UNIT  17u /* behind the heads; its header begins at byte 130 */
 #define SMALL_UNITS 1023u
-#define SMALL_MAX   ALLOT_MOVABLE_SMALL
+#define NEAR_MAX   ALLOT_MOVABLE_SMALL
 #define SIZE_LEAST  3u /* as slack has three bits */
 
 #define GROUP_SLOTS 256u
