@@ -56,8 +56,8 @@ struct graph_owner {
 
 static inline const char *graph_owner_kind_name(enum graph_owner_kind kind)
 {
-    static const char *const names[] = {"malloc", "heap", "tag", "arena", "pool", "cache", "region", "overlay",
-                                        "movable"};
+    static const char *const names[] = {"malloc", "heap",   "tag",     "arena",  "pool",
+                                        "cache",  "region", "overlay", "movable"};
     return names[kind];
 }
 
