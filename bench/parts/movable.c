@@ -237,8 +237,12 @@ static const struct variant variants[] = {
     {"allot", "allot_movable, in steps of 128 KiB", allot},
 };
 static const char *const demands[] = {
-    "rss allot <= 1.08",          "step_p99 allot <= 500",      "walk_order_more allot <= 1.5", "walk_near_more allot <= 1.5",
-    "rss allot <= 0.333 malloc@system", "compaction allot <= 2000",
+    "rss allot <= 1.08",
+    "step_p99 allot <= 500",
+    "walk_order_more allot <= 1.5",
+    "walk_near_more allot <= 1.5",
+    "rss allot <= 0.333 malloc@system",
+    "compaction allot <= 2000",
 };
 
 int main(int argc, char **argv) { return part_main(argc, argv, variants, COUNT(variants), demands, COUNT(demands)); }
