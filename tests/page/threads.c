@@ -111,6 +111,7 @@ static void try(enum allot_evict_policy policy, size_t frames, bool with_journal
     opts.journal = with_journal ? &second : NULL;
     CHECK(allot_pager_init(&pager, &store, &opts) == 0);
     home.fail_reads = home.fail_writes = home.fail_syncs = failing;
+    home.slow = true;
     pthread_t thread[THREADS];
     for (uintptr_t i = 0; i < THREADS; i++) {
         CHECK(pthread_create(&thread[i], NULL, works, (void *)(i + 1)) == 0);
