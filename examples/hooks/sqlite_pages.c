@@ -8,7 +8,6 @@
  * that of PRAGMA cache_size when it was begun; another one takes effect as soon as no page is pinned, and begins empty.
  *
  *     cc sqlite_pages.c $(pkg-config --cflags --libs sqlite3 allot)
- *
  */
 #undef NDEBUG
 #include <assert.h>
