@@ -31,24 +31,36 @@ static void collect_now(struct mutator *me)
     }
 }
 
-static void run_finishers(struct mutator *me)
+static size_t run_finishers(struct mutator *me)
 {
     struct gc *gc = me->gc;
-    if (gc->due_finish.count && !gc_is(gc, ALLOT_GC_BY_HAND)) {
+    size_t ran = 0;
+    bool due = gc->kind == ALLOT_GC_COUNT ? gc->count.due != NULL : gc->due_finish.count != 0;
+    if (due && !gc_is(gc, ALLOT_GC_BY_HAND)) {
         os_unlock(&gc->lock);
-        gc_run_finishers(gc, me, 0);
+        ran = gc_run_finishers(gc, me, 0);
         os_lock(&gc->lock);
     }
+    return ran;
+}
+
+/* With COPY large objects are old from the first. */
+static uint64_t fresh_large(struct mutator *me, const struct allot_gc_type *type)
+{
+    return me->gc->kind == ALLOT_GC_COPY ? copy_fresh_large(me->gc, type) : me->face->fresh;
 }
 
 static void *take(struct mutator *me, const struct allot_gc_type *type, size_t size)
 {
     struct gc *gc = me->gc;
+    if (gc->kind == ALLOT_GC_COUNT) {
+        return count_get(me, type, size);
+    }
     if (type->finish && !gc_reserve_finishable(gc)) {
         return NULL;
     }
     void *object = gc_blocks(size) * GC_GRAIN <= GC_UNIT_MOST ? BY_KIND(gc, get, me, type, size)
-                                                              : large_take(gc, type, size, me->face->fresh);
+                                                              : large_take(gc, type, size, fresh_large(me, type));
     if (object && type->finish) {
         gc_add_finishable(gc, object);
     }
@@ -89,6 +101,10 @@ void *gc_get(struct mutator *me, const struct allot_gc_type *type, size_t size)
     if ((uintptr_t)type % GC_GRAIN || (uintptr_t)type >> 48) {
         gc_fault(gc, "type that is not at a multiple of 16, below 2^48", type);
     }
+    if (gc->kind == ALLOT_GC_COUNT && type->flags & ALLOT_GC_MAYBE) {
+        errno = ENOTSUP;
+        return NULL;
+    }
     void *object = NULL;
     if (size <= PTRDIFF_MAX) {
         enter(me);
@@ -106,6 +122,9 @@ static size_t collect(struct mutator *me)
     struct gc *gc = me->gc;
     enter(me);
     while (!gc_stop(gc, me)) {
+    }
+    if (gc->kind == ALLOT_GC_COUNT) {
+        count_figures(gc);
     }
     uint64_t freed = gc->freed;
     gc_collect_stopped(gc);

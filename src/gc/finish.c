@@ -217,6 +217,9 @@ static size_t run(struct gc *gc, void **held, size_t most)
 
 size_t gc_run_finishers(struct gc *gc, struct mutator *me, size_t most)
 {
+    if (gc->kind == ALLOT_GC_COUNT) {
+        return count_finish(gc, me, most);
+    }
     if (!me) {
         void *held;
         return run(gc, &held, most);

@@ -130,7 +130,10 @@ void allot_gc_done(struct allot_gc *heap)
             gc_fault(own, "done while another thread is attached", m->face);
         }
     }
-    if (own->finishables.count || own->due_finish.count) {
+    if (own->kind == ALLOT_GC_COUNT) {
+        count_figures(own);
+    }
+    if (own->kind == ALLOT_GC_COUNT ? own->count.unfinished != 0 : own->finishables.count || own->due_finish.count) {
         finish_all(own);
     }
     while (own->mutators) {
@@ -238,6 +241,11 @@ void allot_gc_write_slow(struct allot_gc_mutator *face, void *object, void **slo
 void allot_gc_write_many(struct allot_gc_mutator *face, void *object, void *slots, void *const *from, size_t count)
 {
     void **to = slots;
+    struct mutator *me = here(face);
+    if (me && me->gc->kind == ALLOT_GC_COUNT) {
+        count_write_many(me, object, to, from, count);
+        return;
+    }
     if ((uintptr_t)to > (uintptr_t)from) { /* as they may overlap */
         for (size_t i = count; i-- > 0;) {
             allot_gc_write(face, object, &to[i], from[i]);
@@ -338,16 +346,25 @@ void allot_gc_visit(struct allot_gc_visit *visit, void *slot) { visit->slot(visi
 
 /* -- roots -- */
 
-int allot_gc_root(struct allot_gc *heap, void *slots, size_t count)
+static int add_root(struct gc *own, void *slots, size_t count, bool words)
 {
-    if (!is_here(heap)) {
-        return elsewhere(heap)->root(heap, slots, count);
-    }
-    struct gc *own = heap->state;
     os_lock(&own->lock);
-    int wrong = gc_root(own, slots, count);
+    int wrong = gc_root(own, slots, count, words);
     os_unlock(&own->lock);
     return wrong;
+}
+
+int allot_gc_root(struct allot_gc *heap, void *slots, size_t count)
+{
+    return is_here(heap) ? add_root(heap->state, slots, count, false) : elsewhere(heap)->root(heap, slots, count);
+}
+
+int allot_gc_root_words(struct allot_gc *heap, void *words, size_t count)
+{
+    if (!is_here(heap)) {
+        return elsewhere(heap)->root_words(heap, words, count);
+    }
+    return gc_is(heap->state, ALLOT_GC_CONSERVATIVE) ? add_root(heap->state, words, count, true) : -EINVAL;
 }
 
 void allot_gc_unroot(struct allot_gc *heap, void *slots)

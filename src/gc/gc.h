@@ -89,6 +89,7 @@ struct large_object {
     uint8_t age;
     uint32_t count;
     struct large_object *next;
+    struct count_finish finish; /* COUNT's */
 };
 static inline struct large_object *large_object_of(const void *object)
 {
@@ -100,6 +101,7 @@ static inline struct large_object *large_object_of(const void *object)
 struct gc_roots {
     void **slot;
     size_t count;
+    bool words; /* any of which may be a reference */
 };
 
 struct gc_finishable {
@@ -124,6 +126,7 @@ struct gc {
     /* Bytes: held = units, large objects' pages, and tables; peak: the most of it. since: handed out since the last collection, rests
      * of holes included; due: as many start one. used = live at the last whole collection + since, less what was put. */
     size_t held, peak, used, since, due;
+    ptrdiff_t aside; /* of the limit: for what a collection will want; below 0 while it has it. COUNT's */
     uint64_t allocated, freed; /* at the granularity of holes */
     size_t units;
     uintptr_t lowest, highest; /* of addresses that are, or were, ours */
@@ -188,6 +191,9 @@ static inline bool gc_is(const struct gc *gc, unsigned flag) { return (gc->opts.
 struct gc_unit *gc_take_unit(struct gc *gc, enum unit_use use);
 /* Its bitmaps are zero. */
 void gc_give_unit(struct gc *gc, struct gc_unit *unit);
+/* Of what has been set aside by then. */
+struct gc_unit *gc_take_unit_set_aside(struct gc *gc);
+void gc_give_unit_set_aside(struct gc *gc, struct gc_unit *unit);
 /* So many bytes of tables or other records come into use; false: the limit. */
 bool gc_hold_bytes(struct gc *gc, size_t bytes);
 void gc_let_bytes_go(struct gc *gc, size_t bytes);
@@ -243,7 +249,7 @@ struct gc_root_visit {
     void (*slot)(struct gc *gc, void **slot);
     void (*word)(struct gc *gc, uintptr_t word); /* of stacks and registers */
 };
-int gc_root(struct gc *gc, void *slots, size_t count);
+int gc_root(struct gc *gc, void *slots, size_t count, bool words);
 void gc_unroot(struct gc *gc, void *slots);
 /* Frames, roots, finishers that are due, stacks. The world stands. */
 void gc_visit_roots(struct gc *gc, const struct gc_root_visit *visit);
@@ -254,7 +260,7 @@ void gc_visit_roots(struct gc *gc, const struct gc_root_visit *visit);
 void gc_keep_remembered(struct mutator *me);
 /* Clears WATCHED of an object and notes it for the next look of the collector. Without the lock. */
 void gc_remember(struct mutator *me, void *object);
-/* What was stored in one that stays WATCHED. */
+/* What was stored in one that stays WATCHED; with COPY, where. */
 void gc_remember_value(struct mutator *me, void *value);
 /* While the world stands: calls `look` for each, and forgets them. gc->forgot is the collector's to clear. */
 void gc_look_at_remembered(struct gc *gc, void (*look)(struct gc *gc, void *object, bool is_value));

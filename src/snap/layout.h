@@ -12,6 +12,7 @@
 #include "heap/seal.h"
 #include "heap/site.h"
 #include "heap/tag.h"
+#include "move/movable.h"
 #include "os/noscan.h"
 #include "os/owned.h"
 #include "pool/cache.h"
@@ -93,9 +94,21 @@ static inline uint64_t layout_of_stacks(uint64_t h)
     return h;
 }
 
+static inline uint64_t layout_of_movables(uint64_t h)
+{
+    h = LAYOUT_OF_1(h, movable), h = LAYOUT_OF_2(h, movable, next), h = LAYOUT_OF_2(h, movable, opts);
+    h = LAYOUT_OF_2(h, movable, entry), h = LAYOUT_OF_2(h, movable, groups), h = LAYOUT_OF_2(h, movable, far_leaf);
+    h = LAYOUT_OF_2(h, movable, base), h = LAYOUT_OF_2(h, movable, group), h = LAYOUT_OF_2(h, movable, fars);
+    h = LAYOUT_OF_1(h, group), h = LAYOUT_OF_2(h, group, used);
+    h = LAYOUT_OF_1(h, far), h = LAYOUT_OF_2(h, far, size);
+    h = LAYOUT_STEP(LAYOUT_STEP(LAYOUT_STEP(h, GROUP_SLOTS), FAR_LEAF), META_UNITS);
+    return h;
+}
+
 static inline uint64_t snap_layout(void)
 {
-    return layout_of_stacks(layout_of_collected(layout_of_parts(layout_of_heaps(layout_of_slabs(1)))));
+    uint64_t heaps = layout_of_parts(layout_of_heaps(layout_of_slabs(1)));
+    return layout_of_movables(layout_of_stacks(layout_of_collected(heaps)));
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include "os/owned.h"
 #include "snap/collected.h"
 #include "snap/layout.h"
+#include "snap/movable.h"
 #include "snap/owners.h"
 #include "snap/read.h"
 
@@ -354,6 +355,31 @@ static void name_all_owned(struct walker *w)
     }
 }
 
+static void add_movable(void *arg, uintptr_t at, size_t size, uint32_t owner) { add(arg, at, size, owner); }
+
+/* They come by slot, and among the others by address; of one that was on its way just then only what overlaps no other stays. */
+static void walk_movables(struct walker *w)
+{
+    struct graph_blocks *out = w->wanted->out;
+    const struct os_known *known = NULL;
+    size_t others = out->count;
+    for (unsigned n = 0; (known = snap_known(&w->reader, known, &n)) != NULL;) {
+        movables_walk(&w->reader, &w->owners, known->movables, add_movable, w);
+    }
+    if (out->count == others || w->no_memory) {
+        return;
+    }
+    snap_sort(out->block, out->count, sizeof *out->block);
+    size_t kept = 0;
+    for (size_t i = 0; i < out->count; i++) {
+        const struct graph_block *before = kept ? &out->block[kept - 1] : NULL;
+        if (!before || out->block[i].address - before->address >= size_max(before->size, 1)) {
+            out->block[kept++] = out->block[i];
+        }
+    }
+    out->count = kept;
+}
+
 uint32_t snap_own_site(void *arg, const struct image *image, uintptr_t block)
 {
     (void)arg;
@@ -380,6 +406,7 @@ enum snap_trouble snap_walk(struct snap_walk *wanted)
             walk_piece(&w, &w.piece[i]);
         }
         if (!w.no_memory) {
+            walk_movables(&w);
             name_all_owned(&w);
         }
     }
