@@ -126,7 +126,7 @@ struct gc {
     /* Bytes: held = units, large objects' pages, and tables; peak: the most of it. since: handed out since the last collection, rests
      * of holes included; due: as many start one. used = live at the last whole collection + since, less what was put. */
     size_t held, peak, used, since, due;
-    ptrdiff_t aside; /* of the limit: for what a collection will want; below 0 while it has it. COUNT's */
+    ptrdiff_t aside;           /* of the limit: for what a collection will want; below 0 while it has it. COUNT's */
     uint64_t allocated, freed; /* at the granularity of holes */
     size_t units;
     uintptr_t lowest, highest; /* of addresses that are, or were, ours */
@@ -292,10 +292,10 @@ size_t gc_run_finishers(struct gc *gc, struct mutator *me, size_t most);
 /* -- by kind -- */
 
 /* One switch: a call of the kind's own function. */
-#define BY_KIND(gc, function, ...)                                                  \
-    ((gc)->kind == ALLOT_GC_COPY && COPY_JOINED     ? copy_##function(__VA_ARGS__)  \
-     : (gc)->kind == ALLOT_GC_COUNT && COUNT_JOINED ? count_##function(__VA_ARGS__) \
-                                                    : mark_##function(__VA_ARGS__))
+#define BY_KIND(gc, function, ...)                                  \
+    ((gc)->kind == ALLOT_GC_COPY    ? copy_##function(__VA_ARGS__)  \
+     : (gc)->kind == ALLOT_GC_COUNT ? count_##function(__VA_ARGS__) \
+                                    : mark_##function(__VA_ARGS__))
 
 /* A whole collection, and what follows from it; the world stands. */
 void gc_collect_stopped(struct gc *gc);

@@ -58,7 +58,6 @@ static void see_marks(const struct view *v, const struct mark_unit *u, uintptr_t
     }
 }
 
-#if COPY_JOINED
 static void see_copied(const struct view *v, const struct copy_unit *u, uintptr_t data)
 {
     uintptr_t end = size_min((uintptr_t)u->end, data + UNIT_SIZE);
@@ -74,9 +73,7 @@ static void see_copied(const struct view *v, const struct copy_unit *u, uintptr_
         at += bytes;
     }
 }
-#endif
 
-#if COUNT_JOINED
 static void see_counted(const struct view *v, const struct count_unit *u, uintptr_t data)
 {
     size_t stride = u->stride16 * GC_GRAIN, slots = stride ? size_min(u->slots, UNIT_SIZE / stride) : 0;
@@ -87,7 +84,6 @@ static void see_counted(const struct view *v, const struct count_unit *u, uintpt
         }
     }
 }
-#endif
 
 void collected_unit(struct owners *o, const struct unit *unit, uintptr_t data, collected_found *found, void *arg)
 {
@@ -100,14 +96,10 @@ void collected_unit(struct owners *o, const struct unit *unit, uintptr_t data, c
         see_marks(&v, (const struct mark_unit *)unit, data);
         break;
     case ALLOT_GC_COPY:
-#if COPY_JOINED
         see_copied(&v, (const struct copy_unit *)unit, data);
-#endif
         break;
     case ALLOT_GC_COUNT:
-#if COUNT_JOINED
         see_counted(&v, (const struct count_unit *)unit, data);
-#endif
         break;
     }
 }
