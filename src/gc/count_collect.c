@@ -18,7 +18,7 @@
 #include "gc/count_ops.h"
 #include "os/process.h"
 
-enum { PIECE = 512 };
+#define PIECE (2 * COUNT_STEP) /* work */
 
 /* A round is over: when the next is due. */
 static void settle_figures(struct gc *gc)

@@ -599,8 +599,8 @@ static void by_itself(void **state)
             allot_gc_unref(&me, ring(3));
         }
         struct allot_gc_stats s = stats();
-        assert_true(s.use.peak < 16u << 20);
-        assert_true(s.collections > 3 && s.cycles > 200000 && (steps == 0 || s.steps > 0));
+        assert_true(s.use.peak < 32u << 20);
+        assert_true(s.collections >= 2 && s.cycles > 100000 && (steps == 0 || s.steps > 0));
         uint64_t rounds = own()->count.cycles.rounds;
         for (size_t i = 0; i < 100000; i++) { /* what goes by its count hardly counts */
             allot_gc_unref(&me, chain(3));
