@@ -15,7 +15,7 @@ static struct cycles *cycles(struct gc *gc) { return &gc->count.cycles; }
 uint32_t *cycles_entry(const struct gc *gc, const void *object)
 {
     (void)gc;
-    if (unlikely(__atomic_load_n(gc_header(object), __ATOMIC_RELAXED) & GC_LARGE)) {
+    if (unlikely(gc_header_of(object) & GC_LARGE)) {
         return &large_object_of(object)->count;
     }
     const struct count_unit *u = count_unit_of(object);
