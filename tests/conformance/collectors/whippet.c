@@ -6,8 +6,8 @@
  *     finalizer   | tag | object | closure | next |      the value of an ephemeron whose key is the object: it is not reached any more
  *                                                        when that is not, and its finisher puts it on the list of those that fired
  *
- * Compiled with whippet's headers, from a path, and its gc-options.c, gc-stack.c and gc-platform-gnu-linux.c. Heaps of a fixed size collect
- * as it is kept: when as much has been allocated as lives, if that is half of it.
+ * Compiled with whippet's headers, from a path, and its gc-options.c, gc-stack.c and gc-platform-gnu-linux.c. A heap of a fixed size collects
+ * when as much has been allocated as lives, and an eighth of the size at least.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -320,7 +320,7 @@ int gc_init(const struct gc_options *options, struct gc_stack_addr base, struct 
     (void)base;
     size_t size = options ? options->common.heap_size : 0;
     struct gc_heap *heap = calloc(1, sizeof *heap);
-    struct allot_gc_opts opts = {.name = "whippet", .arg = heap, .roots = visit_all_roots, .least = size / 2};
+    struct allot_gc_opts opts = {.name = "whippet", .arg = heap, .roots = visit_all_roots, .least = size / 8};
     if (!heap || allot_gc_init(&heap->gc, KIND, &opts) || allot_gc_root(&heap->gc, &heap->fired, 1) ||
         allot_gc_root(&heap->gc, &heap->pairs, 1)) {
         return 0;
