@@ -175,7 +175,7 @@ size_t allot_gc_cycles(struct allot_gc_mutator *face, size_t max_work)
         return away(face)->cycles(face, max_work);
     }
     struct mutator *me = mutator_of(face);
-    return COUNT_JOINED && me->gc->kind == ALLOT_GC_COUNT ? count_cycles(me, max_work) : 0;
+    return me->gc->kind == ALLOT_GC_COUNT ? count_cycles(me, max_work) : 0;
 }
 
 size_t allot_gc_finish(struct allot_gc_mutator *face, size_t most)

@@ -16,9 +16,12 @@
 #include "os/memory.h"
 #include "os/process.h"
 
+#ifndef GC_WORK_MOST
+#define GC_WORK_MOST 8192 /* entries of the worklist */
+#endif
+
 enum {
     HOLE = 8192,       /* bytes, and for larger blocks as many as one wants */
-    WORK = 8192,       /* entries of the worklist */
     SHUT_MOST = 64,    /* units that are inaccessible, in STRESS */
     SPARE_BEYOND = 4,  /* units that are kept for copies beside a nursery of them */
     NURSERY_LEAST = 1 << 20,
@@ -58,6 +61,9 @@ static void clear(struct copy_unit *u)
  * some of those that a collection has freed that was due. */
 static size_t spares_wanted(const struct copy *c)
 {
+    if (c->lean) {
+        return 0;
+    }
     size_t wanted = (c->nursery + c->due - size_min(c->due, c->promoted)) / UNIT_SIZE + SPARE_BEYOND;
     return size_max(wanted, c->spares_kept);
 }
@@ -251,16 +257,17 @@ void *copy_get(struct mutator *me, const struct allot_gc_type *type, size_t size
     return block + ALLOT_GC_HEADER;
 }
 
-/* A large object's slots are remembered one by one, and it stays WATCHED: it may have very many. */
+/* A large object's slots are remembered one by one, and it stays WATCHED: it may have very many. What is to be remembered is before it is
+ * stored, as a fork may come in between. */
 void copy_write(struct mutator *me, void *object, void **slot, void *value)
 {
-    *slot = value;
     uint64_t header = *gc_header(object);
     if ((header & GC_LARGE) && !(gc_type(header)->flags & ALLOT_GC_MAYBE)) {
         gc_remember_value(me, slot);
     } else {
         gc_remember(me, object);
     }
+    *(void *volatile *)slot = value;
 }
 
 uint64_t copy_fresh_large(struct gc *gc, const struct allot_gc_type *type)
@@ -335,7 +342,7 @@ int copy_init(struct gc *gc)
     c->watch = gc_is(gc, ALLOT_GC_PLAIN) ? 0 : ALLOT_GC_WATCHED;
     gc->opts.young = gc->opts.young ? size_max(align_up(gc->opts.young, UNIT_SIZE), UNIT_SIZE) : NURSERY_MOST;
     c->nursery = size_min(gc->opts.young, NURSERY_LEAST);
-    if (!worklist_init(gc, &c->work, WORK)) {
+    if (!worklist_init(gc, &c->work, GC_WORK_MOST)) {
         return -ENOMEM;
     }
     copy_set_due(gc);

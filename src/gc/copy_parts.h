@@ -58,8 +58,9 @@ void copy_note_tables(struct gc *gc);
 
 /* After marking: what is dead in an old unit becomes gaps; or it goes. Bytes that stay. */
 size_t copy_sweep_unit(struct gc *gc, struct copy_unit *u);
-/* Large objects that are not marked go. Bytes of the others. */
+/* Large objects that are not marked are no objects any more. Bytes of the others. Their memory goes one by one: false, when none is left. */
 size_t copy_sweep_large(struct gc *gc);
+bool copy_end_large(struct gc *gc);
 /* So many bytes live: the others count as freed. */
 void copy_set_used(struct gc *gc, size_t live);
 /* A unit of the old is evacuated, and goes. */

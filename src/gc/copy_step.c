@@ -185,6 +185,11 @@ static bool end_marking(struct gc *gc, uint64_t deadline)
 static bool sweep(struct gc *gc, uint64_t deadline)
 {
     struct copy *c = &gc->copy;
+    while (copy_end_large(gc)) {
+        if (past(deadline)) {
+            return false;
+        }
+    }
     for (size_t n = 0; c->cursor; n++) {
         if (n % SWEEPS == SWEEPS - 1 && past(deadline)) {
             return false;

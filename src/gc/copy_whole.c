@@ -70,6 +70,16 @@ size_t copy_sweep_unit(struct gc *gc, struct copy_unit *u)
     return live;
 }
 
+bool copy_end_large(struct gc *gc)
+{
+    struct large_object *l = gc->dead_large;
+    if (l) {
+        gc->dead_large = l->next;
+        large_end(gc, l);
+    }
+    return l;
+}
+
 /* One that was made in the cycle has age 0. */
 static bool large_goes(struct gc *gc, struct large_object *l)
 {
@@ -161,6 +171,8 @@ static void collect(struct gc *gc)
     c->whole = false;
     live += copy_end_young_units(gc);
     live += copy_sweep_large(gc);
+    while (copy_end_large(gc)) {
+    }
     copy_note_all_tables(gc);
     copy_set_used(gc, live);
 }
@@ -210,6 +222,7 @@ void copy_collect(struct gc *gc)
     copy_abandon(gc);
     c->promoted = 0;
     c->spares_kept = c->is_due ? gc->units / 2 : 0;
+    c->lean = !c->is_due;
     collect(gc);
     size_t rest = unused(gc);
     if (rest > 2 * UNIT_SIZE && rest > gc->used / 4) {
@@ -217,4 +230,5 @@ void copy_collect(struct gc *gc)
     }
     copy_set_due(gc);
     copy_trim(gc);
+    c->lean = false;
 }

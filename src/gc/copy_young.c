@@ -12,13 +12,14 @@
 
 void copy_settle_unit(struct gc *gc, struct copy_unit *u)
 {
+    uint64_t watch = u->is == COPY_STAYS ? gc->copy.watch : 0; /* of others some are remembered */
     size_t live = 0, objects = 0;
     char *gap = NULL, *block, *next;
     for (block = copy_first(u); block < u->end && copy_header(block); block = next) {
         uint64_t header = copy_header(block);
         next = block + copy_block_bytes(header);
         if (!(header & COPY_MOVED) && gc_type(header) && copy_is_marked(u, block + ALLOT_GC_HEADER)) {
-            header |= gc->copy.watch;
+            header |= watch;
             memcpy(block, &header, sizeof header);
             live += (size_t)(next - block);
             objects++;

@@ -168,7 +168,8 @@ static int prove_unit(struct gc *gc, struct count_unit *u, void *arg)
         const uint64_t *begin = (const uint64_t *)(const void *)(count_data(u) + i * count_stride(u));
         if (bitmap_test(count_allocated(u, i / 64), i % 64)) {
             used++;
-            candidates |= (header_of(count_object(u, i)) & COUNT_CANDIDATE) != 0;
+            uint64_t header = header_of(count_object(u, i));
+            candidates |= header & COUNT_CANDIDATE && header & COUNT_MASK;
             continue;
         }
         for (size_t w = 0; w < count_stride(u) / sizeof *begin; w++) {

@@ -80,9 +80,6 @@ int allot_gc_init(struct allot_gc *heap, enum allot_gc_kind kind, const struct a
     if (kind > ALLOT_GC_COUNT || !is_valid(kind, opts->flags)) {
         return -EINVAL;
     }
-    if ((kind == ALLOT_GC_COPY && !COPY_JOINED) || (kind == ALLOT_GC_COUNT && !COUNT_JOINED)) {
-        return -ENOTSUP;
-    }
     int saved = errno;
     heap_init();
     os_memory_init();
@@ -263,7 +260,7 @@ void *allot_gc_ref(struct allot_gc_mutator *face, void *object)
         return away(face)->ref(face, object);
     }
     struct mutator *me = mutator_of(face);
-    return object && COUNT_JOINED && me->gc->kind == ALLOT_GC_COUNT ? count_ref(me, object) : object;
+    return object && me->gc->kind == ALLOT_GC_COUNT ? count_ref(me, object) : object;
 }
 
 void allot_gc_unref(struct allot_gc_mutator *face, void *object)
@@ -273,7 +270,7 @@ void allot_gc_unref(struct allot_gc_mutator *face, void *object)
         return;
     }
     struct mutator *me = mutator_of(face);
-    if (object && COUNT_JOINED && me->gc->kind == ALLOT_GC_COUNT) {
+    if (object && me->gc->kind == ALLOT_GC_COUNT) {
         count_unref(me, object);
     }
 }

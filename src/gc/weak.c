@@ -125,8 +125,7 @@ void *allot_gc_weak(struct allot_gc_mutator *face, void *target)
     if (!me) {
         return away(face)->weak(face, target);
     }
-    return COUNT_JOINED && me->gc->kind == ALLOT_GC_COUNT ? count_weak(me, target)
-                                                          : make(me, &gc_weak_type, target, NULL);
+    return me->gc->kind == ALLOT_GC_COUNT ? count_weak(me, target) : make(me, &gc_weak_type, target, NULL);
 }
 
 void *allot_gc_ephemeron(struct allot_gc_mutator *face, void *key, void *value)
@@ -158,8 +157,7 @@ void *allot_gc_weak_get(struct allot_gc_mutator *face, void *weak)
     if (!me) {
         return away(face)->weak_get(face, weak);
     }
-    return COUNT_JOINED && me->gc->kind == ALLOT_GC_COUNT ? count_weak_get(me, weak)
-                                                          : part_of_pair(face, weak, &gc_weak_type, 0);
+    return me->gc->kind == ALLOT_GC_COUNT ? count_weak_get(me, weak) : part_of_pair(face, weak, &gc_weak_type, 0);
 }
 
 void *allot_gc_ephemeron_key(struct allot_gc_mutator *face, void *ephemeron)
