@@ -342,7 +342,8 @@ int copy_init(struct gc *gc)
     c->watch = gc_is(gc, ALLOT_GC_PLAIN) ? 0 : ALLOT_GC_WATCHED;
     gc->opts.young = gc->opts.young ? size_max(align_up(gc->opts.young, UNIT_SIZE), UNIT_SIZE) : NURSERY_MOST;
     c->nursery = size_min(gc->opts.young, NURSERY_LEAST);
-    if (!worklist_init(gc, &c->work, GC_WORK_MOST)) {
+    if (!worklist_init(gc, &c->work, GC_WORK_MOST) || !worklist_init(gc, &c->staying, GC_WORK_MOST / 8 + 2)) {
+        worklist_done(gc, &c->work);
         return -ENOMEM;
     }
     copy_set_due(gc);
@@ -370,6 +371,7 @@ void copy_done(struct gc *gc)
     give_list(gc, c->spare);
     copy_drop_slots(gc);
     worklist_done(gc, &c->work);
+    worklist_done(gc, &c->staying);
     *c = (struct copy){0};
 }
 

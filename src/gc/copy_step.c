@@ -113,7 +113,7 @@ static bool mark(struct gc *gc, uint64_t deadline)
     struct copy *c = &gc->copy;
     struct copy_visit visit = {.visit = {.slot = called_marking}, .gc = gc};
     for (;;) {
-        for (size_t n = 0; c->work.count && n < LOOKS; n++) {
+        for (uint64_t until = c->visited + LOOKS; c->work.count && c->visited < until;) {
             size_t from;
             void *object = worklist_pop(&c->work, &from);
             copy_look(&visit, object, from, COPY_MARKS, slot_marking, word_marking);
@@ -292,10 +292,10 @@ bool copy_step(struct gc *gc, uint64_t deadline)
     if (c->phase == COPY_IDLE) {
         begin(gc);
     }
-    if (c->phase == COPY_MARKING && (!mark(gc, deadline) || !end_marking(gc, deadline))) {
+    if (c->phase == COPY_MARKING && (!mark(gc, deadline) || !end_marking(gc, deadline) || past(deadline))) {
         return false;
     }
-    if (c->phase == COPY_SWEEPING && (past(deadline) || !sweep(gc, deadline) || past(deadline))) {
+    if (c->phase == COPY_SWEEPING && (!sweep(gc, deadline) || past(deadline))) {
         return false;
     }
     return evacuate(gc, deadline);

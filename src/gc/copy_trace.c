@@ -155,27 +155,31 @@ static void look_again_at_unit(struct copy_visit *visit, struct copy_unit *u, vo
     }
 }
 
-void copy_look_again(struct copy_visit *visit, void (*look)(struct copy_visit *visit, void *object))
+bool copy_look_again(struct copy_visit *visit, void (*look)(struct copy_visit *visit, void *object))
 {
     struct gc *gc = visit->gc;
     struct copy *c = &gc->copy;
-    gc->stats.overflows++;
-    c->again = false;
-    struct copy_unit *lists[] = {c->young, c->old};
+    struct copy_unit *lists[] = {c->young, c->of_young ? NULL : c->old};
+    bool some = false;
+    c->again = c->of_young; /* the old ones are left to the cycle */
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (struct copy_unit *u = lists[i]; u; u = u->next) {
             if (u->again) {
                 look_again_at_unit(visit, u, look);
+                some = true;
             }
         }
     }
-    for (size_t i = 0; i < large_count(gc); i++) {
+    for (size_t i = 0; i < large_count(gc) && !c->of_young; i++) {
         struct large_object *l = large_nth(gc, i);
         if (l->again) {
             l->again = false;
             look(visit, l->at + 2 * sizeof(uint64_t));
+            some = true;
         }
     }
+    gc->stats.overflows += some;
+    return some;
 }
 
 /* -- words that may mean an object -- */

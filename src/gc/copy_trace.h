@@ -90,9 +90,15 @@ struct copy_visit {
 
 /* -- what is to be looked at -- */
 
-static inline void copy_push(struct gc *gc, void *object, bool *again)
+/* Of a collection of the young only what stays among them is looked at in it: old objects that it marks are left to the cycle. */
+static inline struct worklist *copy_worklist(struct gc *gc)
 {
-    if (unlikely(!worklist_push(&gc->copy.work, object))) {
+    return unlikely(gc->copy.of_young) ? &gc->copy.staying : &gc->copy.work;
+}
+
+static inline void copy_push(struct gc *gc, struct worklist *work, void *object, bool *again)
+{
+    if (unlikely(!worklist_push(work, object))) {
         *again = gc->copy.again = true;
     }
 }
@@ -107,7 +113,7 @@ static inline bool copy_mark(struct gc *gc, struct copy_unit *u, void *object)
     }
     *word |= bit;
     __builtin_prefetch(gc_header(object));
-    copy_push(gc, object, &u->again);
+    copy_push(gc, u->is == COPY_STAYS ? copy_worklist(gc) : &gc->copy.work, object, &u->again);
     return true;
 }
 
@@ -116,7 +122,7 @@ static inline void copy_mark_large(struct gc *gc, void *object)
     struct large_object *l = large_object_of(object);
     if (!l->marked) {
         l->marked = true;
-        copy_push(gc, object, &l->again);
+        copy_push(gc, &gc->copy.work, object, &l->again);
     }
 }
 
@@ -232,12 +238,12 @@ static inline __attribute__((always_inline)) void copy_look_long(struct copy_vis
     }
     from = size_max(from, gc_first_word(type, words));
     size_t to = words > from + COPY_PIECE ? from + COPY_PIECE : words;
-    if (to < words && !worklist_push_from(&gc->copy.work, object, to)) {
-        *(large ? &large->again : &copy_unit_of(object)->again) = gc->copy.again = true;
+    if (to < words && !worklist_push_from(copy_worklist(gc), object, to)) {
+        to = words; /* all at once */
     }
     if (from < to) {
         gc_visit_words(&visit->visit, object, type, from, to, slot, word);
-        gc->copy.visited += (to - from) / 8;
+        gc->copy.visited += (to - from) / 4;
     }
     visit->large = false;
 }
@@ -289,26 +295,25 @@ static inline bool copy_is_scanned(const struct copy_bump *to)
     return !to->unit || (to->scanning == to->unit && to->unit->scan == to->at);
 }
 
-/* The objects that found the worklist full, once more: all marked ones of where they lie. */
-void copy_look_again(struct copy_visit *visit, void (*look)(struct copy_visit *visit, void *object));
+/* The objects that found a worklist full, once more: all marked ones of where they lie. False: there were none. */
+bool copy_look_again(struct copy_visit *visit, void (*look)(struct copy_visit *visit, void *object));
 
 static inline __attribute__((always_inline)) void copy_follow(struct copy_visit *visit, gc_on_slot *slot, gc_on_word *word,
                                                               void (*look)(struct copy_visit *visit, void *object))
 {
     struct copy *c = &visit->gc->copy;
+    struct worklist *work = copy_worklist(visit->gc);
     for (;;) {
-        while (c->work.count) {
+        while (work->count) {
             size_t from;
-            void *object = worklist_pop(&c->work, &from);
+            void *object = worklist_pop(work, &from);
             copy_look(visit, object, from, COPY_MOVES, slot, word);
         }
         if (!copy_is_scanned(&c->to[0])) {
             copy_scan(visit, &c->to[0], slot, word);
         } else if (!copy_is_scanned(&c->to[1])) {
             copy_scan(visit, &c->to[1], slot, word);
-        } else if (c->again) {
-            copy_look_again(visit, look);
-        } else {
+        } else if (!c->again || !copy_look_again(visit, look)) {
             return;
         }
     }
