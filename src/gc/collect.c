@@ -31,14 +31,17 @@ static void collect_now(struct mutator *me)
     }
 }
 
-static void run_finishers(struct mutator *me)
+static size_t run_finishers(struct mutator *me)
 {
     struct gc *gc = me->gc;
-    if (gc->due_finish.count && !gc_is(gc, ALLOT_GC_BY_HAND)) {
+    size_t ran = 0;
+    bool due = gc->kind == ALLOT_GC_COUNT ? gc->count.due != NULL : gc->due_finish.count != 0;
+    if (due && !gc_is(gc, ALLOT_GC_BY_HAND)) {
         os_unlock(&gc->lock);
-        gc_run_finishers(gc, me, 0);
+        ran = gc_run_finishers(gc, me, 0);
         os_lock(&gc->lock);
     }
+    return ran;
 }
 
 /* With COPY large objects are old from the first. */
@@ -50,6 +53,9 @@ static uint64_t fresh_large(struct mutator *me, const struct allot_gc_type *type
 static void *take(struct mutator *me, const struct allot_gc_type *type, size_t size)
 {
     struct gc *gc = me->gc;
+    if (gc->kind == ALLOT_GC_COUNT) {
+        return count_get(me, type, size);
+    }
     if (type->finish && !gc_reserve_finishable(gc)) {
         return NULL;
     }
@@ -95,6 +101,10 @@ void *gc_get(struct mutator *me, const struct allot_gc_type *type, size_t size)
     if ((uintptr_t)type % GC_GRAIN || (uintptr_t)type >> 48) {
         gc_fault(gc, "type that is not at a multiple of 16, below 2^48", type);
     }
+    if (gc->kind == ALLOT_GC_COUNT && type->flags & ALLOT_GC_MAYBE) {
+        errno = ENOTSUP;
+        return NULL;
+    }
     void *object = NULL;
     if (size <= PTRDIFF_MAX) {
         enter(me);
@@ -112,6 +122,9 @@ static size_t collect(struct mutator *me)
     struct gc *gc = me->gc;
     enter(me);
     while (!gc_stop(gc, me)) {
+    }
+    if (gc->kind == ALLOT_GC_COUNT) {
+        count_figures(gc);
     }
     uint64_t freed = gc->freed;
     gc_collect_stopped(gc);
@@ -162,7 +175,7 @@ size_t allot_gc_cycles(struct allot_gc_mutator *face, size_t max_work)
         return away(face)->cycles(face, max_work);
     }
     struct mutator *me = mutator_of(face);
-    return COUNT_JOINED && me->gc->kind == ALLOT_GC_COUNT ? count_cycles(me, max_work) : 0;
+    return me->gc->kind == ALLOT_GC_COUNT ? count_cycles(me, max_work) : 0;
 }
 
 size_t allot_gc_finish(struct allot_gc_mutator *face, size_t most)

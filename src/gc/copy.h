@@ -33,8 +33,6 @@
 #include "gc/worklist.h"
 #include "span/segment.h"
 
-#define COPY_JOINED 1
-
 struct gc;
 struct mutator;
 struct copy_slots;
@@ -45,7 +43,7 @@ enum copy_is {
     COPY_OLD,
     COPY_STAYS, /* would have moved, but a word that may mean an object of it says no, or there was no room: what is left of it is
                    marked in place, and at the end it is an old unit */
-    COPY_FROM,  /* what is reached goes elsewhere */
+    COPY_FROM, /* what is reached goes elsewhere */
 };
 
 struct copy_unit {
@@ -59,14 +57,16 @@ struct copy_unit {
     };
     uint16_t live16;  /* bytes / 16 of what lived as it was last looked through */
     uint16_t objects; /* as many; COPY_UNKNOWN: it has not been */
-    uint16_t serial;  /* another one each time that a unit is taken for old objects: so a slot that was noted is known to be one still */
-    uint16_t noted;   /* slots */
+    uint16_t
+        serial; /* another one each time that a unit is taken for old objects: so a slot that was noted is known to be one still */
+    uint16_t noted; /* slots */
     uint8_t is;
-    bool black;    /* all that lies here counts as marked: it has been copied here, or made, in this collection */
-    bool again;    /* marked objects may not have been looked at */
-    bool pinned;   /* a word that may mean an object of it, of a root or an object of type MAYBE, was seen in this collection */
-    bool tabled;   /* finishable, weak or ephemeron objects are here: tables refer to it, so no step moves it */
-    bool maybe;    /* objects of type MAYBE, which never move: all of them lie in such units */
+    bool black; /* all that lies here counts as marked: it has been copied here, or made, in this collection */
+    bool again; /* marked objects may not have been looked at */
+    bool
+        pinned; /* a word that may mean an object of it, of a root or an object of type MAYBE, was seen in this collection */
+    bool tabled;    /* finishable, weak or ephemeron objects are here: tables refer to it, so no step moves it */
+    bool maybe;     /* objects of type MAYBE, which never move: all of them lie in such units */
     uint8_t wanted; /* the cycle in which it is to be evacuated; 0: none */
 };
 _Static_assert(sizeof(struct copy_unit) == HEADER_SIZE, "a unit's header is one line");
@@ -97,36 +97,36 @@ enum copy_phase { COPY_IDLE, COPY_MARKING, COPY_SWEEPING, COPY_EVACUATING };
  *   used >= bytes of blocks and large objects that are not known to be dead */
 struct copy {
     enum copy_phase phase;
-    bool whole, of_young;   /* such a collection is under way, in this call */
-    bool again;             /* some unit, or large object, has `again` */
-    bool no_room;           /* memory was out, in this collection: nothing more is tried */
-    uint8_t cycle;          /* counts whole collections and cycles, never 0 */
-    uint8_t tries;          /* times the end of marking found more to do, in this cycle */
-    uint64_t watch;         /* what each old object's header has: WATCHED, in a PLAIN heap 0 */
+    bool whole, of_young; /* such a collection is under way, in this call */
+    bool again;           /* some unit, or large object, has `again` */
+    bool no_room;         /* memory was out, in this collection: nothing more is tried */
+    uint8_t cycle;        /* counts whole collections and cycles, never 0 */
+    uint8_t tries;        /* times the end of marking found more to do, in this cycle */
+    uint64_t watch;       /* what each old object's header has: WATCHED, in a PLAIN heap 0 */
     struct copy_unit *young, *old;
     struct copy_unit *spare; /* the last used first */
     size_t spares;
-    size_t spares_kept;      /* so many are, until the next whole collection */
-    bool is_due, lean;       /* the program has not asked for this collection; none are kept */
+    size_t spares_kept;                 /* so many are, until the next whole collection */
+    bool is_due, lean;                  /* the program has not asked for this collection; none are kept */
     struct copy_unit *shut, *shut_last; /* STRESS: inaccessible, the oldest first */
     size_t shuts;
-    struct copy_bump to[2];             /* where copies go: small blocks, and those above COPY_MEDIUM */
-    struct copy_bump medium, maybe;     /* where those above COPY_MEDIUM are made, and objects of type MAYBE */
-    struct copy_unit *cursor;           /* SWEEPING, EVACUATING: the next one */
-    struct worklist work, staying; /* the latter in collections of the young, of those that stay */
-    bool maybes;                 /* objects of type MAYBE have been made */
-    size_t copied, survived;     /* bytes, in this collection, or the last of the young */
+    struct copy_bump to[2];         /* where copies go: small blocks, and those above COPY_MEDIUM */
+    struct copy_bump medium, maybe; /* where those above COPY_MEDIUM are made, and objects of type MAYBE */
+    struct copy_unit *cursor;       /* SWEEPING, EVACUATING: the next one */
+    struct worklist work, staying;  /* the latter in collections of the young, of those that stay */
+    bool maybes;                    /* objects of type MAYBE have been made */
+    size_t copied, survived;        /* bytes, in this collection, or the last of the young */
     size_t nursery, young_bytes;
     size_t nursery_most;
     size_t promoted, due; /* bytes that have become old since the last whole collection; as many ask for the next */
-    size_t begun, late;         /* `promoted` when this cycle began, and when its sweep did */
-    size_t swept;               /* bytes that lived, of what the sweep has looked at */
+    size_t begun, late;   /* `promoted` when this cycle began, and when its sweep did */
+    size_t swept;         /* bytes that lived, of what the sweep has looked at */
     size_t finishables, weak, ephemerons; /* of the heap's tables: so many are of old objects */
-    uint16_t serial;       /* the last one */
-    uint32_t taken;        /* units that got one in this cycle */
+    uint16_t serial;                      /* the last one */
+    uint32_t taken;                       /* units that got one in this cycle */
     struct copy_slots *unused_slots;
     struct gc_table slot_blocks; /* void *: what slots' chunks are cut from */
-    uint64_t visited;            /* objects that were looked at, and slots that were followed, so far: the unit of work */
+    uint64_t visited; /* objects that were looked at, and slots that were followed, so far: the unit of work */
     struct copy_starts starts[COPY_STARTS];
 };
 struct copy_mutator {

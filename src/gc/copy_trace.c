@@ -81,16 +81,16 @@ static unsigned how_of(const struct gc *gc)
 }
 
 /* Of the young, while no cycle is under way; in one; of a whole collection. */
-#define TRACE(name, how)                                                                    \
+#define TRACE(name, how)                                                                                     \
     static inline __attribute__((always_inline)) void slot_##name(struct allot_gc_visit *visit, void **slot) \
-    {                                                                                       \
-        struct copy_visit *v = (struct copy_visit *)visit;                                  \
-        copy_reach(v->gc, slot, how, v->large);                                             \
-    }                                                                                       \
-    static void called_##name(struct allot_gc_visit *visit, void **slot) { slot_##name(visit, slot); } \
-    static void look_##name(struct copy_visit *visit, void *object)                         \
-    {                                                                                       \
-        copy_look(visit, object, 0, COPY_MOVES, slot_##name, word_in_object);                           \
+    {                                                                                                        \
+        struct copy_visit *v = (struct copy_visit *)visit;                                                   \
+        copy_reach(v->gc, slot, how, v->large);                                                              \
+    }                                                                                                        \
+    static void called_##name(struct allot_gc_visit *visit, void **slot) { slot_##name(visit, slot); }       \
+    static void look_##name(struct copy_visit *visit, void *object)                                          \
+    {                                                                                                        \
+        copy_look(visit, object, 0, COPY_MOVES, slot_##name, word_in_object);                                \
     }
 
 static void word_in_object(struct allot_gc_visit *visit, uintptr_t word)
@@ -105,9 +105,9 @@ TRACE(whole, COPY_MOVES | COPY_MARKS)
 
 static struct copy_visit visitor(struct gc *gc)
 {
-    return (struct copy_visit){.visit = {.slot = gc->copy.whole                 ? called_whole
+    return (struct copy_visit){.visit = {.slot = gc->copy.whole                ? called_whole
                                                  : gc->copy.phase == COPY_IDLE ? called_young
-                                                                                : called_cycle},
+                                                                               : called_cycle},
                                .gc = gc};
 }
 
@@ -244,7 +244,8 @@ static void pin_by_maybes(struct gc *gc, bool all)
     if (all || gc->forgot) {
         for (struct copy_unit *u = c->old; u; u = u->next) {
             if (u->maybe) {
-                copy_each_block(u, block, header) {
+                copy_each_block(u, block, header)
+                {
                     if (gc_type(header)) {
                         pin_by(gc, block + ALLOT_GC_HEADER);
                     }
@@ -293,7 +294,8 @@ static void look_at_remembered(struct gc *gc, void *entry, bool is_slot)
 static void look_at_all(struct gc *gc)
 {
     for (struct copy_unit *u = gc->copy.old; u; u = u->next) {
-        copy_each_block(u, block, header) {
+        copy_each_block(u, block, header)
+        {
             if (gc_type(header) && !(header & gc->copy.watch)) {
                 look_at_remembered(gc, block + ALLOT_GC_HEADER, false);
             }

@@ -25,10 +25,11 @@ enum copy_how {
     COPY_RECORDS = 4, /* slots that refer into wanted units are noted: of objects, not roots */
 };
 
-#define COPY_MOVED  ((uint64_t)1 << 19) /* in place of the header: the object is where the upper bits say */
-#define COPY_MEDIUM ((size_t)2048)      /* bytes of a block; larger ones have units of their own, so that they leave few rests */
+#define COPY_MOVED ((uint64_t)1 << 19) /* in place of the header: the object is where the upper bits say */
+#define COPY_MEDIUM \
+    ((size_t)2048)           /* bytes of a block; larger ones have units of their own, so that they leave few rests */
 #define COPY_SERIALS 0xffffu /* units' are below */
-#define COPY_PIECE  ((size_t)1024)      /* words of one object that are looked at in one go */
+#define COPY_PIECE   ((size_t)1024) /* words of one object that are looked at in one go */
 
 static inline struct copy_unit *copy_unit_of(const void *object) { return (struct copy_unit *)unit_of(object); }
 static inline char *copy_data(const struct copy_unit *u) { return unit_data(&u->unit); }
@@ -53,11 +54,11 @@ static inline size_t copy_block_bytes(uint64_t header)
 }
 
 /* Each block of a unit, gaps included. */
-#define copy_each_block(u, block, header)                                                                        \
-    for (char *block = copy_first(u); block < (u)->end; block += copy_block_bytes(copy_header(block)))           \
-        if (copy_header(block) == 0) {                                                                           \
-            break;                                                                                               \
-        } else                                                                                                   \
+#define copy_each_block(u, block, header)                                                              \
+    for (char *block = copy_first(u); block < (u)->end; block += copy_block_bytes(copy_header(block))) \
+        if (copy_header(block) == 0) {                                                                 \
+            break;                                                                                     \
+        } else                                                                                         \
             for (uint64_t header = copy_header(block), once = 1; once; once = 0)
 
 /* Word w of a unit's mark bits, a bit for each 16 bytes: all lines of the first of its two maps, and the rest of the last one. */
@@ -79,7 +80,8 @@ static inline bool copy_is_marked(const struct copy_unit *u, const void *object)
 /* Large objects begin 16 bytes behind the beginning of a page, where few others do. */
 static inline bool copy_is_large(const void *object)
 {
-    return unlikely(((uintptr_t)object & (RUN_PAGE - 1)) == 2 * sizeof(uint64_t)) && (*gc_header(object) & GC_LARGE) != 0;
+    return unlikely(((uintptr_t)object & (RUN_PAGE - 1)) == 2 * sizeof(uint64_t)) &&
+           (*gc_header(object) & GC_LARGE) != 0;
 }
 
 struct copy_visit {
@@ -249,8 +251,8 @@ static inline __attribute__((always_inline)) void copy_look_long(struct copy_vis
 }
 
 /* The references of an object, from a word on. */
-static inline __attribute__((always_inline)) void copy_look(struct copy_visit *visit, void *object, size_t from, unsigned how,
-                                                            gc_on_slot *slot, gc_on_word *word)
+static inline __attribute__((always_inline)) void copy_look(struct copy_visit *visit, void *object, size_t from,
+                                                            unsigned how, gc_on_slot *slot, gc_on_word *word)
 {
     uint64_t header = *gc_header(object);
     const struct allot_gc_type *type = gc_type(header);
@@ -266,8 +268,8 @@ static inline __attribute__((always_inline)) void copy_look(struct copy_visit *v
 }
 
 /* The copies that have not been looked at, of one sort. */
-static inline __attribute__((always_inline)) void copy_scan(struct copy_visit *visit, struct copy_bump *to, gc_on_slot *slot,
-                                                            gc_on_word *word)
+static inline __attribute__((always_inline)) void copy_scan(struct copy_visit *visit, struct copy_bump *to,
+                                                            gc_on_slot *slot, gc_on_word *word)
 {
     uint64_t visited = 0;
     visit->large = false;
@@ -277,7 +279,8 @@ static inline __attribute__((always_inline)) void copy_scan(struct copy_visit *v
             do {
                 uint64_t header = copy_header(at);
                 size_t bytes = (header & GC_LENGTH) * GC_GRAIN;
-                gc_visit_object(&visit->visit, at + ALLOT_GC_HEADER, gc_type(header), bytes - ALLOT_GC_HEADER, slot, word);
+                gc_visit_object(&visit->visit, at + ALLOT_GC_HEADER, gc_type(header), bytes - ALLOT_GC_HEADER, slot,
+                                word);
                 at += bytes;
                 visited++;
             } while (at < end);
@@ -298,7 +301,8 @@ static inline bool copy_is_scanned(const struct copy_bump *to)
 /* The objects that found a worklist full, once more: all marked ones of where they lie. False: there were none. */
 bool copy_look_again(struct copy_visit *visit, void (*look)(struct copy_visit *visit, void *object));
 
-static inline __attribute__((always_inline)) void copy_follow(struct copy_visit *visit, gc_on_slot *slot, gc_on_word *word,
+static inline __attribute__((always_inline)) void copy_follow(struct copy_visit *visit, gc_on_slot *slot,
+                                                              gc_on_word *word,
                                                               void (*look)(struct copy_visit *visit, void *object))
 {
     struct copy *c = &visit->gc->copy;

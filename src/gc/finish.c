@@ -100,6 +100,8 @@ static void find_due(struct pass *pass)
     }
     if (pass->no_memory) {
         undo(pass);
+    }
+    if (pass->heads.count == 0) {
         return;
     }
     size_t *head = pass->heads.at, due = pass->heads.count;
@@ -215,6 +217,9 @@ static size_t run(struct gc *gc, void **held, size_t most)
 
 size_t gc_run_finishers(struct gc *gc, struct mutator *me, size_t most)
 {
+    if (gc->kind == ALLOT_GC_COUNT) {
+        return count_finish(gc, me, most);
+    }
     if (!me) {
         void *held;
         return run(gc, &held, most);

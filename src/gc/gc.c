@@ -80,9 +80,6 @@ int allot_gc_init(struct allot_gc *heap, enum allot_gc_kind kind, const struct a
     if (kind > ALLOT_GC_COUNT || !is_valid(kind, opts->flags)) {
         return -EINVAL;
     }
-    if ((kind == ALLOT_GC_COPY && !COPY_JOINED) || (kind == ALLOT_GC_COUNT && !COUNT_JOINED)) {
-        return -ENOTSUP;
-    }
     int saved = errno;
     heap_init();
     os_memory_init();
@@ -130,7 +127,10 @@ void allot_gc_done(struct allot_gc *heap)
             gc_fault(own, "done while another thread is attached", m->face);
         }
     }
-    if (own->finishables.count || own->due_finish.count) {
+    if (own->kind == ALLOT_GC_COUNT) {
+        count_figures(own);
+    }
+    if (own->kind == ALLOT_GC_COUNT ? own->count.unfinished != 0 : own->finishables.count || own->due_finish.count) {
         finish_all(own);
     }
     while (own->mutators) {
@@ -238,6 +238,11 @@ void allot_gc_write_slow(struct allot_gc_mutator *face, void *object, void **slo
 void allot_gc_write_many(struct allot_gc_mutator *face, void *object, void *slots, void *const *from, size_t count)
 {
     void **to = slots;
+    struct mutator *me = here(face);
+    if (me && me->gc->kind == ALLOT_GC_COUNT) {
+        count_write_many(me, object, to, from, count);
+        return;
+    }
     if ((uintptr_t)to > (uintptr_t)from) { /* as they may overlap */
         for (size_t i = count; i-- > 0;) {
             allot_gc_write(face, object, &to[i], from[i]);
@@ -255,7 +260,7 @@ void *allot_gc_ref(struct allot_gc_mutator *face, void *object)
         return away(face)->ref(face, object);
     }
     struct mutator *me = mutator_of(face);
-    return object && COUNT_JOINED && me->gc->kind == ALLOT_GC_COUNT ? count_ref(me, object) : object;
+    return object && me->gc->kind == ALLOT_GC_COUNT ? count_ref(me, object) : object;
 }
 
 void allot_gc_unref(struct allot_gc_mutator *face, void *object)
@@ -265,7 +270,7 @@ void allot_gc_unref(struct allot_gc_mutator *face, void *object)
         return;
     }
     struct mutator *me = mutator_of(face);
-    if (object && COUNT_JOINED && me->gc->kind == ALLOT_GC_COUNT) {
+    if (object && me->gc->kind == ALLOT_GC_COUNT) {
         count_unref(me, object);
     }
 }
@@ -338,16 +343,25 @@ void allot_gc_visit(struct allot_gc_visit *visit, void *slot) { visit->slot(visi
 
 /* -- roots -- */
 
-int allot_gc_root(struct allot_gc *heap, void *slots, size_t count)
+static int add_root(struct gc *own, void *slots, size_t count, bool words)
 {
-    if (!is_here(heap)) {
-        return elsewhere(heap)->root(heap, slots, count);
-    }
-    struct gc *own = heap->state;
     os_lock(&own->lock);
-    int wrong = gc_root(own, slots, count);
+    int wrong = gc_root(own, slots, count, words);
     os_unlock(&own->lock);
     return wrong;
+}
+
+int allot_gc_root(struct allot_gc *heap, void *slots, size_t count)
+{
+    return is_here(heap) ? add_root(heap->state, slots, count, false) : elsewhere(heap)->root(heap, slots, count);
+}
+
+int allot_gc_root_words(struct allot_gc *heap, void *words, size_t count)
+{
+    if (!is_here(heap)) {
+        return elsewhere(heap)->root_words(heap, words, count);
+    }
+    return gc_is(heap->state, ALLOT_GC_CONSERVATIVE) ? add_root(heap->state, words, count, true) : -EINVAL;
 }
 
 void allot_gc_unroot(struct allot_gc *heap, void *slots)

@@ -89,6 +89,7 @@ struct large_object {
     uint8_t age;
     uint32_t count;
     struct large_object *next;
+    struct count_finish finish; /* COUNT's */
 };
 static inline struct large_object *large_object_of(const void *object)
 {
@@ -100,6 +101,7 @@ static inline struct large_object *large_object_of(const void *object)
 struct gc_roots {
     void **slot;
     size_t count;
+    bool words; /* any of which may be a reference */
 };
 
 struct gc_finishable {
@@ -124,6 +126,7 @@ struct gc {
     /* Bytes: held = units, large objects' pages, and tables; peak: the most of it. since: handed out since the last collection, rests
      * of holes included; due: as many start one. used = live at the last whole collection + since, less what was put. */
     size_t held, peak, used, since, due;
+    ptrdiff_t aside;           /* of the limit: for what a collection will want; below 0 while it has it. COUNT's */
     uint64_t allocated, freed; /* at the granularity of holes */
     size_t units;
     uintptr_t lowest, highest; /* of addresses that are, or were, ours */
@@ -188,6 +191,9 @@ static inline bool gc_is(const struct gc *gc, unsigned flag) { return (gc->opts.
 struct gc_unit *gc_take_unit(struct gc *gc, enum unit_use use);
 /* Its bitmaps are zero. */
 void gc_give_unit(struct gc *gc, struct gc_unit *unit);
+/* Of what has been set aside by then. */
+struct gc_unit *gc_take_unit_set_aside(struct gc *gc);
+void gc_give_unit_set_aside(struct gc *gc, struct gc_unit *unit);
 /* So many bytes of tables or other records come into use; false: the limit. */
 bool gc_hold_bytes(struct gc *gc, size_t bytes);
 void gc_let_bytes_go(struct gc *gc, size_t bytes);
@@ -243,7 +249,7 @@ struct gc_root_visit {
     void (*slot)(struct gc *gc, void **slot);
     void (*word)(struct gc *gc, uintptr_t word); /* of stacks and registers */
 };
-int gc_root(struct gc *gc, void *slots, size_t count);
+int gc_root(struct gc *gc, void *slots, size_t count, bool words);
 void gc_unroot(struct gc *gc, void *slots);
 /* Frames, roots, finishers that are due, stacks. The world stands. */
 void gc_visit_roots(struct gc *gc, const struct gc_root_visit *visit);
@@ -286,10 +292,10 @@ size_t gc_run_finishers(struct gc *gc, struct mutator *me, size_t most);
 /* -- by kind -- */
 
 /* One switch: a call of the kind's own function. */
-#define BY_KIND(gc, function, ...)                                                  \
-    ((gc)->kind == ALLOT_GC_COPY && COPY_JOINED     ? copy_##function(__VA_ARGS__)  \
-     : (gc)->kind == ALLOT_GC_COUNT && COUNT_JOINED ? count_##function(__VA_ARGS__) \
-                                                    : mark_##function(__VA_ARGS__))
+#define BY_KIND(gc, function, ...)                                  \
+    ((gc)->kind == ALLOT_GC_COPY    ? copy_##function(__VA_ARGS__)  \
+     : (gc)->kind == ALLOT_GC_COUNT ? count_##function(__VA_ARGS__) \
+                                    : mark_##function(__VA_ARGS__))
 
 /* A whole collection, and what follows from it; the world stands. */
 void gc_collect_stopped(struct gc *gc);

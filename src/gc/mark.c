@@ -517,32 +517,18 @@ void mark_hold(struct gc *gc, void **slot) { mark(gc, *slot); }
 
 void mark_drain(struct gc *gc) { drain(gc, UINT64_MAX); }
 
-/* -- leaks -- */
+/* -- for leaks.c -- */
 
-static void unmark_all(struct gc *gc)
+void mark_unmark_all(struct gc *gc)
 {
     begin(gc);
     clear(gc, UINT64_MAX);
+    gc->mark.phase = MARK_IDLE;
 }
 
-struct leak_visit {
-    gc_walk_visit *visit;
-    void *arg;
-};
-
-static int visit_unmarked(void *object, const struct allot_gc_type *type, size_t size, void *arg)
+void mark_reachable(struct gc *gc)
 {
-    const struct leak_visit *v = arg;
-    return is_marked(object) ? 0 : v->visit(object, type, size, v->arg);
-}
-
-int mark_leaks(struct gc *gc, gc_walk_visit *visit, void *arg)
-{
-    unmark_all(gc);
+    mark_unmark_all(gc);
     visit_roots(gc);
     gc_settle_ephemerons(gc);
-    int end = gc_walk_objects(gc, visit_unmarked, &(struct leak_visit){visit, arg});
-    unmark_all(gc);
-    gc->mark.phase = MARK_IDLE;
-    return end;
 }

@@ -15,6 +15,9 @@ void gc_keep_remembered(struct mutator *me)
 {
     struct gc *gc = me->gc;
     struct gc_table *all = &gc->remembered;
+    if (me->remembered == 0) {
+        return;
+    }
     if (gc_table_reserve(gc, all, all->count + me->remembered, sizeof(void *))) {
         memcpy((void **)all->at + all->count, me->remember, me->remembered * sizeof(void *));
         all->count += me->remembered;

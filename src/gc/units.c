@@ -1,6 +1,6 @@
 /* gc/units.c - memory of a heap: units, and the count of what it holds. O(1).
  *
- *   held = units * UNIT_SIZE + pages of large objects + tables and worklists       <= opts.limit
+ *   held = units * UNIT_SIZE + pages of large objects + tables and worklists       held + aside <= opts.limit
  */
 #include <errno.h>
 
@@ -9,7 +9,8 @@
 
 static bool fits(const struct gc *gc, size_t bytes)
 {
-    return gc->opts.limit == 0 || (gc->held <= gc->opts.limit && bytes <= gc->opts.limit - gc->held);
+    size_t held = gc->held + (gc->aside > 0 ? (size_t)gc->aside : 0);
+    return gc->opts.limit == 0 || (held <= gc->opts.limit && bytes <= gc->opts.limit - held);
 }
 
 static void count_held(struct gc *gc, size_t bytes)
@@ -76,4 +77,20 @@ void gc_give_unit(struct gc *gc, struct gc_unit *unit)
     gc->held -= UNIT_SIZE;
     gc->units--;
     part_give_unit(&unit->unit);
+}
+
+struct gc_unit *gc_take_unit_set_aside(struct gc *gc)
+{
+    gc->aside -= (ptrdiff_t)UNIT_SIZE;
+    struct gc_unit *unit = gc_take_unit(gc, UNIT_ALL);
+    if (!unit) {
+        gc->aside += (ptrdiff_t)UNIT_SIZE;
+    }
+    return unit;
+}
+
+void gc_give_unit_set_aside(struct gc *gc, struct gc_unit *unit)
+{
+    gc_give_unit(gc, unit);
+    gc->aside += (ptrdiff_t)UNIT_SIZE;
 }

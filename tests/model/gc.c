@@ -51,6 +51,8 @@ static struct mode {
      4000,
      false},
     {"count", ALLOT_GC_COUNT, {.least = 1 << 16}, 6000, true},
+    {"count in steps", ALLOT_GC_COUNT, {.least = 1 << 16, .step_ns = 1}, 6000, true},
+    {"count, finishers by hand", ALLOT_GC_COUNT, {.least = 1 << 16, .flags = ALLOT_GC_BY_HAND}, 6000, true},
     {"count under stress", ALLOT_GC_COUNT, {.flags = ALLOT_GC_STRESS}, 1500, true},
 };
 
@@ -215,13 +217,16 @@ static unsigned new_number(void)
     return NONE;
 }
 
-static void drop(size_t i)
+/* What was there may be finished by that, at once. */
+static void hold(size_t i, void *object, unsigned n)
 {
-    void *object = slot[i];
-    root[i] = NONE;
-    slot[i] = NULL;
-    allot_gc_unref(&me, object);
+    void *old = slot[i];
+    root[i] = n;
+    slot[i] = object;
+    allot_gc_unref(&me, old);
 }
+
+static void drop(size_t i) { hold(i, NULL, NONE); }
 
 static void make(void)
 {
@@ -259,9 +264,7 @@ static void make(void)
     free(node[n].edge);
     node[n] = (struct node){.is = true, .finishable = type->finish, .edges = (unsigned)refs, .size = size};
     node[n].edge = calloc(refs ? refs : 1, sizeof *node[n].edge);
-    drop(i);
-    root[i] = n;
-    slot[i] = o;
+    hold(i, o, n);
 }
 
 /* An object some edges away from a root. */
@@ -327,9 +330,7 @@ static void fetch(void)
     unsigned n;
     size_t i = below(ROOTS);
     void *o = allot_gc_ref(&me, somewhere(&n));
-    drop(i);
-    root[i] = n;
-    slot[i] = o;
+    hold(i, o, n);
 }
 
 static void refer_weakly(void)

@@ -555,12 +555,51 @@ static int stop_at_once(void *object, const struct allot_gc_type *type, size_t s
     return -5;
 }
 
+static void *all_leaks[100100];
+static size_t many;
+static uintptr_t last_leak;
+
+static int see_in_order(void *object, const struct allot_gc_type *type, size_t size, void *arg)
+{
+    (void)type;
+    (void)size;
+    (void)arg;
+    assert_true((uintptr_t)object > last_leak);
+    last_leak = (uintptr_t)object;
+    many++;
+    return 0;
+}
+
+static int put_all_later(void *object, const struct allot_gc_type *type, size_t size, void *arg)
+{
+    static size_t next;
+    (void)type;
+    (void)size;
+    (void)arg;
+    all_leaks[next++] = object;
+    return 0;
+}
+
 static void explicit_heaps(void **state)
 {
     (void)state;
     kind = ALLOT_GC_MARK;
     assert_true(begin(&(struct allot_gc_opts){.flags = ALLOT_GC_EXPLICIT, .least = 1 << 16}));
     ALLOT_GC_FRAME(&me, frame, 1);
+    frame.slot[0] = chain(100000);
+    for (int i = 0; i < 40; i++) { /* sizes and large ones alternate */
+        frame.slot[0] = i % 4 ? allot_gc_get(&me, &bytes_type, (size_t)i * 100) : allot_gc_get(&me, &bytes_type, 50000);
+        assert_non_null(frame.slot[0]);
+    }
+    many = 0;
+    last_leak = 0;
+    frame.slot[0] = NULL;
+    assert_int_equal(allot_gc_leaks(&me, see_in_order, NULL), 0);
+    assert_int_equal(many, 100000 + 40);
+    assert_int_equal(allot_gc_leaks(&me, put_all_later, NULL), 0);
+    for (size_t i = 0; i < many; i++) {
+        allot_gc_put(&me, all_leaks[i]);
+    }
     frame.slot[0] = chain(100000);
     struct node *gone = node(1), *circle = node(2), *other = node(3), *put = node(4);
     circle->left = other;
@@ -595,14 +634,14 @@ static void explicit_heaps(void **state)
     assert_int_equal(objects(), 0);
     struct allot_gc_stats s = stats();
     assert_int_equal(s.use.used, 0);
-    assert_true(s.use.held < 1 << 20);
+    assert_true(s.use.held < 3 << 20); /* a unit of each size in hand */
     for (int i = 0; i < 1000000; i++) { /* what has been put is used again */
         struct node *n = node(i);
         assert_null(n->left);
         n->left = n;
         allot_gc_put(&me, n);
     }
-    assert_true(stats().use.held < 1 << 20);
+    assert_true(stats().use.held < 3 << 20);
     end();
 }
 
