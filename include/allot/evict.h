@@ -21,8 +21,8 @@
  *                  need", 2023: small queue 10 %, ghosts 90 %, twice used to stay)
  *   ALLOT_ARC      two LRU lists, of what was used once and of the rest; ghosts of both decide how long each is. (Megiddo, Modha 2003)
  *   ALLOT_GRADUAL  levels from hot to cold, through which pages cool one by one; how fast they cool, and how much room what is new
- *                  has, follows from which pages are missed. The default, best in docs/pager.md's tables: see there for how it works. (After
- *                  multi-generation LRU, Zhao 2022, the queues of S3-FIFO, and MQ, Zhou et al. 2001)
+ *                  has, follows from which pages are missed. The default: docs/replacement.md says how it works, and has the tables.
+ *                  (After multi-generation LRU, Zhao 2022, the queues of S3-FIFO, and MQ, Zhou et al. 2001)
  *
  * Threads: hit from any thread, at any moment, for a frame that has been entered and is not being let go: it takes no lock, with LRU
  * one each 64 times. The others at any moment as well, under a lock of their own. In the child of a fork all is as it was, but that

@@ -139,6 +139,10 @@ struct allot_gc_opts {
     uint64_t step_ns; /* collections proceed in steps of this length, as the program allocates; 0: whole, when due */
     unsigned flags;
     void *arg; /* of the following, and of finishers */
+    void (*roots)(
+        struct allot_gc_visit *visit,
+        void *arg); /* calls allot_gc_visit for slots of the program's that are roots, as its own stacks know them: as
+                                 a type's trace does, while the program stands. MARK and COPY */
     void (*paused)(uint64_t ns,
                    void *arg); /* told of each time the program stood; runs in the collecting thread, takes nothing */
 };
@@ -170,7 +174,8 @@ ALLOT_API void allot_gc_write_slow(struct allot_gc_mutator *me, void *object, vo
 static inline void *allot_gc_get(struct allot_gc_mutator *me, const struct allot_gc_type *type, size_t extra)
 {
     size_t size = type->size + extra, blocks = (size + ALLOT_GC_HEADER + 15) / 16;
-    if (__builtin_expect(size <= (ALLOT_GC_HOLES - 1) * 16 - ALLOT_GC_HEADER && !type->finish && extra <= PTRDIFF_MAX,
+    if (__builtin_expect(size <= (ALLOT_GC_HOLES - 1) * 16 - ALLOT_GC_HEADER && extra <= PTRDIFF_MAX && !type->finish &&
+                             !(type->flags & ALLOT_GC_MAYBE),
                          1)) {
         size_t i = blocks & ~(size_t)me->one_hole;
         char *at = me->hole[i].next;
@@ -217,6 +222,9 @@ ALLOT_API size_t allot_gc_size_of(const void *object);
 /* Slots that are roots until they are taken back: COUNT counts them not. 0 or -ENOMEM. Any thread that is attached. */
 ALLOT_API int allot_gc_root(struct allot_gc *gc, void *slots, size_t count);
 ALLOT_API void allot_gc_unroot(struct allot_gc *gc, void *slots);
+/* CONSERVATIVE: words any of which may be a reference, as those of a stack are: a program's data, say; until they are taken back by
+ * allot_gc_unroot. They are read at any time. 0, -ENOMEM, or -EINVAL where the heap is not conservative. */
+ALLOT_API int allot_gc_root_words(struct allot_gc *gc, void *words, size_t count);
 
 /* A frame: so many slots, NULL at first, that are roots until the block ends in which this stands. Frames end in the order in
  * which C's blocks do; a longjmp past one is followed by allot_gc_unwind with the frame that was innermost at the setjmp. */

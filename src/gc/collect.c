@@ -44,6 +44,12 @@ static size_t run_finishers(struct mutator *me)
     return ran;
 }
 
+/* With COPY large objects are old from the first. */
+static uint64_t fresh_large(struct mutator *me, const struct allot_gc_type *type)
+{
+    return me->gc->kind == ALLOT_GC_COPY ? copy_fresh_large(me->gc, type) : me->face->fresh;
+}
+
 static void *take(struct mutator *me, const struct allot_gc_type *type, size_t size)
 {
     struct gc *gc = me->gc;
@@ -54,7 +60,7 @@ static void *take(struct mutator *me, const struct allot_gc_type *type, size_t s
         return NULL;
     }
     void *object = gc_blocks(size) * GC_GRAIN <= GC_UNIT_MOST ? BY_KIND(gc, get, me, type, size)
-                                                              : large_take(gc, type, size, me->face->fresh);
+                                                              : large_take(gc, type, size, fresh_large(me, type));
     if (object && type->finish) {
         gc_add_finishable(gc, object);
     }
@@ -169,7 +175,7 @@ size_t allot_gc_cycles(struct allot_gc_mutator *face, size_t max_work)
         return away(face)->cycles(face, max_work);
     }
     struct mutator *me = mutator_of(face);
-    return COUNT_JOINED && me->gc->kind == ALLOT_GC_COUNT ? count_cycles(me, max_work) : 0;
+    return me->gc->kind == ALLOT_GC_COUNT ? count_cycles(me, max_work) : 0;
 }
 
 size_t allot_gc_finish(struct allot_gc_mutator *face, size_t most)

@@ -36,8 +36,6 @@
 struct gc;
 struct mutator;
 
-#define COUNT_JOINED 1
-
 #define COUNT_MASK      ((uint64_t)0xffff)
 #define COUNT_CANDIDATE ((uint64_t)1 << 18)
 #define COUNT_SIDE      ((uint64_t)1 << 19)

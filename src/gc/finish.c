@@ -100,6 +100,8 @@ static void find_due(struct pass *pass)
     }
     if (pass->no_memory) {
         undo(pass);
+    }
+    if (pass->heads.count == 0) {
         return;
     }
     size_t *head = pass->heads.at, due = pass->heads.count;

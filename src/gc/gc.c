@@ -80,9 +80,6 @@ int allot_gc_init(struct allot_gc *heap, enum allot_gc_kind kind, const struct a
     if (kind > ALLOT_GC_COUNT || !is_valid(kind, opts->flags)) {
         return -EINVAL;
     }
-    if ((kind == ALLOT_GC_COPY && !COPY_JOINED) || (kind == ALLOT_GC_COUNT && !COUNT_JOINED)) {
-        return -ENOTSUP;
-    }
     int saved = errno;
     heap_init();
     os_memory_init();
@@ -263,7 +260,7 @@ void *allot_gc_ref(struct allot_gc_mutator *face, void *object)
         return away(face)->ref(face, object);
     }
     struct mutator *me = mutator_of(face);
-    return object && COUNT_JOINED && me->gc->kind == ALLOT_GC_COUNT ? count_ref(me, object) : object;
+    return object && me->gc->kind == ALLOT_GC_COUNT ? count_ref(me, object) : object;
 }
 
 void allot_gc_unref(struct allot_gc_mutator *face, void *object)
@@ -273,7 +270,7 @@ void allot_gc_unref(struct allot_gc_mutator *face, void *object)
         return;
     }
     struct mutator *me = mutator_of(face);
-    if (object && COUNT_JOINED && me->gc->kind == ALLOT_GC_COUNT) {
+    if (object && me->gc->kind == ALLOT_GC_COUNT) {
         count_unref(me, object);
     }
 }
@@ -346,16 +343,25 @@ void allot_gc_visit(struct allot_gc_visit *visit, void *slot) { visit->slot(visi
 
 /* -- roots -- */
 
-int allot_gc_root(struct allot_gc *heap, void *slots, size_t count)
+static int add_root(struct gc *own, void *slots, size_t count, bool words)
 {
-    if (!is_here(heap)) {
-        return elsewhere(heap)->root(heap, slots, count);
-    }
-    struct gc *own = heap->state;
     os_lock(&own->lock);
-    int wrong = gc_root(own, slots, count);
+    int wrong = gc_root(own, slots, count, words);
     os_unlock(&own->lock);
     return wrong;
+}
+
+int allot_gc_root(struct allot_gc *heap, void *slots, size_t count)
+{
+    return is_here(heap) ? add_root(heap->state, slots, count, false) : elsewhere(heap)->root(heap, slots, count);
+}
+
+int allot_gc_root_words(struct allot_gc *heap, void *words, size_t count)
+{
+    if (!is_here(heap)) {
+        return elsewhere(heap)->root_words(heap, words, count);
+    }
+    return gc_is(heap->state, ALLOT_GC_CONSERVATIVE) ? add_root(heap->state, words, count, true) : -EINVAL;
 }
 
 void allot_gc_unroot(struct allot_gc *heap, void *slots)

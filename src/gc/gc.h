@@ -104,6 +104,7 @@ static inline struct large_object *large_object_of(const void *object)
 struct gc_roots {
     void **slot;
     size_t count;
+    bool words; /* any of which may be a reference */
 };
 
 struct gc_finishable {
@@ -128,7 +129,7 @@ struct gc {
     /* Bytes: held = units, large objects' pages, and tables; peak: the most of it. since: handed out since the last collection, rests
      * of holes included; due: as many start one. used = live at the last whole collection + since, less what was put. */
     size_t held, peak, used, since, due;
-    ptrdiff_t aside; /* of the limit: for what a collection will want; below 0 while it has it. COUNT's */
+    ptrdiff_t aside;           /* of the limit: for what a collection will want; below 0 while it has it. COUNT's */
     uint64_t allocated, freed; /* at the granularity of holes */
     size_t units;
     uintptr_t lowest, highest; /* of addresses that are, or were, ours */
@@ -251,7 +252,7 @@ struct gc_root_visit {
     void (*slot)(struct gc *gc, void **slot);
     void (*word)(struct gc *gc, uintptr_t word); /* of stacks and registers */
 };
-int gc_root(struct gc *gc, void *slots, size_t count);
+int gc_root(struct gc *gc, void *slots, size_t count, bool words);
 void gc_unroot(struct gc *gc, void *slots);
 /* Frames, roots, finishers that are due, stacks. The world stands. */
 void gc_visit_roots(struct gc *gc, const struct gc_root_visit *visit);
@@ -262,8 +263,10 @@ void gc_visit_roots(struct gc *gc, const struct gc_root_visit *visit);
 void gc_keep_remembered(struct mutator *me);
 /* Clears WATCHED of an object and notes it for the next look of the collector. Without the lock. */
 void gc_remember(struct mutator *me, void *object);
+/* What was stored in one that stays WATCHED; with COPY, where. */
+void gc_remember_value(struct mutator *me, void *value);
 /* While the world stands: calls `look` for each, and forgets them. gc->forgot is the collector's to clear. */
-void gc_look_at_remembered(struct gc *gc, void (*look)(struct gc *gc, void *object));
+void gc_look_at_remembered(struct gc *gc, void (*look)(struct gc *gc, void *object, bool is_value));
 
 /* -- weak ones and finishers, in the middle of a collection (weak.c, finish.c) -- */
 
@@ -292,10 +295,10 @@ size_t gc_run_finishers(struct gc *gc, struct mutator *me, size_t most);
 /* -- by kind -- */
 
 /* One switch: a call of the kind's own function. */
-#define BY_KIND(gc, function, ...)                                                  \
-    ((gc)->kind == ALLOT_GC_COPY && COPY_JOINED     ? copy_##function(__VA_ARGS__)  \
-     : (gc)->kind == ALLOT_GC_COUNT && COUNT_JOINED ? count_##function(__VA_ARGS__) \
-                                                    : mark_##function(__VA_ARGS__))
+#define BY_KIND(gc, function, ...)                                  \
+    ((gc)->kind == ALLOT_GC_COPY    ? copy_##function(__VA_ARGS__)  \
+     : (gc)->kind == ALLOT_GC_COUNT ? count_##function(__VA_ARGS__) \
+                                    : mark_##function(__VA_ARGS__))
 
 /* A whole collection, and what follows from it; the world stands. */
 void gc_collect_stopped(struct gc *gc);

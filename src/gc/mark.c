@@ -14,6 +14,7 @@
 #include "gc/visit.h"
 #include "os/fault.h"
 #include "os/process.h"
+#include "span/map.h"
 
 enum {
     QUEUE = 8,
@@ -65,17 +66,21 @@ static void __attribute__((noinline)) mark_large(struct gc *gc, void *object, co
     }
 }
 
-static inline void mark(struct gc *gc, void *object)
+/* Words that may be references are looked up without their headers: it may be a slot of a hole. */
+static inline __attribute__((always_inline)) void mark(struct gc *gc, void *object)
 {
     uint64_t header = *gc_header(object);
     const struct allot_gc_type *type = gc_type(header);
+    if (unlikely(!type)) {
+        return;
+    }
     if (unlikely((header & GC_LARGE) != 0)) {
         mark_large(gc, object, type);
         return;
     }
     struct mark_unit *u = mark_unit_of(object);
     size_t slot = mark_slot(u, object);
-    uint64_t *word = mark_marked(u, slot / 64), bit = (uint64_t)1 << slot % 64;
+    uint64_t *word = unit_words_of_slot(&u->unit, slot).free, bit = (uint64_t)1 << slot % 64;
     if (*word & bit) {
         return;
     }
@@ -104,10 +109,33 @@ static inline void on_slot(struct allot_gc_visit *visit, void **slot) { found((s
 
 static void on_slot_of_trace(struct allot_gc_visit *visit, void **slot) { on_slot(visit, slot); }
 
+static void __attribute__((noinline)) on_word_in_range(struct marker *m, uintptr_t word)
+{
+    struct gc *gc = m->gc;
+    bool interior = gc_is(gc, ALLOT_GC_INTERIOR);
+    const struct mark_unit *u = mark_unit_of((const void *)word);
+    if (map_get((const void *)word) != MAP_SEGMENT || unit_owner(&u->unit) != gc->part.id) {
+        found(m, gc_object_at(gc, word, interior));
+        return;
+    }
+    uintptr_t offset = (word & (UNIT_SIZE - 1)) - ALLOT_GC_HEADER;
+    size_t slot = (size_t)(offset * (uint64_t)u->recip >> 32);
+    if (offset < UNIT_SIZE && slot < u->slots) { /* all units are swept */
+        struct unit_words words = unit_words_of_slot(&u->unit, slot);
+        uint64_t allocated = *(uint64_t *)words.remote, bit = (uint64_t)1 << slot % 64;
+        void *object = mark_object(u, slot);
+        if ((allocated & ~*words.free & bit) && (interior ? word >= (uintptr_t)object : word == (uintptr_t)object)) {
+            found(m, object);
+        }
+    }
+}
+
 static inline void on_word(struct allot_gc_visit *visit, uintptr_t word)
 {
-    struct gc *gc = ((struct marker *)visit)->gc;
-    found((struct marker *)visit, gc_object_at(gc, word, gc_is(gc, ALLOT_GC_INTERIOR)));
+    const struct gc *gc = ((struct marker *)visit)->gc;
+    if (unlikely(word - gc->lowest < gc->highest - gc->lowest)) {
+        on_word_in_range((struct marker *)visit, word);
+    }
 }
 
 static bool flush(struct marker *m)
@@ -149,12 +177,14 @@ static inline void look_at(struct marker *m, void *object, size_t from)
     if (!gc_is(m->gc, ALLOT_GC_PLAIN) && m->gc->mark.phase == MARK_MARKING) {
         *gc_header(object) = header | ALLOT_GC_WATCHED;
     }
+    size_t size = unlikely((header & GC_LARGE) != 0) ? large_object_of(object)->size
+                                                     : (header & GC_LENGTH) * GC_GRAIN - ALLOT_GC_HEADER;
     if (likely((type->flags & (ALLOT_GC_REFS | ALLOT_GC_MAYBE)) == 0)) {
-        size_t size = unlikely((header & GC_LARGE) != 0) ? large_object_of(object)->size
-                                                         : (header & GC_LENGTH) * GC_GRAIN - ALLOT_GC_HEADER;
         gc_visit_head(&m->visit, object, type, size, on_slot);
+    } else if (likely(size <= CHUNK * 8)) {
+        gc_visit_object(&m->visit, object, type, size, on_slot, on_word);
     } else {
-        look_at_long(m, object, type, gc_size_of(m->gc, object), from);
+        look_at_long(m, object, type, size, from);
     }
 }
 
@@ -263,9 +293,11 @@ static bool is_marked(const void *object)
 }
 
 /* It has been written to; unless it is marked, it will be looked at when it is, or never. */
-static void look_at_remembered(struct gc *gc, void *object)
+static void look_at_remembered(struct gc *gc, void *object, bool is_value)
 {
-    if (is_marked(object)) {
+    if (is_value) {
+        mark(gc, object);
+    } else if (is_marked(object)) {
         struct marker m = marker_of(gc);
         look_at(&m, object, 0);
         flush(&m);
@@ -314,8 +346,9 @@ static void begin(struct gc *gc)
     }
 }
 
-static void ignore(struct gc *gc, void *object)
+static void ignore(struct gc *gc, void *object, bool is_value)
 {
+    (void)is_value;
     (void)gc;
     (void)object;
 }
@@ -365,6 +398,9 @@ static void forget_nothing(struct gc *gc)
 /* The roots, and what has been written to, in this step; false: the program will have to be looked at once more. */
 static bool finish_marking(struct gc *gc, uint64_t deadline)
 {
+    if (gc->remembered.count > REMEMBERED) {
+        gc_look_at_remembered(gc, look_at_remembered);
+    }
     if (!drain(gc, deadline)) {
         return false;
     }
@@ -462,7 +498,13 @@ void mark_due(struct mutator *me)
 void mark_write(struct mutator *me, void *object, void **slot, void *value)
 {
     *slot = value;
-    gc_remember(me, object);
+    if (me->gc->mark.phase != MARK_MARKING) { /* of an earlier cycle */
+        __atomic_fetch_and(gc_header(object), ~ALLOT_GC_WATCHED, __ATOMIC_RELAXED);
+    } else if (gc_size_of(me->gc, object) > CHUNK * sizeof(void *)) {
+        gc_remember_value(me, value);
+    } else {
+        gc_remember(me, object);
+    }
 }
 
 bool mark_reached(struct gc *gc, const void *object)
@@ -475,32 +517,18 @@ void mark_hold(struct gc *gc, void **slot) { mark(gc, *slot); }
 
 void mark_drain(struct gc *gc) { drain(gc, UINT64_MAX); }
 
-/* -- leaks -- */
+/* -- for leaks.c -- */
 
-static void unmark_all(struct gc *gc)
+void mark_unmark_all(struct gc *gc)
 {
     begin(gc);
     clear(gc, UINT64_MAX);
+    gc->mark.phase = MARK_IDLE;
 }
 
-struct leak_visit {
-    gc_walk_visit *visit;
-    void *arg;
-};
-
-static int visit_unmarked(void *object, const struct allot_gc_type *type, size_t size, void *arg)
+void mark_reachable(struct gc *gc)
 {
-    const struct leak_visit *v = arg;
-    return is_marked(object) ? 0 : v->visit(object, type, size, v->arg);
-}
-
-int mark_leaks(struct gc *gc, gc_walk_visit *visit, void *arg)
-{
-    unmark_all(gc);
+    mark_unmark_all(gc);
     visit_roots(gc);
     gc_settle_ephemerons(gc);
-    int end = gc_walk_objects(gc, visit_unmarked, &(struct leak_visit){visit, arg});
-    unmark_all(gc);
-    gc->mark.phase = MARK_IDLE;
-    return end;
 }

@@ -89,7 +89,11 @@ void mark_drain(struct gc *gc);
 void mark_put(struct gc *gc, void *object);
 int mark_leaks(struct gc *gc, int (*visit)(void *, const struct allot_gc_type *, size_t, void *), void *arg);
 
-/* -- between mark.c and sweep.c -- */
+/* -- between mark.c, sweep.c and leaks.c -- */
+
+/* Marks what can be reached, and nothing else; and unmarks all. The heap stays as it is. */
+void mark_reachable(struct gc *gc);
+void mark_unmark_all(struct gc *gc);
 
 /* A bit a slot. */
 static inline uint64_t *mark_allocated(const struct mark_unit *u, size_t w) { return unit_word(&u->unit, w, 0); }

@@ -281,6 +281,7 @@ void gc_lose_others(struct gc *gc, const void *thread)
     for (struct mutator *me = gc->mutators, *next; me; me = next) {
         next = me->next;
         if (me->thread != thread) {
+            gc->forgot |= !me->resting; /* it may have been in the middle of a store */
             go_away(me, true);
             forget(me);
         }

@@ -2,21 +2,22 @@
  *
  *   mutator->frame --> | up | mutator | count | slot, slot ... |
  *                        `--> ...
- *   CONSERVATIVE: [sp, base) of a thread that rests, and what its registers held; of the collecting one, from here on
+ *   CONSERVATIVE: words it has named; [sp, base) of a thread that rests, and what its registers held; of the collecting one, from here on
  *
  * O(slots + bytes of stacks in use).
  */
 #include <errno.h>
 
 #include "gc/gc.h"
+#include "gc/visit.h"
 #include "os/fault.h"
 
-int gc_root(struct gc *gc, void *slots, size_t count)
+int gc_root(struct gc *gc, void *slots, size_t count, bool words)
 {
     if (!gc_table_reserve(gc, &gc->roots, gc->roots.count + 1, sizeof(struct gc_roots))) {
         return -ENOMEM;
     }
-    ((struct gc_roots *)gc->roots.at)[gc->roots.count++] = (struct gc_roots){slots, count};
+    ((struct gc_roots *)gc->roots.at)[gc->roots.count++] = (struct gc_roots){slots, count, words};
     return 0;
 }
 
@@ -74,6 +75,19 @@ static void visit_due(struct gc *gc, const struct gc_root_visit *visit)
     }
 }
 
+/* The program's own way to its roots. */
+struct asked {
+    struct allot_gc_visit visit; /* first */
+    struct gc *gc;
+    const struct gc_root_visit *to;
+};
+
+static void visit_asked(struct allot_gc_visit *visit, void **slot)
+{
+    const struct asked *asked = (const struct asked *)visit;
+    asked->to->slot(asked->gc, slot);
+}
+
 void gc_visit_roots(struct gc *gc, const struct gc_root_visit *visit)
 {
     visit_due(gc, visit);
@@ -91,8 +105,16 @@ void gc_visit_roots(struct gc *gc, const struct gc_root_visit *visit)
             visit_stack(gc, me, visit);
         }
     }
+    if (gc->opts.roots) {
+        struct asked asked = {.visit = {.slot = visit_asked}, .gc = gc, .to = visit};
+        gc->opts.roots(&asked.visit, gc->opts.arg);
+    }
     const struct gc_roots *roots = gc->roots.at;
     for (size_t i = 0; i < gc->roots.count; i++) {
+        if (roots[i].words) {
+            visit_words(gc, roots[i].slot, roots[i].slot + roots[i].count, visit);
+            continue;
+        }
         for (size_t k = 0; k < roots[i].count; k++) {
             visit->slot(gc, &roots[i].slot[k]);
         }

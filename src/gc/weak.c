@@ -3,8 +3,9 @@
  *   reached ----> ephemerons, until nothing follows ----> weak ones cleared ----> finishers (finish.c) ----> ephemerons again,
  *                 key and pair reached: value too          key or target not       what they want           tables updated
  *
- * Weak references and ephemerons lie in tables of the heap: 8 bytes each. Cost: a look at each of them in each collection; ephemerons
- * as often as the chain of keys that only values hold is long, in the order against that in which they were made.
+ * Weak references and ephemerons lie in tables of the heap: 8 bytes each. Cost: a look at each of them in each collection. Ephemerons are
+ * looked at from the first made to the last and back, each time with all that follows from those before: a chain of keys that only values
+ * hold costs two looks or three if it was made in one direction, and one more for each time that it turns. (As Lua's: "convergeephemerons".)
  */
 #include <errno.h>
 #include <string.h>
@@ -15,11 +16,12 @@ const struct allot_gc_type gc_weak_type = {.name = "weak reference", .size = siz
 const struct allot_gc_type gc_ephemeron_type = {.name = "ephemeron", .size = sizeof(struct gc_ephemeron)};
 
 /* One look at each: whether something more has been reached. */
-static bool settle_once(struct gc *gc)
+static bool settle_once(struct gc *gc, bool back)
 {
     struct gc_ephemeron **all = gc->ephemeron.at;
     bool more = false;
-    for (size_t i = 0; i < gc->ephemeron.count; i++) {
+    for (size_t n = 0; n < gc->ephemeron.count; n++) {
+        size_t i = back ? gc->ephemeron.count - 1 - n : n;
         if (!BY_KIND(gc, reached, gc, all[i])) {
             continue;
         }
@@ -27,6 +29,7 @@ static bool settle_once(struct gc *gc)
         struct gc_ephemeron *e = all[i];
         if (e->key && e->value && BY_KIND(gc, reached, gc, e->key) && !BY_KIND(gc, reached, gc, e->value)) {
             BY_KIND(gc, hold, gc, &e->value);
+            BY_KIND(gc, drain, gc);
             more = true;
         }
     }
@@ -36,8 +39,9 @@ static bool settle_once(struct gc *gc)
 void gc_settle_ephemerons(struct gc *gc)
 {
     BY_KIND(gc, drain, gc);
-    while (settle_once(gc)) {
-        BY_KIND(gc, drain, gc);
+    bool back = false;
+    while (settle_once(gc, back)) {
+        back = !back;
     }
 }
 
@@ -45,6 +49,9 @@ static void clear(struct gc *gc)
 {
     struct gc_weak **weak = gc->weak.at;
     for (size_t i = 0; i < gc->weak.count; i++) {
+        if (BY_KIND(gc, reached, gc, weak[i])) {
+            BY_KIND(gc, hold, gc, (void **)&weak[i]); /* where it is now */
+        }
         if (weak[i]->target && !BY_KIND(gc, reached, gc, weak[i]->target)) {
             weak[i]->target = NULL;
         }
@@ -118,8 +125,7 @@ void *allot_gc_weak(struct allot_gc_mutator *face, void *target)
     if (!me) {
         return away(face)->weak(face, target);
     }
-    return COUNT_JOINED && me->gc->kind == ALLOT_GC_COUNT ? count_weak(me, target)
-                                                          : make(me, &gc_weak_type, target, NULL);
+    return me->gc->kind == ALLOT_GC_COUNT ? count_weak(me, target) : make(me, &gc_weak_type, target, NULL);
 }
 
 void *allot_gc_ephemeron(struct allot_gc_mutator *face, void *key, void *value)
@@ -151,8 +157,7 @@ void *allot_gc_weak_get(struct allot_gc_mutator *face, void *weak)
     if (!me) {
         return away(face)->weak_get(face, weak);
     }
-    return COUNT_JOINED && me->gc->kind == ALLOT_GC_COUNT ? count_weak_get(me, weak)
-                                                          : part_of_pair(face, weak, &gc_weak_type, 0);
+    return me->gc->kind == ALLOT_GC_COUNT ? count_weak_get(me, weak) : part_of_pair(face, weak, &gc_weak_type, 0);
 }
 
 void *allot_gc_ephemeron_key(struct allot_gc_mutator *face, void *ephemeron)

@@ -76,6 +76,7 @@ const struct instance own_instance = {
             .size_of = allot_gc_size_of,
             .root = allot_gc_root,
             .unroot = allot_gc_unroot,
+            .root_words = allot_gc_root_words,
             .collect = allot_gc_collect,
             .step = allot_gc_step,
             .cycles = allot_gc_cycles,

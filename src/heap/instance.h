@@ -41,6 +41,7 @@ struct instance_gc {
     size_t (*size_of)(const void *);
     int (*root)(struct allot_gc *, void *, size_t);
     void (*unroot)(struct allot_gc *, void *);
+    int (*root_words)(struct allot_gc *, void *, size_t);
     size_t (*collect)(struct allot_gc_mutator *);
     bool (*step)(struct allot_gc_mutator *, uint64_t);
     size_t (*cycles)(struct allot_gc_mutator *, size_t);

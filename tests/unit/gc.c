@@ -343,10 +343,12 @@ static void limits(void **state)
     }
 }
 
-/* After each number of steps the last reference to an object that marking has not come to yet is moved to one that it has left. */
+/* After each number of steps the last references to objects that marking has not come to yet are moved to such as it has left: small
+ * ones, and an array that takes several steps. */
 static void stores_between_steps(void **state)
 {
     (void)state;
+    enum { LONG = 3000, SHORT = 1000, SLOTS = 20000 };
     EACH_KIND
     {
         if (kind == ALLOT_GC_COUNT || !begin(NULL)) {
@@ -354,20 +356,21 @@ static void stores_between_steps(void **state)
         }
         size_t completed = 0;
         for (int steps = 0; steps < 60; steps++) {
-            ALLOT_GC_FRAME(&me, frame, 3);
+            ALLOT_GC_FRAME(&me, frame, 4);
             frame.slot[0] = node(-1);
-            frame.slot[1] = chain(3000);
-            frame.slot[2] = chain(1000);
+            frame.slot[3] = allot_gc_get(&me, &array_type, SLOTS * sizeof(void *));
+            frame.slot[1] = chain(LONG);
+            frame.slot[2] = chain(SHORT);
             for (int i = 0; i < steps; i++) {
                 completed += allot_gc_step(&me, 0);
             }
-            for (struct node *n = frame.slot[1]; n;
-                 n = n->left) { /* each of the other chain's becomes one of this one */
-                struct node *m = frame.slot[2];
-                if (!m) {
-                    break;
+            struct node *m;
+            for (struct node *n = frame.slot[1]; (m = frame.slot[2]) != NULL; n = n->left) {
+                if (m->number % 2) {
+                    allot_gc_write(&me, n, &n->right, m);
+                } else {
+                    allot_gc_write(&me, frame.slot[3], (void **)frame.slot[3] + m->number * (SLOTS / SHORT) - 1, m);
                 }
-                allot_gc_write(&me, n, &n->right, m);
                 frame.slot[2] = m->left;
                 allot_gc_write(&me, m, &m->left, NULL);
             }
@@ -378,14 +381,15 @@ static void stores_between_steps(void **state)
             }
             allot_gc_check(&me);
             first = frame.slot[0];
-            assert_int_equal(chain_length(first->left), 3000);
+            assert_int_equal(chain_length(first->left), LONG);
             struct node *n = first->left;
-            for (int i = 0; i < 1000; i++, n = n->left) {
-                assert_int_equal(n->right->number, 1000 - i);
+            for (long number = SHORT; number > 0; number--, n = n->left) {
+                m = number % 2 ? n->right : ((struct node **)frame.slot[3])[number * (SLOTS / SHORT) - 1];
+                assert_int_equal(m->number, number);
             }
             while (!allot_gc_step(&me, 1000000)) {
             }
-            assert_int_equal(objects(), 4001);
+            assert_int_equal(objects(), 2 + LONG + SHORT);
         }
         assert_true(stats().steps >= 60);
         assert_true(completed < 60 * 59 / 2); /* they are steps, not whole collections */
@@ -551,12 +555,51 @@ static int stop_at_once(void *object, const struct allot_gc_type *type, size_t s
     return -5;
 }
 
+static void *all_leaks[100100];
+static size_t many;
+static uintptr_t last_leak;
+
+static int see_in_order(void *object, const struct allot_gc_type *type, size_t size, void *arg)
+{
+    (void)type;
+    (void)size;
+    (void)arg;
+    assert_true((uintptr_t)object > last_leak);
+    last_leak = (uintptr_t)object;
+    many++;
+    return 0;
+}
+
+static int put_all_later(void *object, const struct allot_gc_type *type, size_t size, void *arg)
+{
+    static size_t next;
+    (void)type;
+    (void)size;
+    (void)arg;
+    all_leaks[next++] = object;
+    return 0;
+}
+
 static void explicit_heaps(void **state)
 {
     (void)state;
     kind = ALLOT_GC_MARK;
     assert_true(begin(&(struct allot_gc_opts){.flags = ALLOT_GC_EXPLICIT, .least = 1 << 16}));
     ALLOT_GC_FRAME(&me, frame, 1);
+    frame.slot[0] = chain(100000);
+    for (int i = 0; i < 40; i++) { /* sizes and large ones alternate */
+        frame.slot[0] = i % 4 ? allot_gc_get(&me, &bytes_type, (size_t)i * 100) : allot_gc_get(&me, &bytes_type, 50000);
+        assert_non_null(frame.slot[0]);
+    }
+    many = 0;
+    last_leak = 0;
+    frame.slot[0] = NULL;
+    assert_int_equal(allot_gc_leaks(&me, see_in_order, NULL), 0);
+    assert_int_equal(many, 100000 + 40);
+    assert_int_equal(allot_gc_leaks(&me, put_all_later, NULL), 0);
+    for (size_t i = 0; i < many; i++) {
+        allot_gc_put(&me, all_leaks[i]);
+    }
     frame.slot[0] = chain(100000);
     struct node *gone = node(1), *circle = node(2), *other = node(3), *put = node(4);
     circle->left = other;
@@ -591,14 +634,14 @@ static void explicit_heaps(void **state)
     assert_int_equal(objects(), 0);
     struct allot_gc_stats s = stats();
     assert_int_equal(s.use.used, 0);
-    assert_true(s.use.held < 1 << 20);
+    assert_true(s.use.held < 3 << 20); /* a unit of each size in hand */
     for (int i = 0; i < 1000000; i++) { /* what has been put is used again */
         struct node *n = node(i);
         assert_null(n->left);
         n->left = n;
         allot_gc_put(&me, n);
     }
-    assert_true(stats().use.held < 1 << 20);
+    assert_true(stats().use.held < 3 << 20);
     end();
 }
 

@@ -1,6 +1,7 @@
 /* gc_stacks.c - conservative roots of collected heaps: objects that are held by a local variable, a register, or a word in the middle. */
 #include "unit/gc.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 
@@ -255,6 +256,38 @@ static void threads(void **state)
     }
 }
 
+/* In a program's data, which has been named as such; precise heaps know no such words. */
+static void data_words(void **state)
+{
+    static uintptr_t data[64];
+    (void)state;
+    EACH_KIND
+    {
+        if (!begin_on_stack(0)) {
+            continue;
+        }
+        assert_int_equal(allot_gc_root_words(&heap, data, 64), 0);
+        for (int i = 0; i < 64; i++) {
+            data[i] = i % 2 ? (uintptr_t)i << 40 | 12345 : (uintptr_t)chain(100);
+        }
+        forget_stack();
+        churn();
+        for (int i = 0; i < 64; i += 2) {
+            assert_int_equal(chain_length((struct node *)data[i]), 100);
+        }
+        memset(data, 0, sizeof data);
+        allot_gc_unroot(&heap, data);
+        forget_stack();
+        allot_gc_collect(&me);
+        assert_true(stats().use.count < 64 * 100 / 2);
+        end();
+    }
+    struct allot_gc precise;
+    assert_int_equal(allot_gc_init(&precise, ALLOT_GC_MARK, NULL), 0);
+    assert_int_equal(allot_gc_root_words(&precise, data, 64), -EINVAL);
+    allot_gc_done(&precise);
+}
+
 /* In a register as it leaves, which nobody saves before the stack below has been written over. */
 static void *leave_with_register(void *arg)
 {
@@ -308,6 +341,7 @@ static void registers_of_who_has_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(data_words),
         cmocka_unit_test(variables),
         cmocka_unit_test(registers),
         cmocka_unit_test(interior),

@@ -135,7 +135,7 @@ static void ephemerons(void **state)
 static void chains_of_ephemerons(void **state)
 {
     (void)state;
-    enum { PAIRS = 2000 };
+    enum { PAIRS = 50000 };
     EACH_KIND
     {
         if (kind == ALLOT_GC_COUNT || !begin(NULL)) {
@@ -451,6 +451,39 @@ static void finishers_allocate(void **state)
     }
 }
 
+/* Roots that the program finds by itself, in a table of its own. */
+static void *own_roots[100];
+
+static void visit_own_roots(struct allot_gc_visit *visit, void *arg)
+{
+    assert_ptr_equal(arg, own_roots);
+    for (size_t i = 0; i < 100; i++) {
+        allot_gc_visit(visit, &own_roots[i]);
+    }
+}
+
+static void roots_that_are_asked_for(void **state)
+{
+    (void)state;
+    EACH_KIND
+    {
+        for (int flags = 0; flags <= ALLOT_GC_STRESS; flags += ALLOT_GC_STRESS) {
+            if (kind == ALLOT_GC_COUNT ||
+                !begin(&(struct allot_gc_opts){.roots = visit_own_roots, .arg = own_roots, .flags = flags})) {
+                continue;
+            }
+            for (long i = 0; i < (flags ? 500 : 500000); i++) {
+                own_roots[i % 100] = node(i);
+            }
+            for (long i = 0; i < 100; i++) {
+                assert_int_equal(((struct node *)own_roots[i])->number % 100, i);
+            }
+            memset(own_roots, 0, sizeof own_roots);
+            end();
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -458,6 +491,7 @@ int main(void)
         cmocka_unit_test(weak_in_graphs),
         cmocka_unit_test(ephemerons),
         cmocka_unit_test(chains_of_ephemerons),
+        cmocka_unit_test(roots_that_are_asked_for),
         cmocka_unit_test(finishers_run_once),
         cmocka_unit_test(referrers_first),
         cmocka_unit_test(oldest_of_a_circle_first),

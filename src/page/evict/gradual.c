@@ -1,4 +1,4 @@
-/* page/evict/gradual.c - pages cool level by level; what is missed says how fast. See include/allot/evict.h, docs/pager.md.
+/* page/evict/gradual.c - pages cool level by level; what is missed says how fast. See include/allot/evict.h, docs/replacement.md.
  *
  *              hot   | level 2 |  <---------------. used twice or more since it was looked at
  *                         | not used: `pace`      |
