@@ -83,7 +83,7 @@ uint32_t *cycles_join(struct gc *gc, void *object)
 void cycles_pend(struct gc *gc, void *object)
 {
     struct cycles *c = cycles(gc);
-    if (unlikely(*gc_header(object) & GC_LARGE)) {
+    if (unlikely(gc_header_of(object) & GC_LARGE)) {
         struct large_object *l = large_object_of(object);
         c->large_low = c->large_pending && c->large_low < (uintptr_t)l->at ? c->large_low : (uintptr_t)l->at;
         c->large_pending += !l->again;
