@@ -135,7 +135,7 @@ static void draw_grid(FILE *to, const struct plot *p)
         double y = y_of(p, tick);
         fprintf(to,
                 "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>"
-                "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>\n",
+                "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.7g</text>\n",
                 p->left, p->right, y, y, p->left - 7, y + 4, tick);
     }
     /* As many sizes named as there is room for, at powers of two. */
