@@ -105,9 +105,10 @@ def build_whippet(tree, name, collector, options, scratch):
 
 def whippet(tree, options, scratch):
     wrong = 0
-    for name, (arguments, wanted) in BENCHMARKS.items():
+    for name in options.only or BENCHMARKS:
+        arguments, wanted = BENCHMARKS[name]
         programs, runs = {}, {}
-        for collector in [*KINDS, *PEERS]:
+        for collector in [*KINDS, *(PEERS if options.peers is None else filter(None, options.peers.split(",")))]:
             program, why = build_whippet(tree, name, collector, options, scratch)
             if why:
                 print(f"{name}.{collector}: not built: {why.splitlines()[-1]}", file=sys.stderr)
@@ -153,6 +154,8 @@ def main():
     parser.add_argument("--cc", default="cc", help="the compiler (%(default)s)")
     parser.add_argument("--limit", type=float, default=300, metavar="SECONDS", help="after which a program is taken for hung (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of each benchmark (%(default)s)")
+    parser.add_argument("--only", action="append", choices=BENCHMARKS, help="of whippet's benchmarks")
+    parser.add_argument("--peers", metavar="NAME,...", help="of whippet's collectors (%s)" % ",".join(PEERS))
     parser.add_argument("--multiplier", default="2.0", help="heap over live, of whippet's benchmarks (%(default)s)")
     parser.add_argument("--bytes", default="50000000", help="of the heap, where a benchmark wants that (%(default)s)")
     parser.add_argument("--verbose", action="store_true", help="say what other collectors fail at, too")

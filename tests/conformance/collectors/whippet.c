@@ -1,15 +1,16 @@
 /* whippet.c - whippet's collector interface (gc-api.h and its like) over an allot_gc of KIND: its benchmarks run on allot by this.
  *
  *     object      one type for all, whose trace asks the embedder's gc_trace_object
- *     handles     an object of each mutator's whose trace visits them, remembered anew before whatever may collect
+ *     handles     roots that the program finds by itself, of each mutator
  *     ephemeron   | tag | an ephemeron of allot's | next |        of a chain; who is dead is passed over
  *     finalizer   | tag | object | closure | next |      the value of an ephemeron whose key is the object: it is not reached any more
  *                                                        when that is not, and its finisher puts it on the list of those that fired
  *
- * Compiled with whippet's headers, from a path, and its gc-options.c, gc-stack.c and gc-platform-gnu-linux.c. Heaps of a fixed size collect
- * as it is kept: when as much has been allocated as lives, if that is half of it.
+ * Compiled with whippet's headers, from a path, and its gc-options.c, gc-stack.c and gc-platform-gnu-linux.c. A heap of a fixed size collects
+ * when as much has been allocated as lives, and an eighth of the size at least.
  */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,6 +26,8 @@
 
 struct gc_heap {
     struct allot_gc gc;
+    struct gc_mutator *mutators; /* changed with the lock, while its owner takes part */
+    pthread_mutex_t lock;
     struct gc_finalizer *fired; /* a root */
     void **pairs;               /* likewise: the ephemerons of finalizers */
     size_t pair_count, pair_room;
@@ -36,7 +39,7 @@ struct gc_mutator {
     struct allot_gc_mutator me;
     struct gc_heap *heap;
     struct gc_mutator_roots *roots;
-    struct handles *handles; /* a root */
+    struct gc_mutator *next;
 };
 
 struct gc_options {
@@ -56,11 +59,6 @@ struct gc_finalizer {
     struct gc_finalizer *next;
 };
 
-struct handles {
-    void *nothing;
-    struct gc_mutator *mutator;
-};
-
 static _Thread_local struct gc_mutator *current;
 
 /* -- types -- */
@@ -77,11 +75,12 @@ static void trace_object(struct allot_gc_visit *visit, void *object, size_t size
     gc_trace_object(gc_ref_from_heap_object(object), visit_edge, NULL, visit);
 }
 
-static void trace_handles(struct allot_gc_visit *visit, void *object, size_t size)
+static void visit_all_roots(struct allot_gc_visit *visit, void *arg)
 {
-    (void)size;
-    const struct handles *handles = object;
-    gc_trace_mutator_roots(handles->mutator->roots, visit_edge, handles->mutator->heap, visit);
+    struct gc_heap *heap = arg;
+    for (struct gc_mutator *mut = heap->mutators; mut; mut = mut->next) {
+        gc_trace_mutator_roots(mut->roots, visit_edge, heap, visit);
+    }
 }
 
 static void fire(void *object, void *arg)
@@ -95,18 +94,14 @@ static void fire(void *object, void *arg)
 
 static const struct allot_gc_type object_type = {.name = "object", .trace = trace_object};
 static const struct allot_gc_type plain_type = {.name = "pointerless"};
-static const struct allot_gc_type handles_type = {
-    .name = "handles", .size = sizeof(struct handles), .trace = trace_handles};
 static const struct allot_gc_type finalizer_type = {
     .name = "finalizer", .size = sizeof(struct gc_finalizer), .trace = trace_object, .finish = fire};
 static const struct allot_gc_type pairs_type = {.name = "pairs", .flags = ALLOT_GC_REFS};
 
 /* -- allocation -- */
 
-/* What may collect looks at the handles, also when the object that leads there is old. */
 static void *get(struct gc_mutator *mut, const struct allot_gc_type *type, size_t size)
 {
-    allot_gc_write(&mut->me, mut->handles, &mut->handles->nothing, NULL);
     void *object = allot_gc_get(&mut->me, type, size - type->size);
     return object ? object : mut->heap->allocation_failure(mut->heap, size);
 }
@@ -143,7 +138,6 @@ size_t gc_ephemeron_size(void) { return sizeof(struct gc_ephemeron); }
  * gc_ephemeron_init. */
 static void *make_pair(struct gc_mutator *mut, void *of)
 {
-    allot_gc_write(&mut->me, mut->handles, &mut->handles->nothing, NULL);
     void *pair = allot_gc_ephemeron(&mut->me, of, of);
     if (!pair) {
         mut->heap->allocation_failure(mut->heap, sizeof(void *) * 2);
@@ -309,16 +303,14 @@ static void *allocation_failure(struct gc_heap *heap, size_t size)
 static struct gc_mutator *attach(struct gc_heap *heap)
 {
     struct gc_mutator *mut = calloc(1, sizeof *mut);
-    if (!mut || allot_gc_attach(&heap->gc, &mut->me) || allot_gc_root(&heap->gc, &mut->handles, 1)) {
+    if (!mut || allot_gc_attach(&heap->gc, &mut->me)) {
         GC_CRASH();
     }
     mut->heap = heap;
-    struct handles *handles = allot_gc_get(&mut->me, &handles_type, 0);
-    if (!handles) {
-        GC_CRASH();
-    }
-    handles->mutator = mut;
-    mut->handles = handles;
+    pthread_mutex_lock(&heap->lock);
+    mut->next = heap->mutators;
+    heap->mutators = mut;
+    pthread_mutex_unlock(&heap->lock);
     return current = mut;
 }
 
@@ -328,12 +320,13 @@ int gc_init(const struct gc_options *options, struct gc_stack_addr base, struct 
     (void)base;
     size_t size = options ? options->common.heap_size : 0;
     struct gc_heap *heap = calloc(1, sizeof *heap);
-    struct allot_gc_opts opts = {.name = "whippet", .arg = heap, .least = size / 2};
+    struct allot_gc_opts opts = {.name = "whippet", .arg = heap, .roots = visit_all_roots, .least = size / 8};
     if (!heap || allot_gc_init(&heap->gc, KIND, &opts) || allot_gc_root(&heap->gc, &heap->fired, 1) ||
         allot_gc_root(&heap->gc, &heap->pairs, 1)) {
         return 0;
     }
     heap->allocation_failure = allocation_failure;
+    pthread_mutex_init(&heap->lock, NULL);
     listener.init(listener_data, size);
     heap_of_process = heap;
     atexit(say_figures);
@@ -358,7 +351,13 @@ struct gc_mutator *gc_init_for_thread(struct gc_stack_addr base, struct gc_heap 
 
 void gc_finish_for_thread(struct gc_mutator *mut)
 {
-    allot_gc_unroot(&mut->heap->gc, &mut->handles);
+    pthread_mutex_lock(&mut->heap->lock);
+    struct gc_mutator **at = &mut->heap->mutators;
+    while (*at != mut) {
+        at = &(*at)->next;
+    }
+    *at = mut->next;
+    pthread_mutex_unlock(&mut->heap->lock);
     allot_gc_detach(&mut->me);
     current = NULL;
     free(mut);
@@ -378,7 +377,6 @@ void *gc_deactivate_for_call(struct gc_mutator *mut, void *(*f)(struct gc_mutato
 void gc_collect(struct gc_mutator *mut, enum gc_collection_kind kind)
 {
     (void)kind;
-    allot_gc_write(&mut->me, mut->handles, &mut->handles->nothing, NULL);
     allot_gc_collect(&mut->me);
 }
 
