@@ -45,6 +45,24 @@ static int note_unit(struct gc *gc, struct count_unit *u, void *arg)
     return 0;
 }
 
+static void finish_anyway(struct gc *gc, void *object)
+{
+    uint64_t header = *gc_header(object);
+    if (header & COUNT_MASK && gc_type(header)->finish && count_finish_of(object)->age) {
+        count_more_locked(gc, object);
+        count_queue_due(gc, object);
+    }
+}
+
+static int finish_unit(struct gc *gc, struct count_unit *u, void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < u->slots; i++) {
+        finish_anyway(gc, count_object(u, i));
+    }
+    return 0;
+}
+
 void count_collect(struct gc *gc)
 {
     bool more = true;
@@ -63,6 +81,14 @@ void count_collect(struct gc *gc)
     }
     settle_figures(gc);
     count_give_empties(gc, 0);
+    if (gc->no_roots && !gc->count.due && gc->count.unfinished) { /* memory was out for their order */
+        count_each_unit(gc, finish_unit, NULL);
+        for (size_t i = 0; i < large_count(gc); i++) {
+            void *object;
+            count_large_nth(gc, i, &object);
+            finish_anyway(gc, object);
+        }
+    }
 }
 
 static bool step(struct gc *gc, uint64_t deadline, size_t *done)

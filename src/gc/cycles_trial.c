@@ -51,6 +51,7 @@ static struct trial *cut(struct gc *gc, struct count_unit *u)
     struct trial *t = (struct trial *)(void *)c->at;
     c->at += bytes;
     memset(t, 0, bytes);
+    c->extra += bytes / 128;
     t->unit = u;
     t->next = c->trials;
     c->trials = t;

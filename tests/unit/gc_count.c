@@ -733,21 +733,42 @@ static void weak(void **state)
 
 /* -- memory that ends -- */
 
+static long units_left = -1; /* so many more; negative: as many as are wanted */
+static bool refused_units;
+struct unit *__real_part_take_unit(enum unit_use use);
+struct unit *__wrap_part_take_unit(enum unit_use use);
+struct unit *__wrap_part_take_unit(enum unit_use use)
+{
+    if (units_left == 0) {
+        refused_units = true;
+        errno = ENOMEM;
+        return NULL;
+    }
+    units_left -= units_left > 0;
+    return __real_part_take_unit(use);
+}
+
 static void later(void **state)
 {
     (void)state;
-    for (long after = 0; after < 12; after++) {
+    for (long after = 0; after < 8; after++) {
         start(&(struct allot_gc_opts){.least = (size_t)1 << 40});
         for (size_t i = 0; i < 40; i++) { /* many units have members */
             allot_gc_unref(&me, ring(3000));
         }
         struct node *live = ring(10);
         uint64_t before = objects();
-        os_fail_after(after);
-        for (int i = 0; i < 3; i++) {
-            allot_gc_cycles(&me, 0);
+        units_left = after;
+        refused_units = false;
+        for (int i = 0; i < 300; i++) {
+            allot_gc_cycles(&me, 1000);
+            if (i % 50 == 0) {
+                allot_gc_check(&me);
+            }
         }
-        os_fail_after(-1);
+        assert_int_equal(refused_units, objects() > 10);
+        assert_true(refused_units || after > 5);
+        units_left = -1;
         allot_gc_check(&me);
         assert_true(objects() <= before);
         allot_gc_collect(&me);
@@ -757,6 +778,25 @@ static void later(void **state)
         assert_int_equal(objects(), 0);
         end();
     }
+}
+
+/* All are finished, though not in order. */
+static void end_without_memory(void **state)
+{
+    (void)state;
+    start(NULL);
+    for (long i = 0; i < 30; i++) {
+        struct node *n = finishable(i);
+        allot_gc_write(&me, n, &n->left, n);
+        give(n, &n->right, finishable(i));
+        allot_gc_unref(&me, n);
+    }
+    finishes = 0;
+    units_left = 0;
+    allot_gc_done(&heap);
+    units_left = -1;
+    assert_int_equal(finishes, 60);
+    finishes = 0;
 }
 
 /* A heap that is full of circles has room for their trial counts. */
@@ -818,10 +858,8 @@ static void crimes(void **state)
     end();
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(at_once),
         cmocka_unit_test(without_recursion),
@@ -840,6 +878,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(by_hand),
         cmocka_unit_test(weak),
         cmocka_unit_test(later),
+        cmocka_unit_test(end_without_memory),
         cmocka_unit_test(full_of_circles),
         cmocka_unit_test(kinds_of_types),
         cmocka_unit_test(crimes),
