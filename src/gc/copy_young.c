@@ -90,9 +90,11 @@ static void reach_from_tables(struct gc *gc)
     for (size_t i = c->finishables; i < gc->finishables.count; i++) {
         copy_reach_root(gc, &f[i].object);
     }
-    do {
+    for (bool more = true; more;) {
         copy_follow_all(gc);
-    } while (reach_from_table(gc, &gc->weak, &c->weak, 1) | reach_from_table(gc, &gc->ephemeron, &c->ephemerons, 2));
+        more = reach_from_table(gc, &gc->weak, &c->weak, 1);
+        more |= reach_from_table(gc, &gc->ephemeron, &c->ephemerons, 2);
+    }
     gc->weak.count = c->weak;
     gc->ephemeron.count = c->ephemerons;
     copy_note_tables(gc);
