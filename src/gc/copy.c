@@ -21,9 +21,9 @@
 #endif
 
 enum {
-    HOLE = 8192,       /* bytes, and for larger blocks as many as one wants */
-    SHUT_MOST = 64,    /* units that are inaccessible, in STRESS */
-    SPARE_BEYOND = 4,  /* units that are kept for copies beside a nursery of them */
+    HOLE = 8192,      /* bytes, and for larger blocks as many as one wants */
+    SHUT_MOST = 64,   /* units that are inaccessible, in STRESS */
+    SPARE_BEYOND = 4, /* units that are kept for copies beside a nursery of them */
     NURSERY_LEAST = 1 << 20,
     NURSERY_MOST = 16 << 20,
     STRESS_BYTE = 0xdb
@@ -297,7 +297,8 @@ static const uint64_t *starts_of(struct gc *gc, struct copy_unit *u)
     struct copy_starts *s = &gc->copy.starts[(uintptr_t)u / HEADER_SIZE % COPY_STARTS];
     if (s->unit != u) {
         *s = (struct copy_starts){.unit = u};
-        copy_each_block(u, block, header) {
+        copy_each_block(u, block, header)
+        {
             if (gc_type(header)) {
                 bitmap_set(s->bit, copy_bit(block + ALLOT_GC_HEADER));
             }
@@ -342,7 +343,8 @@ int copy_init(struct gc *gc)
     c->watch = gc_is(gc, ALLOT_GC_PLAIN) ? 0 : ALLOT_GC_WATCHED;
     gc->opts.young = gc->opts.young ? size_max(align_up(gc->opts.young, UNIT_SIZE), UNIT_SIZE) : NURSERY_MOST;
     c->nursery = size_min(gc->opts.young, NURSERY_LEAST);
-    if (!worklist_init(gc, &c->work, GC_WORK_MOST)) {
+    if (!worklist_init(gc, &c->work, GC_WORK_MOST) || !worklist_init(gc, &c->staying, GC_WORK_MOST / 8 + 2)) {
+        worklist_done(gc, &c->work);
         return -ENOMEM;
     }
     copy_set_due(gc);
@@ -370,6 +372,7 @@ void copy_done(struct gc *gc)
     give_list(gc, c->spare);
     copy_drop_slots(gc);
     worklist_done(gc, &c->work);
+    worklist_done(gc, &c->staying);
     *c = (struct copy){0};
 }
 

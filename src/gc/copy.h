@@ -113,9 +113,9 @@ struct copy {
     struct copy_bump to[2];         /* where copies go: small blocks, and those above COPY_MEDIUM */
     struct copy_bump medium, maybe; /* where those above COPY_MEDIUM are made, and objects of type MAYBE */
     struct copy_unit *cursor;       /* SWEEPING, EVACUATING: the next one */
-    struct worklist work;
-    bool maybes;             /* objects of type MAYBE have been made */
-    size_t copied, survived; /* bytes, in this collection, or the last of the young */
+    struct worklist work, staying;  /* the latter in collections of the young, of those that stay */
+    bool maybes;                    /* objects of type MAYBE have been made */
+    size_t copied, survived;        /* bytes, in this collection, or the last of the young */
     size_t nursery, young_bytes;
     size_t nursery_most;
     size_t promoted, due; /* bytes that have become old since the last whole collection; as many ask for the next */

@@ -11,7 +11,8 @@
 
 static int walk_unit(struct gc *gc, struct copy_unit *u, gc_walk_visit *visit, void *arg)
 {
-    copy_each_block(u, block, header) {
+    copy_each_block(u, block, header)
+    {
         void *object = block + ALLOT_GC_HEADER;
         int end = gc_type(header) ? visit(object, gc_type(header), copy_size(gc, object), arg) : 0;
         if (end) {
@@ -47,7 +48,8 @@ static void prove_slot(struct allot_gc_visit *visit, void **slot)
     }
     const struct copy_unit *u = copy_unit_of(*slot);
     CHECK(u->is == COPY_OLD, "reference of an old object that is not remembered", slot);
-    CHECK(c->phase != COPY_EVACUATING || u->wanted != c->cycle || copy_is_noted(v->gc, u, slot), "slots that were noted", slot);
+    CHECK(c->phase != COPY_EVACUATING || u->wanted != c->cycle || copy_is_noted(v->gc, u, slot),
+          "slots that were noted", slot);
 }
 
 static void prove_word(struct allot_gc_visit *visit, uintptr_t word)
@@ -62,14 +64,15 @@ static void prove_blocks(struct gc *gc, const struct copy_unit *u)
     size_t objects = 0;
     CHECK(u->end >= copy_first(u) && u->end <= copy_last(u), "unit of a heap", u);
     char *end = copy_first(u);
-    copy_each_block(u, block, header) {
+    copy_each_block(u, block, header)
+    {
         end = block + copy_block_bytes(header);
         CHECK((header & GC_LENGTH) && !(header & (COPY_MOVED | GC_LARGE)) && end <= u->end, "header of object", block);
         const struct allot_gc_type *type = gc_type(header);
         objects += type != NULL;
         if (type && u->is == COPY_OLD && (header & gc->copy.watch)) {
-            gc_visit_object(&visit.visit, block + ALLOT_GC_HEADER, type, copy_block_bytes(header) - ALLOT_GC_HEADER, prove_slot,
-                            prove_word);
+            gc_visit_object(&visit.visit, block + ALLOT_GC_HEADER, type, copy_block_bytes(header) - ALLOT_GC_HEADER,
+                            prove_slot, prove_word);
         }
         CHECK(!type || u->is == COPY_OLD || !(header & ALLOT_GC_WATCHED), "header of young object", block);
         CHECK(!type || u->maybe == ((type->flags & ALLOT_GC_MAYBE) != 0), "unit of a heap", u);
@@ -111,7 +114,8 @@ void copy_check(struct gc *gc)
     copy_forget_starts(gc);
     size_t spares = count(c->spare), shuts = count(c->shut);
     CHECK(spares == c->spares && shuts == c->shuts, "units of a heap that are free", gc);
-    CHECK(prove_list(gc, c->young, COPY_FROM) + prove_list(gc, c->old, COPY_OLD) + spares + shuts == gc->units, "units of a heap", gc);
+    CHECK(prove_list(gc, c->young, COPY_FROM) + prove_list(gc, c->old, COPY_OLD) + spares + shuts == gc->units,
+          "units of a heap", gc);
     CHECK(c->phase == COPY_MARKING || (c->work.count == 0 && !c->again), "worklist of a heap", gc);
     CHECK(!c->whole, "heap", gc);
     if (gc_is(gc, ALLOT_GC_PLAIN)) {

@@ -14,8 +14,8 @@
 enum {
     CHUNK_BYTES = 512,
     CHUNK = CHUNK_BYTES / 8 - 2,
-    BLOCK = 64 * 1024,       /* bytes of which chunks are cut */
-    NOTED_MOST = 16 * 1024,  /* of a unit */
+    BLOCK = 64 * 1024,           /* bytes of which chunks are cut */
+    NOTED_MOST = 16 * 1024,      /* of a unit */
     SERIAL_LARGE = COPY_SERIALS, /* in a large object, which stays */
     SERIAL_SHIFT = 48
 };

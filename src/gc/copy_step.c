@@ -19,11 +19,11 @@
 enum {
     LOOKS = 128,
     SWEEPS = 4,
-    TRIES = 16,                /* ends of marking that found more to do than fits a step: then the step takes as long as it takes */
+    TRIES = 16, /* ends of marking that found more to do than fits a step: then the step takes as long as it takes */
     NURSERY_LEAST = 1 << 20,
-    NURSERY_FREE = 4 << 20,    /* up to so much it grows though the heap has not held as much before */
-    NS_EACH = 24,              /* to follow a slot, or copy an object: how much is evacuated in a step */
-    TAKEN_MOST = 60000,        /* units of copies in a cycle, that serials may tell apart */
+    NURSERY_FREE = 4 << 20, /* up to so much it grows though the heap has not held as much before */
+    NS_EACH = 24,           /* to follow a slot, or copy an object: how much is evacuated in a step */
+    TAKEN_MOST = 60000,     /* units of copies in a cycle, that serials may tell apart */
     DUE_LEAST = 256 * 1024
 };
 
@@ -105,7 +105,10 @@ static void word_marking(struct allot_gc_visit *visit, uintptr_t word)
     copy_reach_word(((struct copy_visit *)visit)->gc, word, COPY_MARKS);
 }
 
-static void look_marking(struct copy_visit *visit, void *object) { copy_look(visit, object, 0, COPY_MARKS, slot_marking, word_marking); }
+static void look_marking(struct copy_visit *visit, void *object)
+{
+    copy_look(visit, object, 0, COPY_MARKS, slot_marking, word_marking);
+}
 
 /* False: the deadline. */
 static bool mark(struct gc *gc, uint64_t deadline)
@@ -113,7 +116,7 @@ static bool mark(struct gc *gc, uint64_t deadline)
     struct copy *c = &gc->copy;
     struct copy_visit visit = {.visit = {.slot = called_marking}, .gc = gc};
     for (;;) {
-        for (size_t n = 0; c->work.count && n < LOOKS; n++) {
+        for (uint64_t until = c->visited + LOOKS; c->work.count && c->visited < until;) {
             size_t from;
             void *object = worklist_pop(&c->work, &from);
             copy_look(&visit, object, from, COPY_MARKS, slot_marking, word_marking);
@@ -292,10 +295,10 @@ bool copy_step(struct gc *gc, uint64_t deadline)
     if (c->phase == COPY_IDLE) {
         begin(gc);
     }
-    if (c->phase == COPY_MARKING && (!mark(gc, deadline) || !end_marking(gc, deadline))) {
+    if (c->phase == COPY_MARKING && (!mark(gc, deadline) || !end_marking(gc, deadline) || past(deadline))) {
         return false;
     }
-    if (c->phase == COPY_SWEEPING && (past(deadline) || !sweep(gc, deadline) || past(deadline))) {
+    if (c->phase == COPY_SWEEPING && (!sweep(gc, deadline) || past(deadline))) {
         return false;
     }
     return evacuate(gc, deadline);

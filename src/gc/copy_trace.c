@@ -81,16 +81,16 @@ static unsigned how_of(const struct gc *gc)
 }
 
 /* Of the young, while no cycle is under way; in one; of a whole collection. */
-#define TRACE(name, how)                                                                    \
+#define TRACE(name, how)                                                                                     \
     static inline __attribute__((always_inline)) void slot_##name(struct allot_gc_visit *visit, void **slot) \
-    {                                                                                       \
-        struct copy_visit *v = (struct copy_visit *)visit;                                  \
-        copy_reach(v->gc, slot, how, v->large);                                             \
-    }                                                                                       \
-    static void called_##name(struct allot_gc_visit *visit, void **slot) { slot_##name(visit, slot); } \
-    static void look_##name(struct copy_visit *visit, void *object)                         \
-    {                                                                                       \
-        copy_look(visit, object, 0, COPY_MOVES, slot_##name, word_in_object);                           \
+    {                                                                                                        \
+        struct copy_visit *v = (struct copy_visit *)visit;                                                   \
+        copy_reach(v->gc, slot, how, v->large);                                                              \
+    }                                                                                                        \
+    static void called_##name(struct allot_gc_visit *visit, void **slot) { slot_##name(visit, slot); }       \
+    static void look_##name(struct copy_visit *visit, void *object)                                          \
+    {                                                                                                        \
+        copy_look(visit, object, 0, COPY_MOVES, slot_##name, word_in_object);                                \
     }
 
 static void word_in_object(struct allot_gc_visit *visit, uintptr_t word)
@@ -105,9 +105,9 @@ TRACE(whole, COPY_MOVES | COPY_MARKS)
 
 static struct copy_visit visitor(struct gc *gc)
 {
-    return (struct copy_visit){.visit = {.slot = gc->copy.whole                 ? called_whole
+    return (struct copy_visit){.visit = {.slot = gc->copy.whole                ? called_whole
                                                  : gc->copy.phase == COPY_IDLE ? called_young
-                                                                                : called_cycle},
+                                                                               : called_cycle},
                                .gc = gc};
 }
 
@@ -155,27 +155,31 @@ static void look_again_at_unit(struct copy_visit *visit, struct copy_unit *u, vo
     }
 }
 
-void copy_look_again(struct copy_visit *visit, void (*look)(struct copy_visit *visit, void *object))
+bool copy_look_again(struct copy_visit *visit, void (*look)(struct copy_visit *visit, void *object))
 {
     struct gc *gc = visit->gc;
     struct copy *c = &gc->copy;
-    gc->stats.overflows++;
-    c->again = false;
-    struct copy_unit *lists[] = {c->young, c->old};
+    struct copy_unit *lists[] = {c->young, c->of_young ? NULL : c->old};
+    bool some = false;
+    c->again = c->of_young; /* the old ones are left to the cycle */
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (struct copy_unit *u = lists[i]; u; u = u->next) {
             if (u->again) {
                 look_again_at_unit(visit, u, look);
+                some = true;
             }
         }
     }
-    for (size_t i = 0; i < large_count(gc); i++) {
+    for (size_t i = 0; i < large_count(gc) && !c->of_young; i++) {
         struct large_object *l = large_nth(gc, i);
         if (l->again) {
             l->again = false;
             look(visit, l->at + 2 * sizeof(uint64_t));
+            some = true;
         }
     }
+    gc->stats.overflows += some;
+    return some;
 }
 
 /* -- words that may mean an object -- */
@@ -240,7 +244,8 @@ static void pin_by_maybes(struct gc *gc, bool all)
     if (all || gc->forgot) {
         for (struct copy_unit *u = c->old; u; u = u->next) {
             if (u->maybe) {
-                copy_each_block(u, block, header) {
+                copy_each_block(u, block, header)
+                {
                     if (gc_type(header)) {
                         pin_by(gc, block + ALLOT_GC_HEADER);
                     }
@@ -289,7 +294,8 @@ static void look_at_remembered(struct gc *gc, void *entry, bool is_slot)
 static void look_at_all(struct gc *gc)
 {
     for (struct copy_unit *u = gc->copy.old; u; u = u->next) {
-        copy_each_block(u, block, header) {
+        copy_each_block(u, block, header)
+        {
             if (gc_type(header) && !(header & gc->copy.watch)) {
                 look_at_remembered(gc, block + ALLOT_GC_HEADER, false);
             }

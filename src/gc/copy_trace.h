@@ -25,10 +25,11 @@ enum copy_how {
     COPY_RECORDS = 4, /* slots that refer into wanted units are noted: of objects, not roots */
 };
 
-#define COPY_MOVED  ((uint64_t)1 << 19) /* in place of the header: the object is where the upper bits say */
-#define COPY_MEDIUM ((size_t)2048)      /* bytes of a block; larger ones have units of their own, so that they leave few rests */
+#define COPY_MOVED ((uint64_t)1 << 19) /* in place of the header: the object is where the upper bits say */
+#define COPY_MEDIUM \
+    ((size_t)2048)           /* bytes of a block; larger ones have units of their own, so that they leave few rests */
 #define COPY_SERIALS 0xffffu /* units' are below */
-#define COPY_PIECE  ((size_t)1024)      /* words of one object that are looked at in one go */
+#define COPY_PIECE   ((size_t)1024) /* words of one object that are looked at in one go */
 
 static inline struct copy_unit *copy_unit_of(const void *object) { return (struct copy_unit *)unit_of(object); }
 static inline char *copy_data(const struct copy_unit *u) { return unit_data(&u->unit); }
@@ -53,11 +54,11 @@ static inline size_t copy_block_bytes(uint64_t header)
 }
 
 /* Each block of a unit, gaps included. */
-#define copy_each_block(u, block, header)                                                                        \
-    for (char *block = copy_first(u); block < (u)->end; block += copy_block_bytes(copy_header(block)))           \
-        if (copy_header(block) == 0) {                                                                           \
-            break;                                                                                               \
-        } else                                                                                                   \
+#define copy_each_block(u, block, header)                                                              \
+    for (char *block = copy_first(u); block < (u)->end; block += copy_block_bytes(copy_header(block))) \
+        if (copy_header(block) == 0) {                                                                 \
+            break;                                                                                     \
+        } else                                                                                         \
             for (uint64_t header = copy_header(block), once = 1; once; once = 0)
 
 /* Word w of a unit's mark bits, a bit for each 16 bytes: all lines of the first of its two maps, and the rest of the last one. */
@@ -79,7 +80,8 @@ static inline bool copy_is_marked(const struct copy_unit *u, const void *object)
 /* Large objects begin 16 bytes behind the beginning of a page, where few others do. */
 static inline bool copy_is_large(const void *object)
 {
-    return unlikely(((uintptr_t)object & (RUN_PAGE - 1)) == 2 * sizeof(uint64_t)) && (*gc_header(object) & GC_LARGE) != 0;
+    return unlikely(((uintptr_t)object & (RUN_PAGE - 1)) == 2 * sizeof(uint64_t)) &&
+           (*gc_header(object) & GC_LARGE) != 0;
 }
 
 struct copy_visit {
@@ -90,9 +92,15 @@ struct copy_visit {
 
 /* -- what is to be looked at -- */
 
-static inline void copy_push(struct gc *gc, void *object, bool *again)
+/* Of a collection of the young only what stays among them is looked at in it: old objects that it marks are left to the cycle. */
+static inline struct worklist *copy_worklist(struct gc *gc)
 {
-    if (unlikely(!worklist_push(&gc->copy.work, object))) {
+    return unlikely(gc->copy.of_young) ? &gc->copy.staying : &gc->copy.work;
+}
+
+static inline void copy_push(struct gc *gc, struct worklist *work, void *object, bool *again)
+{
+    if (unlikely(!worklist_push(work, object))) {
         *again = gc->copy.again = true;
     }
 }
@@ -107,7 +115,7 @@ static inline bool copy_mark(struct gc *gc, struct copy_unit *u, void *object)
     }
     *word |= bit;
     __builtin_prefetch(gc_header(object));
-    copy_push(gc, object, &u->again);
+    copy_push(gc, u->is == COPY_STAYS ? copy_worklist(gc) : &gc->copy.work, object, &u->again);
     return true;
 }
 
@@ -116,7 +124,7 @@ static inline void copy_mark_large(struct gc *gc, void *object)
     struct large_object *l = large_object_of(object);
     if (!l->marked) {
         l->marked = true;
-        copy_push(gc, object, &l->again);
+        copy_push(gc, &gc->copy.work, object, &l->again);
     }
 }
 
@@ -232,19 +240,19 @@ static inline __attribute__((always_inline)) void copy_look_long(struct copy_vis
     }
     from = size_max(from, gc_first_word(type, words));
     size_t to = words > from + COPY_PIECE ? from + COPY_PIECE : words;
-    if (to < words && !worklist_push_from(&gc->copy.work, object, to)) {
-        *(large ? &large->again : &copy_unit_of(object)->again) = gc->copy.again = true;
+    if (to < words && !worklist_push_from(copy_worklist(gc), object, to)) {
+        to = words; /* all at once */
     }
     if (from < to) {
         gc_visit_words(&visit->visit, object, type, from, to, slot, word);
-        gc->copy.visited += (to - from) / 8;
+        gc->copy.visited += (to - from) / 4;
     }
     visit->large = false;
 }
 
 /* The references of an object, from a word on. */
-static inline __attribute__((always_inline)) void copy_look(struct copy_visit *visit, void *object, size_t from, unsigned how,
-                                                            gc_on_slot *slot, gc_on_word *word)
+static inline __attribute__((always_inline)) void copy_look(struct copy_visit *visit, void *object, size_t from,
+                                                            unsigned how, gc_on_slot *slot, gc_on_word *word)
 {
     uint64_t header = *gc_header(object);
     const struct allot_gc_type *type = gc_type(header);
@@ -260,8 +268,8 @@ static inline __attribute__((always_inline)) void copy_look(struct copy_visit *v
 }
 
 /* The copies that have not been looked at, of one sort. */
-static inline __attribute__((always_inline)) void copy_scan(struct copy_visit *visit, struct copy_bump *to, gc_on_slot *slot,
-                                                            gc_on_word *word)
+static inline __attribute__((always_inline)) void copy_scan(struct copy_visit *visit, struct copy_bump *to,
+                                                            gc_on_slot *slot, gc_on_word *word)
 {
     uint64_t visited = 0;
     visit->large = false;
@@ -271,7 +279,8 @@ static inline __attribute__((always_inline)) void copy_scan(struct copy_visit *v
             do {
                 uint64_t header = copy_header(at);
                 size_t bytes = (header & GC_LENGTH) * GC_GRAIN;
-                gc_visit_object(&visit->visit, at + ALLOT_GC_HEADER, gc_type(header), bytes - ALLOT_GC_HEADER, slot, word);
+                gc_visit_object(&visit->visit, at + ALLOT_GC_HEADER, gc_type(header), bytes - ALLOT_GC_HEADER, slot,
+                                word);
                 at += bytes;
                 visited++;
             } while (at < end);
@@ -289,26 +298,26 @@ static inline bool copy_is_scanned(const struct copy_bump *to)
     return !to->unit || (to->scanning == to->unit && to->unit->scan == to->at);
 }
 
-/* The objects that found the worklist full, once more: all marked ones of where they lie. */
-void copy_look_again(struct copy_visit *visit, void (*look)(struct copy_visit *visit, void *object));
+/* The objects that found a worklist full, once more: all marked ones of where they lie. False: there were none. */
+bool copy_look_again(struct copy_visit *visit, void (*look)(struct copy_visit *visit, void *object));
 
-static inline __attribute__((always_inline)) void copy_follow(struct copy_visit *visit, gc_on_slot *slot, gc_on_word *word,
+static inline __attribute__((always_inline)) void copy_follow(struct copy_visit *visit, gc_on_slot *slot,
+                                                              gc_on_word *word,
                                                               void (*look)(struct copy_visit *visit, void *object))
 {
     struct copy *c = &visit->gc->copy;
+    struct worklist *work = copy_worklist(visit->gc);
     for (;;) {
-        while (c->work.count) {
+        while (work->count) {
             size_t from;
-            void *object = worklist_pop(&c->work, &from);
+            void *object = worklist_pop(work, &from);
             copy_look(visit, object, from, COPY_MOVES, slot, word);
         }
         if (!copy_is_scanned(&c->to[0])) {
             copy_scan(visit, &c->to[0], slot, word);
         } else if (!copy_is_scanned(&c->to[1])) {
             copy_scan(visit, &c->to[1], slot, word);
-        } else if (c->again) {
-            copy_look_again(visit, look);
-        } else {
+        } else if (!c->again || !copy_look_again(visit, look)) {
             return;
         }
     }

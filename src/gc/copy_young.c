@@ -133,6 +133,7 @@ void copy_young(struct gc *gc)
     reach_from_tables(gc);
     size_t live = copy_end_copies(gc) + copy_end_young_units(gc);
     c->of_young = false;
+    c->again &= c->phase == COPY_MARKING;
     c->survived = live;
     c->promoted += live;
     gc->stats.young++;

@@ -79,9 +79,15 @@ static void see_counted(const struct view *v, const struct count_unit *u, uintpt
     size_t stride = u->stride16 * GC_GRAIN, slots = stride ? size_min(u->slots, UNIT_SIZE / stride) : 0;
     size_t before = u->lead ? sizeof(struct count_finish) : 0;
     for (size_t slot = 0; slot < slots; slot++) {
-        if (*unit_word(&u->unit, slot / 64, 0) >> slot % 64 & 1) {
-            see(v, data + ALLOT_GC_HEADER + slot * stride + before, stride - before - ALLOT_GC_HEADER);
+        if (!(*unit_free_word(&u->unit, slot / 64) >> slot % 64 & 1)) {
+            continue;
         }
+        uintptr_t at = data + ALLOT_GC_HEADER + slot * stride;
+        size_t room = stride - before - ALLOT_GC_HEADER;
+        const size_t *size = stride > COUNT_SMALL * GC_GRAIN
+                                 ? READ(v->owners->reader, (const size_t *)(at + stride - sizeof(size_t)))
+                                 : NULL;
+        see(v, at + before, size ? size_min(*size, room) : room);
     }
 }
 
@@ -138,7 +144,9 @@ bool collected_areas(const struct reader *r, struct snap_areas *out)
                      add_table(out, gc->ephemeron.at, gc->ephemeron.room, sizeof(void *)) &&
                      add_table(out, gc->large.at, gc->large.room, sizeof(void *)) &&
                      add_table(out, gc->remembered.at, gc->remembered.room, sizeof(void *));
-        const struct worklist *work = gc->kind == ALLOT_GC_MARK ? &gc->mark.work : NULL;
+        const struct worklist *work = gc->kind == ALLOT_GC_MARK   ? &gc->mark.work
+                                      : gc->kind == ALLOT_GC_COPY ? &gc->copy.work
+                                                                  : NULL;
         if (!added || (work && !add_table(out, work->at, work->room, sizeof *work->at))) {
             return false;
         }

@@ -78,7 +78,9 @@ static inline uint64_t layout_of_collected(uint64_t h)
     h = LAYOUT_OF_1(h, gc), h = LAYOUT_OF_2(h, gc, kind), h = LAYOUT_OF_2(h, gc, opts), h = LAYOUT_OF_2(h, gc, mark);
     h = LAYOUT_OF_1(h, mark), h = LAYOUT_OF_2(h, mark, cycle), h = LAYOUT_OF_1(h, mark_unit);
     h = LAYOUT_OF_2(h, mark_unit, stride16), h = LAYOUT_OF_2(h, mark_unit, cycle);
-    h = LAYOUT_OF_1(h, copy), h = LAYOUT_OF_1(h, count), h = LAYOUT_OF_1(h, gc_table), h = LAYOUT_OF_1(h, worklist);
+    h = LAYOUT_OF_1(h, copy), h = LAYOUT_OF_1(h, copy_unit), h = LAYOUT_OF_2(h, copy_unit, end);
+    h = LAYOUT_OF_1(h, count), h = LAYOUT_OF_1(h, count_unit), h = LAYOUT_OF_2(h, count_unit, stride16);
+    h = LAYOUT_OF_2(h, count_unit, lead), h = LAYOUT_OF_1(h, gc_table), h = LAYOUT_OF_1(h, worklist);
     h = LAYOUT_OF_1(h, large_object), h = LAYOUT_OF_2(h, large_object, size), h = LAYOUT_OF_1(h, allot_gc_type);
     return h;
 }
