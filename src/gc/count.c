@@ -100,7 +100,7 @@ bool count_less_slowly(struct gc *gc, struct count_hand *hand, void *object)
     for (;;) {
         uint64_t count = h & COUNT_MASK;
         if (count == 0) {
-            gc_fault(gc, "reference let go that nobody has, to an", object);
+            gc_fault(gc, "reference let go that nobody has", object);
         }
         if (count == COUNT_STUCK) {
             return false;

@@ -90,6 +90,8 @@ struct count_hand {
     char *slot[64];
 };
 
+#define COUNT_STEP ((size_t)512) /* bytes of holes, while a round goes on by steps: so often there may be one */
+
 struct count_mutator {
     struct count_hand hand;
     struct count_unit *unit[COUNT_CLASSES]; /* where holes come from */

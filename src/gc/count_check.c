@@ -12,14 +12,12 @@
 #include "os/fault.h"
 #include "os/memory.h"
 
-static uint64_t header_of(const void *object) { return __atomic_load_n(gc_header(object), __ATOMIC_RELAXED); }
-
 /* It has gone, or is garbage that goes. */
 static bool is_dead(const struct gc *gc, const void *object)
 {
     const struct cycles *c = &gc->count.cycles;
     const uint32_t *entry = c->phase == CYCLES_COLLECTING ? cycles_entry(gc, object) : NULL;
-    return (header_of(object) & COUNT_MASK) == 0 ||
+    return (gc_header_of(object) & COUNT_MASK) == 0 ||
            (entry && (*entry & (TRIAL_IN | TRIAL_LIVE | TRIAL_KEPT)) == TRIAL_IN);
 }
 
@@ -34,8 +32,8 @@ static int walk_unit(struct gc *gc, struct count_unit *u, void *arg)
     int end = 0;
     for (unsigned i = 0; i < u->slots && !end; i++) {
         void *object = count_object(u, i);
-        if (header_of(object) && !is_dead(gc, object)) {
-            end = walk->visit(object, gc_type(header_of(object)), count_size_of(object), walk->arg);
+        if (gc_header_of(object) && !is_dead(gc, object)) {
+            end = walk->visit(object, gc_type(gc_header_of(object)), count_size_of(object), walk->arg);
         }
     }
     return end;
@@ -60,7 +58,7 @@ void *count_object_at(struct gc *gc, uintptr_t word, bool interior)
         return NULL;
     }
     void *object = count_object(u, i);
-    bool is = header_of(object) && (interior ? word >= (uintptr_t)object : word == (uintptr_t)object);
+    bool is = gc_header_of(object) && (interior ? word >= (uintptr_t)object : word == (uintptr_t)object);
     return is ? object : NULL;
 }
 
@@ -93,7 +91,7 @@ static size_t large_index(const struct gc *gc, const void *object)
 
 static uint32_t *words_of(const struct proof *p, const void *object)
 {
-    if (header_of(object) & GC_LARGE) {
+    if (gc_header_of(object) & GC_LARGE) {
         return p->words + 2 * large_index(p->gc, object);
     }
     const struct count_unit *u = count_unit_of(object);
@@ -120,7 +118,7 @@ static void no_word(struct allot_gc_visit *visit, uintptr_t word)
 
 static void count_references(struct proof *p, void *object)
 {
-    uint64_t header = header_of(object);
+    uint64_t header = gc_header_of(object);
     if ((header & COUNT_MASK) == 0) {
         return;
     }
@@ -132,7 +130,7 @@ static void count_references(struct proof *p, void *object)
 static void prove_object(struct proof *p, void *object)
 {
     struct gc *gc = p->gc;
-    uint64_t header = header_of(object);
+    uint64_t header = gc_header_of(object);
     const uint32_t *words = words_of(p, object), *entry = cycles_entry(gc, object);
     bool side = count_side_find(gc, object) || gc_type(header) == &count_weak_type;
     CHECK(side == ((header & COUNT_SIDE) != 0), "object with something beside it", object);
@@ -151,7 +149,7 @@ static int each_object(struct gc *gc, struct count_unit *u, void *arg)
 {
     struct proof *p = arg;
     for (unsigned i = 0; i < u->slots; i++) {
-        if (header_of(count_object(u, i))) {
+        if (gc_header_of(count_object(u, i))) {
             (p->next ? count_references : prove_object)(p, count_object(u, i));
         }
     }
@@ -168,7 +166,7 @@ static int prove_unit(struct gc *gc, struct count_unit *u, void *arg)
         const uint64_t *begin = (const uint64_t *)(const void *)(count_data(u) + i * count_stride(u));
         if (bitmap_test(count_allocated(u, i / 64), i % 64)) {
             used++;
-            uint64_t header = header_of(count_object(u, i));
+            uint64_t header = gc_header_of(count_object(u, i));
             candidates |= header & COUNT_CANDIDATE && header & COUNT_MASK;
             continue;
         }

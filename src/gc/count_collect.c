@@ -4,6 +4,9 @@
  *   collect:   rounds until nothing is found any more
  *   cycles:    so much work;  step: so much time, in pieces
  *
+ * A round that goes by steps keeps pace with the program by its work, not its time: the next step comes after as many bytes as that did work.
+ * An object costs some eight from MARKING to CLEANING, and is at least 16 bytes, so a heap grows by half at most while a round is open.
+ *
  *   since = bytes handed out since the last round - 7/8 of those that have gone by their counts since
  *
  * What has gone is on no circle, so what there can be of circles has grown by the rest at most, and the heap holds at most what it held after
@@ -15,7 +18,7 @@
 #include "gc/count_ops.h"
 #include "os/process.h"
 
-enum { PIECE = 512 };
+#define PIECE (2 * COUNT_STEP) /* work */
 
 /* A round is over: when the next is due. */
 static void settle_figures(struct gc *gc)
@@ -42,6 +45,24 @@ static int note_unit(struct gc *gc, struct count_unit *u, void *arg)
     return 0;
 }
 
+static void finish_anyway(struct gc *gc, void *object)
+{
+    uint64_t header = *gc_header(object);
+    if (header & COUNT_MASK && gc_type(header)->finish && count_finish_of(object)->age) {
+        count_more_locked(gc, object);
+        count_queue_due(gc, object);
+    }
+}
+
+static int finish_unit(struct gc *gc, struct count_unit *u, void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < u->slots; i++) {
+        finish_anyway(gc, count_object(u, i));
+    }
+    return 0;
+}
+
 void count_collect(struct gc *gc)
 {
     bool more = true;
@@ -60,14 +81,23 @@ void count_collect(struct gc *gc)
     }
     settle_figures(gc);
     count_give_empties(gc, 0);
+    if (gc->no_roots && !gc->count.due && gc->count.unfinished) { /* memory was out for their order */
+        count_each_unit(gc, finish_unit, NULL);
+        for (size_t i = 0; i < large_count(gc); i++) {
+            void *object;
+            count_large_nth(gc, i, &object);
+            finish_anyway(gc, object);
+        }
+    }
 }
 
-bool count_step(struct gc *gc, uint64_t deadline)
+static bool step(struct gc *gc, uint64_t deadline, size_t *done)
 {
     bool over = gc->count.cycles.phase == CYCLES_NONE && !cycles_begin(gc);
     while (!over) {
         size_t work = PIECE;
         over = cycles_proceed(gc, &work);
+        *done += PIECE - work;
         if (os_nanoseconds() >= deadline) {
             break;
         }
@@ -78,6 +108,12 @@ bool count_step(struct gc *gc, uint64_t deadline)
         count_figures(gc);
     }
     return over;
+}
+
+bool count_step(struct gc *gc, uint64_t deadline)
+{
+    size_t done = 0;
+    return step(gc, deadline, &done);
 }
 
 void count_due(struct mutator *me)
@@ -101,11 +137,12 @@ void count_due(struct mutator *me)
         settle_figures(gc);
         gc->stats.collections++;
     } else {
+        size_t done = 0;
         gc->stats.steps++;
-        if (count_step(gc, os_nanoseconds() + gc->opts.step_ns)) {
+        if (step(gc, os_nanoseconds() + gc->opts.step_ns, &done)) {
             gc->stats.collections++;
         } else {
-            gc->since = gc->due - size_min(gc->due / 64, gc->due);
+            gc->since = gc->due - size_min(done, gc->due);
         }
     }
     gc_go(gc);

@@ -51,7 +51,7 @@ static inline struct count_finish *count_finish_of(void *object)
 /* Bytes of an object, wherever it lies. */
 static inline size_t count_size_of(const void *object)
 {
-    if (unlikely(*gc_header(object) & GC_LARGE)) {
+    if (unlikely(gc_header_of(object) & GC_LARGE)) {
         return large_object_of(object)->size;
     }
     const struct count_unit *u = count_unit_of(object);

@@ -137,6 +137,24 @@ static inline uint64_t find_link(void *object, uint64_t refs, void ***link)
     return refs;
 }
 
+/* Those of `refs` from the first slot on that is not NULL. */
+static inline uint64_t skip_nulls(void *object, uint64_t refs)
+{
+    while (refs && !((void **)object)[lowest_bit(refs)]) {
+        refs &= refs - 1;
+    }
+    return refs;
+}
+
+/* The work is spent: the next visit begins with the object's first slot again, and passes over those that have been seen to. */
+static bool stop_at(struct count_hand *hand, void *object, void *up, size_t *work)
+{
+    hand->simple = object;
+    hand->up = up;
+    *work = 0;
+    return false;
+}
+
 /* True: all has been seen to that hangs on hand->simple. */
 static bool visit_simple(struct gc *gc, struct count_hand *hand, size_t *work)
 {
@@ -154,10 +172,7 @@ static bool visit_simple(struct gc *gc, struct count_hand *hand, size_t *work)
                 continue;
             }
             if (unlikely(left-- == 0)) {
-                hand->simple = object;
-                hand->up = up;
-                *work = 0;
-                return false;
+                return stop_at(hand, object, up, work);
             }
             if (unlikely(careful)) {
                 cycles_cut(gc, hand, object, slot, child);
@@ -175,6 +190,7 @@ static bool visit_simple(struct gc *gc, struct count_hand *hand, size_t *work)
             } else if (!type->refs) {
                 count_free_as(gc, hand, child, careful);
             } else {
+                refs = skip_nulls(object, refs);
                 if (refs) {
                     *slot = up;
                     up = object;
@@ -195,6 +211,9 @@ static bool visit_simple(struct gc *gc, struct count_hand *hand, size_t *work)
         refs = find_link(object, known->refs, &slot);
         up = *slot;
         *slot = NULL;
+        if (unlikely(left-- == 0)) {
+            return stop_at(hand, object, up, work);
+        }
     }
     hand->simple = NULL;
     *work = left;

@@ -16,10 +16,7 @@ enum { LEAST = 64 };
 
 const struct allot_gc_type count_weak_type = {.name = "weak reference", .size = sizeof(struct count_weak)};
 
-static bool is_weak(const void *object)
-{
-    return gc_type(__atomic_load_n(gc_header(object), __ATOMIC_RELAXED)) == &count_weak_type;
-}
+static bool is_weak(const void *object) { return gc_type(gc_header_of(object)) == &count_weak_type; }
 
 static size_t place(const struct count *count, const void *object)
 {

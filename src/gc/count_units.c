@@ -243,10 +243,12 @@ void *count_get(struct mutator *me, const struct allot_gc_type *type, size_t siz
     }
     unsigned klass = class_of(grains);
     bool single = lead || grains > COUNT_SMALL || gc_is(gc, ALLOT_GC_STRESS);
-    struct count_unit *u;
-    struct hole hole;
+    bool in_steps = gc->count.cycles.phase != CYCLES_NONE && gc->opts.step_ns;
+    size_t most = in_steps ? size_max(COUNT_STEP / GC_GRAIN / grains, 1) : UNIT_SIZE;
+    struct count_unit *u = NULL;
+    struct hole hole = {0};
     if (!(lead ? find_slot_apart(gc, klass + COUNT_CLASSES, &u, &hole)
-               : find_hole(me, klass, single ? 1 : UNIT_SIZE, &u, &hole))) {
+               : find_hole(me, klass, single ? 1 : most, &u, &hole))) {
         return NULL;
     }
     size_t stride = count_stride(u), bytes = (hole.to - hole.from) * stride;

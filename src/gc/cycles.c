@@ -30,6 +30,8 @@ static void mark_member(struct gc *gc, void *object, size_t *work)
     struct look look = {.visit = {.slot = trial_slot_called}, .gc = gc};
     *cycles_entry(gc, object) |= TRIAL_COUNTED;
     look_at(&look, object, work, trial_slot);
+    spend(work, gc->count.cycles.extra);
+    gc->count.cycles.extra = 0;
 }
 
 /* A candidate, or at the heap's end any object, becomes a member. */

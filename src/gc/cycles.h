@@ -32,7 +32,7 @@
  * Termination: a round has at most as many members as there were objects when it began; who would be the next is taken for LIVE and
  * a candidate. A circle that is garbage when a round begins is found by it, however small the pieces; or by the next, after such.
  *
- * Work: a reference visited, an object looked at, 64 slots passed over: one each. A piece ends when its work is spent; it is exceeded by
+ * Work: a reference visited, an object looked at, 64 slots passed over, 128 bytes of trial counts begun: one each. A piece ends when its work is spent; it is exceeded by
  * at most an object's own 64 references, or those that its `trace` reports. Memory: 4 bytes for each slot of units with members, in
  * units of 64 KiB; the heap's limit keeps room for it.
  *
@@ -102,6 +102,7 @@ struct cycles {
     size_t word;
     size_t members, live, most;
     bool no_memory;
+    size_t extra; /* work that is still to be counted: a unit's trial counts begin at 0 */
 
     /* FINISHERS: by count_finish.next */
     enum cycles_pass pass;

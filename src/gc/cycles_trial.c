@@ -15,7 +15,7 @@ static struct cycles *cycles(struct gc *gc) { return &gc->count.cycles; }
 uint32_t *cycles_entry(const struct gc *gc, const void *object)
 {
     (void)gc;
-    if (unlikely(__atomic_load_n(gc_header(object), __ATOMIC_RELAXED) & GC_LARGE)) {
+    if (unlikely(gc_header_of(object) & GC_LARGE)) {
         return &large_object_of(object)->count;
     }
     const struct count_unit *u = count_unit_of(object);
@@ -51,6 +51,7 @@ static struct trial *cut(struct gc *gc, struct count_unit *u)
     struct trial *t = (struct trial *)(void *)c->at;
     c->at += bytes;
     memset(t, 0, bytes);
+    c->extra += bytes / 128;
     t->unit = u;
     t->next = c->trials;
     c->trials = t;
@@ -83,7 +84,7 @@ uint32_t *cycles_join(struct gc *gc, void *object)
 void cycles_pend(struct gc *gc, void *object)
 {
     struct cycles *c = cycles(gc);
-    if (unlikely(*gc_header(object) & GC_LARGE)) {
+    if (unlikely(gc_header_of(object) & GC_LARGE)) {
         struct large_object *l = large_object_of(object);
         c->large_low = c->large_pending && c->large_low < (uintptr_t)l->at ? c->large_low : (uintptr_t)l->at;
         c->large_pending += !l->again;

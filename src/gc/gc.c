@@ -300,11 +300,11 @@ void allot_gc_put(struct allot_gc_mutator *face, void *object)
     os_unlock(&own->lock);
 }
 
-const struct allot_gc_type *allot_gc_type_of(const void *object) { return gc_type(*gc_header(object)); }
+const struct allot_gc_type *allot_gc_type_of(const void *object) { return gc_type(gc_header_of(object)); }
 
 size_t gc_size_of(const struct gc *gc, const void *object)
 {
-    return unlikely(*gc_header(object) & GC_LARGE) ? large_object_of(object)->size : BY_KIND(gc, size, gc, object);
+    return unlikely(gc_header_of(object) & GC_LARGE) ? large_object_of(object)->size : BY_KIND(gc, size, gc, object);
 }
 
 size_t allot_gc_size_of(const void *object)
@@ -313,7 +313,7 @@ size_t allot_gc_size_of(const void *object)
     if (first) {
         return first->gc.size_of(object);
     }
-    if (*gc_header(object) & GC_LARGE) {
+    if (gc_header_of(object) & GC_LARGE) {
         return large_object_of(object)->size;
     }
     return gc_size_of((const struct gc *)part_of(object), object);

@@ -61,6 +61,9 @@
 
 static inline uint64_t *gc_header(const void *object) { return (uint64_t *)(uintptr_t)object - 1; }
 
+/* Any thread's: others may count meanwhile. */
+static inline uint64_t gc_header_of(const void *object) { return __atomic_load_n(gc_header(object), __ATOMIC_RELAXED); }
+
 static inline const struct allot_gc_type *gc_type(uint64_t header)
 {
     return (const struct allot_gc_type *)(uintptr_t)(header >> 16 & ~(uint64_t)15);
