@@ -28,7 +28,7 @@ static const char help[] =
     "(opt, Belady's), and says how many miss with so many frames. FILE, or - for standard input,\n"
     "has one id a line, or is a table, libCacheSim's oracleGeneral, or the output of valgrind's lackey;\n"
     "it may be packed by gzip, zstd or xz. With -- in front PROGRAM is run under valgrind, and all its\n"
-    "references are recorded: it takes some hundred times as long.\n"
+    "references are recorded: it takes a thousand times as long.\n"
     "\n"
     "  -f, --frames=N,N...   so many frames: numbers, or shares of the pages like 0.1%; 20 sizes unless told\n"
     "  -P, --policies=NAMES  these only, in that order: opt gradual s3-fifo sieve arc clock lru fifo\n"

@@ -34,6 +34,14 @@ static double resident(void)
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
+/* Nanoseconds of this thread: what others take of the machine meanwhile does not count. */
+static uint64_t own_time(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 static size_t draw_size(uint64_t *seed) { return 16 + below(seed, 497); }
 
 /* -- either kind -- */
@@ -129,23 +137,33 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static double at_percent(double *taken, size_t count, size_t percent)
+{
+    qsort(taken, count, sizeof *taken, by_size);
+    return taken[(count - 1) * percent / 100];
+}
+
+/* By the wall's clock, and by the thread's own: where they differ others had the machine. */
 static void steps(double base, double live)
 {
-    static double taken[1 << 20];
+    static double taken[1 << 20], own[1 << 20];
     size_t count = 0;
     uint64_t begin = now();
-    for (size_t more = 1; more > 0 && count < COUNT(taken);) {
-        uint64_t start = now();
+    for (size_t more = 1; more > 0 && count < COUNT(taken); count++) {
+        uint64_t start = now(), own_start = own_time();
         more = allot_movable_step(&heap, STEP);
-        taken[count++] = (double)(now() - start) / 1e3;
+        own[count] = (double)(own_time() - own_start) / 1e3;
+        taken[count] = (double)(now() - start) / 1e3;
     }
     figure("compaction", (double)(now() - begin) / 1e6, "ms");
     figure("rss", (resident() - base) / live, "of what lives");
-    qsort(taken, count, sizeof *taken, by_size);
     figure("steps", (double)count, "");
-    figure("step_p50", taken[count / 2], "us");
-    figure("step_p99", taken[count - 1 - count / 100], "us");
-    figure("step_max", taken[count - 1], "us");
+    figure("step_p50", at_percent(taken, count, 50), "us");
+    figure("step_p99", at_percent(taken, count, 99), "us");
+    figure("step_max", at_percent(taken, count, 100), "us");
+    figure("step_own_p50", at_percent(own, count, 50), "us");
+    figure("step_own_p99", at_percent(own, count, 99), "us");
+    figure("step_own_max", at_percent(own, count, 100), "us");
 }
 
 /* -- walks -- */
@@ -195,12 +213,12 @@ static void walk(const char *name, size_t nodes, bool shuffled, size_t steps)
         *(struct node *)allot_movable_at(&heap, kept[order[i]].ref) =
             (struct node){.next = allot_movable_at(&heap, next), .next_ref = next, .value = {i}};
     }
-    for (int round = 0; round < 15; round++) {
-        uint64_t start = now(), sums[2];
+    for (int round = 0; round < 7; round++) {
+        uint64_t start = own_time(), sums[2];
         sums[0] = walk_pointers(allot_movable_at(&heap, kept[order[0]].ref), steps);
-        uint64_t middle = now();
+        uint64_t middle = own_time();
         sums[1] = walk_references(kept[order[0]].ref, steps);
-        uint64_t end = now();
+        uint64_t end = own_time();
         if (sums[0] != sums[1])
             fail("the walks differ");
         best[0] = middle - start < best[0] ? middle - start : best[0];
@@ -219,9 +237,9 @@ static void allot(void)
 {
     if (allot_movable_init(&heap, (size_t)8 << 30, NULL) != 0)
         fail("out of memory");
-    walk("walk_near", 200, true, 4000000);
-    walk("walk_order", 1000000, false, 4000000);
-    walk("walk_shuffled", 1000000, true, 1000000);
+    walk("walk_near", 200, true, 2000000);
+    walk("walk_order", 1000000, false, 1000000);
+    walk("walk_shuffled", 1000000, true, 200000);
     churn(get_movable, put_movable);
     for (size_t i = 0; i < CHURN; i++)
         put_movable(i);
@@ -237,8 +255,12 @@ static const struct variant variants[] = {
     {"allot", "allot_movable, in steps of 128 KiB", allot},
 };
 static const char *const demands[] = {
-    "rss allot <= 1.08",          "step_p99 allot <= 500",      "walk_order_more allot <= 1.5", "walk_near_more allot <= 1.5",
-    "rss allot <= 0.333 malloc@system", "compaction allot <= 2000",
+    "rss allot <= 1.08",
+    "step_p99 allot <= 500",
+    "walk_order_more allot <= 1.5",
+    "walk_near_more allot <= 1.5",
+    "rss allot <= 0.333 malloc@system",
+    "compaction allot <= 2000",
 };
 
 int main(int argc, char **argv) { return part_main(argc, argv, variants, COUNT(variants), demands, COUNT(demands)); }

@@ -8,7 +8,6 @@
  * that of PRAGMA cache_size when it was begun; another one takes effect as soon as no page is pinned, and begins empty.
  *
  *     cc sqlite_pages.c $(pkg-config --cflags --libs sqlite3 allot)
- *
  */
 #undef NDEBUG
 #include <assert.h>
@@ -24,20 +23,20 @@
 #include <allot/malloc.h>
 #include <allot/pager.h>
 
-enum { APARTS = 256, LEAST = 10 };
+enum { APARTS = 256, LEAST = 100 }; /* LEAST: of frames, however small the cache is to be */
 
 struct slot {
     sqlite3_pcache_page page;
     struct slot *next;    /* of those apart, with the same remainder */
     unsigned key, number; /* SQLite's, and the pager's, which differ only where a page could not be renamed */
-    bool pinned, apart, has_frame;
+    bool pinned, apart, has_frame, live; /* live: in a frame, and not dropped; it may have been let go */
 };
 
 struct cache {
     size_t size, extra, wanted; /* bytes, bytes; pages */
     bool purgeable, begun;
     struct allot_pager pager;
-    size_t frames, pinned; /* pinned: of those in frames */
+    size_t frames, pinned, live; /* pinned, live: of those in frames */
     struct slot *slot;
     char *extras;
     struct slot *apart[APARTS];
@@ -94,6 +93,12 @@ static struct slot *make_apart(struct cache *c, unsigned key)
     return s;
 }
 
+static void forget(struct cache *c, struct slot *s)
+{
+    c->live -= s->live;
+    s->live = false;
+}
+
 static void drop(struct cache *c, struct slot *s)
 {
     if (s->apart) {
@@ -108,6 +113,7 @@ static void drop(struct cache *c, struct slot *s)
         c->pinned--;
     }
     s->pinned = s->apart = false;
+    forget(c, s);
     allot_pager_drop(&c->pager, s->number, 1);
 }
 
@@ -123,13 +129,16 @@ static void end_pager(struct cache *c)
         sqlite_pages.evicted += stats.evicted;
         allot_pager_abandon(&c->pager);
         allot_free(c->slot);
+        c->live = 0;
         c->begun = false;
     }
 }
 
+static size_t frames_of(const struct cache *c) { return c->wanted < LEAST ? LEAST : c->wanted; }
+
 static bool begin_pager(struct cache *c)
 {
-    size_t frames = c->wanted < LEAST ? LEAST : c->wanted;
+    size_t frames = frames_of(c);
     struct allot_store none = {.read = keep_as_is, .write = keep_as_is};
     struct allot_pager_opts opts = {
         .page = c->size, .frames = frames, .policy = sqlite_policy, .how = ALLOT_PAGER_ALONE, .readahead = 1};
@@ -145,7 +154,7 @@ static bool begin_pager(struct cache *c)
 
 static bool has_pager(struct cache *c)
 {
-    if (c->begun && c->pinned == 0 && c->frames != (c->wanted < LEAST ? LEAST : c->wanted)) {
+    if (c->begun && c->pinned == 0 && c->frames != frames_of(c)) {
         end_pager(c);
     }
     return c->begun || begin_pager(c);
@@ -179,11 +188,7 @@ static void pages_cachesize(sqlite3_pcache *cache, int pages)
 static int pages_count(sqlite3_pcache *cache)
 {
     struct cache *c = (struct cache *)cache;
-    struct allot_pager_stats stats = {0};
-    if (c->begun) {
-        allot_pager_stats(&c->pager, &stats);
-    }
-    return (int)(stats.resident + c->aparts);
+    return (int)(c->live + c->aparts);
 }
 
 /* In a frame: one that is there, or a new one; NULL: none can be had. */
@@ -199,8 +204,9 @@ static struct slot *fetch_in_frame(struct cache *c, unsigned key, bool create)
     }
     size_t frame = allot_pager_frame(&c->pager, at);
     struct slot *s = &c->slot[frame];
-    if (is_new) {
-        *s = (struct slot){.page = {at, c->extras + frame * c->extra}, .key = key, .number = key, .has_frame = true};
+    if (is_new) { /* what was there has been let go */
+        c->live += !s->live;
+        *s = (struct slot){.page = {at, c->extras + frame * c->extra}, .key = key, .number = key, .has_frame = true, .live = true};
         memset(s->page.pExtra, 0, c->extra);
     }
     if (s->pinned || s->key != key) { /* its pin is there already; or it has that number only in the pager */
@@ -253,8 +259,13 @@ static void drop_key(struct cache *c, unsigned key)
     if (s) {
         drop(c, s);
     }
-    if (c->begun) {
-        allot_pager_drop(&c->pager, key, 1);
+    void *at = c->begun ? allot_pager_pin(&c->pager, key, ALLOT_PAGER_READ | ALLOT_PAGER_TRY) : NULL;
+    if (at) { /* there is no other way to its slot */
+        s = &c->slot[allot_pager_frame(&c->pager, at)];
+        allot_pager_unpin(&c->pager, at, ALLOT_PAGER_READ);
+        if (s->key == key) {
+            drop(c, s);
+        }
     }
 }
 
@@ -285,13 +296,10 @@ static void pages_truncate(sqlite3_pcache *cache, unsigned limit)
             }
         }
     }
-    for (size_t i = 0; c->begun && c->pinned && i < c->frames; i++) {
-        if (c->slot[i].pinned && c->slot[i].key >= limit) {
+    for (size_t i = 0; c->begun && c->live && i < c->frames; i++) {
+        if (c->slot[i].live && c->slot[i].key >= limit) {
             drop(c, &c->slot[i]);
         }
-    }
-    if (c->begun) {
-        allot_pager_drop(&c->pager, limit, UINT64_MAX);
     }
 }
 

@@ -43,7 +43,8 @@ typedef struct {
 #define ALLOT_MOVABLE_SMALL 8178 /* bytes */
 
 struct allot_movable {
-    const uint16_t *entry; /* private: of each slot, where its object is, in 8 bytes from `base` of its group; 0: free */
+    const uint16_t
+        *entry; /* private: of each slot, where its object is, in 8 bytes from `base` of its group; 0: free */
     char *const *base;
     uint32_t slots; /* that there can be */
     void *state;
@@ -51,9 +52,10 @@ struct allot_movable {
 
 struct allot_movable_opts {
     const char *name; /* for who looks at blocks (allot snap); as long as the heap. NULL: none */
-    size_t limit;     /* bytes that it may hold, in whole chunks; beyond them what is purgeable goes, then calls fail. 0: `reserve` */
-    unsigned waste;   /* percent: a chunk is worth emptying when so much of it is free; 1 to 99, 0: 12 */
-    bool lock;        /* for several threads */
+    size_t
+        limit; /* bytes that it may hold, in whole chunks; beyond them what is purgeable goes, then calls fail. 0: `reserve` */
+    unsigned waste; /* percent: a chunk is worth emptying when so much of it is free; 1 to 99, 0: 12 */
+    bool lock;      /* for several threads */
 
     /* Every step moves all there is, once, whatever its size, and what was there before is unmapped: an address that was kept
      * faults at its next use. Each object of the larger kind has pages of its own. For tests. */
@@ -149,11 +151,12 @@ ALLOT_API unsigned allot_movable_worth(struct allot_movable *heap, allot_ref ref
 /* -- what it can tell -- */
 
 struct allot_movable_stats {
-    struct allot_use use; /* held: pages that may be resident, of objects, holes and tables; peak: of chunks and others */
-    uint64_t slots;       /* that the table has: 2.1 bytes each */
-    uint64_t chunks;      /* of 512 KiB, in use */
-    uint64_t pinned;      /* objects */
-    uint64_t large;       /* objects in zones or pages of their own; of these: */
+    struct allot_use
+        use;         /* held: pages that may be resident, of objects, holes and tables; peak: of chunks and others */
+    uint64_t slots;  /* that the table has: 2.1 bytes each */
+    uint64_t chunks; /* of 512 KiB, in use */
+    uint64_t pinned; /* objects */
+    uint64_t large;  /* objects in zones or pages of their own; of these: */
     uint64_t purgeable, purged;
     uint64_t steps, moves, moved; /* steps so far; objects that they moved, and bytes */
     uint64_t returned;            /* bytes that went back to the system */
@@ -175,8 +178,8 @@ ALLOT_API bool allot_movable_check(struct allot_movable *heap);
 
 /* Writes all objects with their references, by calls of `write`, which returns 0 or -errno. Bytes are in the machine's order; what they
  * mean is the program's: references stay good, addresses do not. 0, or what write returned. */
-ALLOT_API int allot_movable_save(struct allot_movable *heap,
-                                 int (*write)(void *arg, const void *bytes, size_t length), void *arg);
+ALLOT_API int allot_movable_save(struct allot_movable *heap, int (*write)(void *arg, const void *bytes, size_t length),
+                                 void *arg);
 
 /* Fills a heap that has never had an object with what was saved, at other addresses. `read` fills all of `bytes` and returns 0 or -errno.
  * 0; -EINVAL when the heap is not new, or it is no such image or a damaged one, as far as can be told from its records; -ENOMEM; or what

@@ -6,7 +6,7 @@
  * lowest chunk that has one. A hole of one unit is in no list, and comes back with its neighbours. O(1), but for making a chunk and
  * giving one back.
  *
- * Not for objects longer than NEAR_MAX: a chunk's end would be lost.
+ * Not for objects longer than ALLOT_MOVABLE_SMALL: a chunk's end would be lost.
  */
 #include "move/movable.h"
 
@@ -71,7 +71,7 @@ void chunk_set_top(struct movable *h, uint32_t c, uint32_t top)
     chunk->top = top;
     chunk->high = top > chunk->high ? top : chunk->high;
     if (class != was) {
-        chunk->top_class = (uint8_t)class;
+        chunk->top_class = (uint8_t) class;
         if (was < HOLE_CLASSES) {
             class_may_go(h, c, was);
         }
@@ -386,11 +386,12 @@ void chunk_check(struct movable *h, uint32_t c, uint32_t *blocks)
         hole_before = hole;
     }
     CHECK(used == chunk->used && chunk->top <= CHUNK_UNITS && chunk->top <= chunk->high, "chunk", chunk_at(h, c));
-    for (unsigned class = 0; class < HOLE_CLASSES; class++) {
+    for (unsigned class = 0; class < HOLE_CLASSES; class ++) {
         uint16_t prev = 0;
         for (uint16_t unit = heads(h, c)[class]; unit; unit = *next_of(unit_at(h, c, unit))) {
             char *p = unit_at(h, c, unit);
-            CHECK(*gen_of(p) == 0 && class_of_hole(*meta_of(p)) == class && *prev_of(p) == prev, "hole of a movable heap", p);
+            CHECK(*gen_of(p) == 0 && class_of_hole(*meta_of(p)) == class && *prev_of(p) == prev,
+                  "hole of a movable heap", p);
             CHECK(listed++ < holes, "holes of a movable heap", p);
             prev = unit;
         }
@@ -401,7 +402,7 @@ void chunk_check(struct movable *h, uint32_t c, uint32_t *blocks)
         CHECK(class_of_hole(CHUNK_UNITS - chunk->top) == chunk->top_class, "chunk", chunk_at(h, c));
     }
     CHECK(bins == chunk->bins, "chunk", chunk_at(h, c));
-    for (unsigned class = 0; class < HOLE_CLASSES; class++) {
+    for (unsigned class = 0; class < HOLE_CLASSES; class ++) {
         CHECK(bitmap_test(h->with[class], c) == (bins >> class & 1), "chunk", chunk_at(h, c));
     }
 }

@@ -236,7 +236,8 @@ static size_t compact_some(struct movable *h)
         uint64_t returned = h->returned;
         size_t bytes = 0;
         uint32_t units = g != NO_GROUP ? units_in(h, g) : 0;
-        if (g != NO_GROUP && (h->target == NO_CHUNK || h->target == source || CHUNK_UNITS - h->chunk[h->target].top < units)) {
+        if (g != NO_GROUP &&
+            (h->target == NO_CHUNK || h->target == source || CHUNK_UNITS - h->chunk[h->target].top < units)) {
             h->target = pick_target(h, units);
         }
         if (g != NO_GROUP && h->target != NO_CHUNK) {

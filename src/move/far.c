@@ -518,7 +518,8 @@ void far_check(struct movable *h)
             memcpy(&number, place_of(far), sizeof number);
             CHECK(number == n, "object of a movable heap", far->at);
             bool own = far->zone == OWN_PAGES;
-            CHECK(own || (far->zone < h->zones && far->at > zone_at(h, far->zone)), "object of a movable heap", far->at);
+            CHECK(own || (far->zone < h->zones && far->at > zone_at(h, far->zone)), "object of a movable heap",
+                  far->at);
             held += own ? own_bytes(far->size) : align_up(FAR_HEADER + far->size, ZONE_UNIT);
             ranges += !own;
         }

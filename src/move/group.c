@@ -184,7 +184,8 @@ void slots_check(struct movable *h)
         }
     }
     for (uint32_t n = h->free_groups; n != NO_GROUP; n = h->group[n].next) {
-        CHECK(n < h->groups && in_lists++ < h->groups && h->group[n].used == 0, "group of a movable heap", &h->group[n]);
+        CHECK(n < h->groups && in_lists++ < h->groups && h->group[n].used == 0, "group of a movable heap",
+              &h->group[n]);
     }
     for (uint32_t n = 0; n < h->groups; n++) {
         const struct group *g = &h->group[n];

@@ -104,7 +104,7 @@ static int read_bytes(const struct loading *l, char *to, uint64_t size)
 
 static bool is_possible(const struct loading *l, const struct image_object *o)
 {
-    bool fits = o->kind == IMAGE_SMALL ? o->size <= NEAR_MAX : o->size <= PTRDIFF_MAX / 2;
+    bool fits = o->kind == IMAGE_SMALL ? o->size <= ALLOT_MOVABLE_SMALL : o->size <= PTRDIFF_MAX / 2;
     return o->kind <= IMAGE_PURGEABLE && o->size >= SIZE_LEAST && fits && o->zero == 0 &&
            (o->kind != IMAGE_PURGEABLE || l->h->opts.rebuild);
 }

@@ -21,13 +21,13 @@ static size_t lay_out(struct movable *h, char *tables)
 {
     size_t words = align_up(h->chunks_most, 64) / 64, at = align_up(sizeof *h, 64);
     size_t pages = align_up((size_t)h->groups_most * GROUP_SLOTS * sizeof *h->entry, os_page) / os_page;
-#define TABLE(field, bytes)                        \
-    do {                                           \
-        h->field = (void *)(tables + at);          \
-        at = align_up(at + (size_t)(bytes), 64);   \
+#define TABLE(field, bytes)                      \
+    do {                                         \
+        h->field = (void *)(tables + at);        \
+        at = align_up(at + (size_t)(bytes), 64); \
     } while (0)
     TABLE(chunk, h->chunks_most * sizeof *h->chunk);
-    for (unsigned class = 0; class < HOLE_CLASSES; class++) {
+    for (unsigned class = 0; class < HOLE_CLASSES; class ++) {
         TABLE(with[class], words * sizeof(uint64_t));
     }
     TABLE(base, h->groups_most * sizeof *h->base);
@@ -100,8 +100,8 @@ int allot_movable_init(struct allot_movable *heap, size_t reserve, const struct 
         return -ENOMEM;
     }
     chain_of_movables_add(h);
-    *heap = (struct allot_movable){
-        .entry = h->entry, .base = h->base, .slots = h->groups_most * GROUP_SLOTS, .state = h};
+    *heap =
+        (struct allot_movable){.entry = h->entry, .base = h->base, .slots = h->groups_most * GROUP_SLOTS, .state = h};
     return 0;
 }
 
@@ -161,7 +161,8 @@ static uint32_t search_everywhere(struct movable *h, uint32_t units)
 {
     for (uint32_t c = 0; c < h->chunks; c++) {
         const struct chunk *chunk = &h->chunk[c];
-        if (chunk->state != CHUNK_USED || (chunk->open == NO_GROUP && h->free_groups == NO_GROUP && h->groups == h->groups_most)) {
+        if (chunk->state != CHUNK_USED ||
+            (chunk->open == NO_GROUP && h->free_groups == NO_GROUP && h->groups == h->groups_most)) {
             continue;
         }
         if (chunk_has(h, c, units)) {
@@ -253,7 +254,7 @@ allot_ref allot_movable_get(struct allot_movable *heap, size_t size)
     char *p;
     size = size_max(size, SIZE_LEAST);
     movable_lock(h);
-    allot_ref ref = likely(size <= NEAR_MAX) ? make_block(h, size, 0, &p) : get_far(h, size, false, 0);
+    allot_ref ref = likely(size <= ALLOT_MOVABLE_SMALL) ? make_block(h, size, 0, &p) : get_far(h, size, false, 0);
     ref = count_in(h, ref, size);
     movable_unlock(h);
     return ref;
@@ -424,14 +425,14 @@ static void replace_block(struct movable *h, uint32_t slot, char *to)
 static int resize_small(struct movable *h, uint32_t slot, char *p, size_t size)
 {
     uint32_t units = units_for(size);
-    if (size <= NEAR_MAX && chunk_resize(h, chunk_of(h, p), h->entry[slot], units)) {
+    if (size <= ALLOT_MOVABLE_SMALL && chunk_resize(h, chunk_of(h, p), h->entry[slot], units)) {
         *meta_of(p) = (uint16_t)((*meta_of(p) & ~(7u << META_SLACK)) | (units * 8 - 6 - size) << META_SLACK);
         return 0;
     }
     if (pins_of(p)) {
         return -EBUSY;
     }
-    char *to = size <= NEAR_MAX ? another_block(h, slot, size) : NULL;
+    char *to = size <= ALLOT_MOVABLE_SMALL ? another_block(h, slot, size) : NULL;
     if (!to) {
         return send_away(h, slot, p, size);
     }
@@ -444,7 +445,7 @@ static int resize_far(struct movable *h, uint32_t slot, char *stub, size_t size)
 {
     uint32_t number = *far_number(stub);
     struct far *far = far_of(h, number);
-    char *home = size <= NEAR_MAX && far->pins == 0 ? another_block(h, slot, size) : NULL;
+    char *home = size <= ALLOT_MOVABLE_SMALL && far->pins == 0 ? another_block(h, slot, size) : NULL;
     if (!home) {
         return far_resize(h, number, size);
     }

@@ -34,9 +34,7 @@
 #define CHUNK_SIZE  ((size_t)1 << CHUNK_SHIFT)
 #define CHUNK_UNITS 65536u
 #define FIRST_UNIT  17u /* behind the heads; its header begins at byte 130 */
-#define SMALL_UNITS 1023u
-#define NEAR_MAX   ALLOT_MOVABLE_SMALL
-#define SIZE_LEAST  3u /* as slack has three bits */
+#define SIZE_LEAST  3u  /* as slack has three bits */
 
 #define GROUP_SLOTS 256u
 #define GROUPS_MOST ((uint32_t)1 << 24)
@@ -50,9 +48,9 @@
 
 #define ZONE_SIZE  ((size_t)16 << 20)
 #define ZONE_UNIT  64u
-#define ZONE_PAGES 4096u              /* at most; os_page may be longer */
-#define ZONE_MOST  (ZONE_SIZE / 4)    /* what is longer has a mapping of its own */
-#define OWN_PAGES  UINT32_MAX         /* instead of a zone's number */
+#define ZONE_PAGES 4096u           /* at most; os_page may be longer */
+#define ZONE_MOST  (ZONE_SIZE / 4) /* what is longer has a mapping of its own */
+#define OWN_PAGES  UINT32_MAX      /* instead of a zone's number */
 #define FAR_HEADER 16u
 #define FAR_LEAF   64u
 
@@ -145,7 +143,7 @@ struct zone {
 struct pins {
     struct pinned {
         uint32_t slot, count; /* count 0: the place is free */
-    } *of;
+    } * of;
     size_t used, room;
 };
 
@@ -178,7 +176,8 @@ struct movable {
 
     uint32_t groups_most, groups, free_groups; /* how many there can be; were made; the first free one */
     uint32_t chunks_most, chunks;              /* how many there can be; were made */
-    uint32_t chunks_used, spare, chunk_from;   /* spare: a free chunk whose pages are kept; chunk_from: no free one below */
+    uint32_t chunks_used, spare,
+        chunk_from; /* spare: a free chunk whose pages are kept; chunk_from: no free one below */
     uint32_t zones_most, zones;
     uint32_t far_most, fars, free_far, far_hand; /* far_hand: the clock's */
     struct pins pins;
@@ -190,8 +189,8 @@ struct movable {
     /* Compaction. */
     uint32_t source, target; /* the chunk that is being emptied, and the one that is being filled; or NO_CHUNK */
     uint32_t round;
-    uint32_t trim_from;      /* the next chunk to be trimmed, */
-    bool trim_due;           /* when there may be any; */
+    uint32_t trim_from;       /* the next chunk to be trimmed, */
+    bool trim_due;            /* when there may be any; */
     uint64_t *tables_touched; /* pages of `entry` that groups have been made in */
     struct closed *closed;
     size_t closed_next;
@@ -233,10 +232,7 @@ static inline char *slot_at(const struct movable *h, uint32_t slot)
 {
     return h->base[slot / GROUP_SLOTS] + (size_t)h->entry[slot] * 8;
 }
-static inline uint32_t slot_gen(const struct movable *h, uint32_t slot)
-{
-    return *gen_of(slot_at(h, slot)) & GEN_MOST;
-}
+static inline uint32_t slot_gen(const struct movable *h, uint32_t slot) { return *gen_of(slot_at(h, slot)) & GEN_MOST; }
 
 /* -- chunk.c -- */
 
@@ -326,7 +322,7 @@ static inline void block_begin(char *p, uint32_t units, size_t size, uint32_t ge
 
 /* -- pins.c -- */
 
-bool pins_more(struct movable *h, uint32_t slot);     /* a third; false: out of memory */
+bool pins_more(struct movable *h, uint32_t slot);            /* a third; false: out of memory */
 uint32_t pins_add(struct movable *h, uint32_t slot, int by); /* of one with more than two: how many it has then */
 void pins_drop(struct movable *h, uint32_t slot);
 void pins_free(struct pins *pins);

@@ -67,7 +67,10 @@ void pins_drop(struct movable *h, uint32_t slot)
     pins->used--;
 }
 
-uint32_t pins_count(const struct movable *h, uint32_t slot) { return h->pins.used ? place_of(&h->pins, slot)->count : 0; }
+uint32_t pins_count(const struct movable *h, uint32_t slot)
+{
+    return h->pins.used ? place_of(&h->pins, slot)->count : 0;
+}
 
 void pins_free(struct pins *pins)
 {

@@ -38,7 +38,7 @@ static void expect(const struct allot_reloc *r)
 }
 
 static struct closed *ring(struct allot_reloc *r) { return (struct closed *)(void *)r->closed; }
-_Static_assert(sizeof(struct closed) == sizeof ((struct allot_reloc *)0)->closed[0], "as in the header");
+_Static_assert(sizeof(struct closed) == sizeof((struct allot_reloc *)0)->closed[0], "as in the header");
 
 static size_t pages(size_t size) { return align_up(size_max(size, 1), os_page); }
 

@@ -54,7 +54,9 @@ void marks_clear(struct pager *p, uint8_t mark)
 
 void frame_forget(struct pager *p, uint32_t frame, uint64_t was)
 {
-    tally(p, hits, (was & HITS) / HIT);
+    if (was & HITS) {
+        tally(p, hits, (was & HITS) / HIT);
+    }
     atomic_store_explicit(&p->frame[frame].entry, NULL, memory_order_relaxed);
     mark_clear(p, frame, UNSYNCED | FAILED);
 }
@@ -119,42 +121,51 @@ static int let_go(struct pager *p, uint32_t frame, uint64_t word, uint64_t ghost
     return 0;
 }
 
-/* No frame can be had now: whether it is worth another look, as some are moving, or failed to be written. */
-static bool is_worth_waiting(struct pager *p, uint32_t seen, bool waits, bool *retried)
+/* A frame that is free, 1, or a victim's, 0; moving. IDLE: none can be had. -EAGAIN: look again. */
+static int take(struct pager *p, uint64_t coming, uint32_t *frame, uint64_t *word, uint64_t *ghost)
 {
-    if (waits && atomic_load(&p->moving) > 0) {
-        tally(p, waits, 1);
-        os_event_sleep(&p->moved, seen);
-        return true;
+    os_lock(&p->lock);
+    int found = take_free(p, frame) ? 1 : take_victim(p, coming, frame, word, ghost);
+    if (found >= 0) {
+        atomic_fetch_add(&p->moving, 1);
     }
-    os_event_leave(&p->moved);
-    if (!waits || *retried || atomic_load(&p->failed) == 0) {
-        return false;
+    os_unlock(&p->lock);
+    return found;
+}
+
+/* The same for who waits until some that are moving have come to rest; and tries those once more that failed to be written. */
+static int take_or_wait(struct pager *p, uint64_t coming, uint32_t *frame, uint64_t *word, uint64_t *ghost)
+{
+    for (bool retried = false;;) {
+        uint32_t seen = os_event_expect(&p->moved);
+        int found = take(p, coming, frame, word, ghost);
+        if (found == IDLE && atomic_load(&p->moving) > 0) {
+            tally(p, waits, 1);
+            os_event_sleep(&p->moved, seen);
+            continue;
+        }
+        os_event_leave(&p->moved);
+        if (found != IDLE || retried || atomic_load(&p->failed) == 0) {
+            return found;
+        }
+        retried = true;
+        marks_clear(p, FAILED);
     }
-    *retried = true;
-    marks_clear(p, FAILED);
-    return true;
 }
 
 int frame_take(struct pager *p, uint64_t coming, bool waits, uint32_t *frame)
 {
-    bool retried = false;
+    bool tried_all = false;
     for (;;) {
         uint64_t word, ghost;
-        uint32_t seen = os_event_expect(&p->moved);
-        os_lock(&p->lock);
-        int found = take_free(p, frame) ? 1 : take_victim(p, coming, frame, &word, &ghost);
-        if (found >= 0) {
-            atomic_fetch_add(&p->moving, 1);
+        int found = take(p, coming, frame, &word, &ghost);
+        if (found == IDLE && waits && !tried_all) {
+            tried_all = atomic_load(&p->failed) > 0;
+            found = take_or_wait(p, coming, frame, &word, &ghost);
         }
-        os_unlock(&p->lock);
         if (found == IDLE) {
-            if (is_worth_waiting(p, seen, waits, &retried)) {
-                continue;
-            }
             return atomic_load(&p->failed) ? atomic_load(&p->wrong) : -ENOBUFS;
         }
-        os_event_leave(&p->moved);
         if (found == 1) {
             return 0;
         }

@@ -120,15 +120,26 @@ static __attribute__((noinline)) void *pin_slowly(struct pager *p, uint64_t page
     return at;
 }
 
+/* LRU and ARC are told of each hit. */
+static __attribute__((noinline)) void *hit_in_order(struct pager *p, uint32_t frame)
+{
+    allot_evict_note(&p->evict, frame);
+    return frame_at(p, frame);
+}
+
+/* The calls are all in its tail, so that it needs no stack. */
 void *allot_pager_pin(struct allot_pager *pager, uint64_t page, unsigned how)
 {
     struct pager *p = pager->state;
     if (unlikely(!p)) {
-        pager_of(pager);
+        return pager_of(pager);
     }
     unsigned writes = how & ALLOT_PAGER_WRITE;
     entry *at = table_find(&p->table, page);
-    uint64_t word = at ? atomic_load_explicit(at, memory_order_acquire) : 0;
+    if (unlikely(!at)) {
+        return pin_slowly(p, page, how);
+    }
+    uint64_t word = atomic_load_explicit(at, memory_order_acquire);
     uint64_t now = (word + PIN + HIT + writes * WRITER) | writes * DIRTY;
     if (unlikely((word & p->wanted[writes]) != RESIDENT || now & RUN_OVER)) {
         return pin_slowly(p, page, how);
@@ -139,10 +150,17 @@ void *allot_pager_pin(struct allot_pager *pager, uint64_t page, unsigned how)
                                                                  memory_order_relaxed))) {
         return pin_slowly(p, page, how);
     }
-    if (likely(!(how & ALLOT_PAGER_COLD))) {
-        allot_evict_hit(&p->evict, frame_in(word));
+    uint32_t frame = frame_in(word);
+    uint8_t used = __atomic_load_n(&p->evict.used[frame], __ATOMIC_RELAXED);
+    if (unlikely(how & ALLOT_PAGER_COLD)) {
+        return frame_at(p, frame);
     }
-    return frame_at(p, frame_in(word));
+    if (used < p->evict.most) { /* allot_evict_hit, but for the call in the tail */
+        __atomic_store_n(&p->evict.used[frame], (uint8_t)(used + 1), __ATOMIC_RELAXED);
+    } else if (unlikely(p->evict.ordered)) {
+        return hit_in_order(p, frame);
+    }
+    return frame_at(p, frame);
 }
 
 /* -- unpin -- */
@@ -186,11 +204,9 @@ static __attribute__((noinline)) void check_pin(const void *page, uint64_t word,
     }
 }
 
-void allot_pager_unpin(struct allot_pager *pager, void *page, unsigned how)
+static inline __attribute__((always_inline)) void end_pin(const struct pager *p, entry *at, const void *page,
+                                                          unsigned writes)
 {
-    struct pager *p = pager_of(pager);
-    entry *at = entry_at(p, page);
-    unsigned writes = how & ALLOT_PAGER_WRITE;
     uint64_t less = PIN + writes * WRITER, word;
     if (p->alone) {
         word = atomic_load_explicit(at, memory_order_relaxed);
@@ -198,11 +214,34 @@ void allot_pager_unpin(struct allot_pager *pager, void *page, unsigned how)
     } else {
         word = atomic_fetch_sub_explicit(at, less, memory_order_release);
     }
-    if (unlikely(!(word & PINS) || word & WRITERS)) {
+    if (unlikely(!(word & PINS) || word & WRITERS || writes)) {
         check_pin(page, word, writes);
-    } else if (unlikely(writes)) {
+    }
+}
+
+static __attribute__((noinline)) void unpin_in_window(const struct pager *p, const void *page, unsigned writes)
+{
+    end_pin(p, entry_in_window(p, page), page, writes);
+}
+
+/* As pin: calls are in its tail. */
+void allot_pager_unpin(struct allot_pager *pager, void *page, unsigned how)
+{
+    struct pager *p = pager->state;
+    if (unlikely(!p)) {
+        pager_of(pager);
+        return;
+    }
+    size_t offset = (size_t)((const char *)page - p->base), frame = offset >> p->shift;
+    if (unlikely(frame >= p->frames)) {
+        unpin_in_window(p, page, how & ALLOT_PAGER_WRITE);
+        return;
+    }
+    entry *at = atomic_load_explicit(&p->frame[frame].entry, memory_order_relaxed);
+    if (unlikely(!at || offset & (p->size - 1))) {
         no_pin(page);
     }
+    end_pin(p, at, page, how & ALLOT_PAGER_WRITE);
 }
 
 size_t allot_pager_frame(const struct allot_pager *pager, const void *at)

@@ -50,8 +50,7 @@ static void verify(void)
 static void get(size_t size, bool is_purgeable)
 {
     errno = 0;
-    allot_ref ref =
-        is_purgeable ? allot_movable_get_purgeable(&heap, size, count) : allot_movable_get(&heap, size);
+    allot_ref ref = is_purgeable ? allot_movable_get_purgeable(&heap, size, count) : allot_movable_get(&heap, size);
     if (ref.gen == 0) {
         CHECK(errno == ENOMEM);
         memory_is_back();

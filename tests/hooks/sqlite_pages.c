@@ -3,7 +3,6 @@
  * allocation is SQLITE_NOMEM, and the file as it was.
  *
  *     sqlite_pages SCRIPT
- *
  */
 #include "hooks.h"
 

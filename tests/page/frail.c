@@ -94,6 +94,8 @@ static int frail_read(void *self, uint64_t page, size_t size, void *const *into,
 static int frail_write(void *self, uint64_t page, size_t size, void *const *from, size_t count)
 {
     struct frail *f = self;
+    for (volatile unsigned i = 0; f->slow && i < 3000; i++) {
+    }
     pthread_mutex_lock(&lock);
     int result = write_all(f, page, size, from, count);
     pthread_mutex_unlock(&lock);

@@ -41,6 +41,7 @@ struct frail {
     int error;
     size_t full; /* bytes from which on a write is ENOSPC; 0: never */
     size_t reads, writes, syncs;
+    bool slow;      /* a write takes a while to begin */
     bool keeps_log; /* or what is written is durable at once, and no power is lost */
 };
 

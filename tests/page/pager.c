@@ -531,10 +531,17 @@ static void renamed(void **state)
 
 /* -- checksums -- */
 
+static void get_unchecked(uint64_t page)
+{
+    void *at = allot_pager_pin(&pager, page, READ);
+    assert_non_null(at);
+    allot_pager_unpin(&pager, at, READ);
+}
+
 static void sums(void **state)
 {
     (void)state;
-    begin((struct allot_pager_opts){.frames = 4, .how = ALLOT_PAGER_CHECKED});
+    begin((struct allot_pager_opts){.frames = 40, .how = ALLOT_PAGER_CHECKED});
     for (uint64_t i = 0; i < 40; i++) {
         char *at = allot_pager_pin(&pager, i, FRESH);
         memset(at, (int)i, PAGE - 8);
@@ -554,6 +561,12 @@ static void sums(void **state)
     void *at = allot_pager_pin(&pager, 9, READ);
     assert_non_null(at);
     allot_pager_unpin(&pager, at, READ);
+    home.now[33 * PAGE] ^= 1; /* that is read with those before it */
+    get_unchecked(30);
+    get_unchecked(31);
+    get_unchecked(32);
+    assert_null(allot_pager_pin(&pager, 33, READ));
+    assert_int_equal(errno, EBADMSG);
     memcpy(home.now + 12 * PAGE, home.now + 11 * PAGE, PAGE); /* another page's, whole */
     assert_null(allot_pager_pin(&pager, 12, READ));
     memset(home.now + 13 * PAGE, 0, PAGE); /* never written */

@@ -39,6 +39,22 @@ static void verify(const struct content *c, uint64_t page)
     }
 }
 
+/* The disk, which takes its time: what it is given is one state of the page, from its begin to its end. */
+static int writes_slowly(void *self, uint64_t page, size_t size, void *const *from, size_t n)
+{
+    struct allot_store disk = frail_store(self);
+    struct content before[64];
+    for (size_t i = 0; i < n; i++) {
+        memcpy(&before[i], from[i], sizeof before[i]);
+    }
+    int wrong = disk.write(self, page, size, from, n);
+    for (size_t i = 0; i < n; i++) {
+        CHECK(memcmp(&before[i], from[i], sizeof before[i]) == 0);
+        CHECK(before[i].copies[0] == before[i].count && before[i].copies[PAGE / 8 - 4] == before[i].count);
+    }
+    return wrong;
+}
+
 static bool was_refused(const void *at)
 {
     if (!at) {
@@ -108,9 +124,11 @@ static void try(enum allot_evict_policy policy, size_t frames, bool with_journal
     memset(count, 0, sizeof count);
     struct allot_store store = frail_store(&home), second = frail_store(&journal);
     struct allot_pager_opts opts = {.page = PAGE, .frames = frames, .policy = policy, .how = ALLOT_PAGER_CHECKED};
+    store.write = writes_slowly;
     opts.journal = with_journal ? &second : NULL;
     CHECK(allot_pager_init(&pager, &store, &opts) == 0);
     home.fail_reads = home.fail_writes = home.fail_syncs = failing;
+    home.slow = true;
     pthread_t thread[THREADS];
     for (uintptr_t i = 0; i < THREADS; i++) {
         CHECK(pthread_create(&thread[i], NULL, works, (void *)(i + 1)) == 0);

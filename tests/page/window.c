@@ -92,7 +92,8 @@ static void reads_and_writes(void **state)
         assert_int_equal(told_resident(), FRAMES);
     }
     if (!HAS_SHADOW) {
-        assert_true(resident_kib() < before + 3 * FRAMES * size / 1024);
+        /* The system counts in steps of some dozen pages. */
+        assert_true(resident_kib() < before + (2 * FRAMES + 128) * size / 1024);
     }
     assert_true(stats.windowed == FRAMES && stats.touches >= 3 * PAGES);
     assert_int_equal(allot_pager_sync(&pager), 0);

@@ -11,6 +11,7 @@
 #include <allot/gc.h>
 #include <allot/heap.h>
 #include <allot/malloc.h>
+#include <allot/movable.h>
 #include <allot/pool.h>
 #include <allot/tag.h>
 
@@ -354,6 +355,54 @@ static void objects_of_collected_heaps(void **state)
     }
 }
 
+static int build(void *arg, uint64_t key, void *at, size_t size)
+{
+    (void)arg;
+    memset(at, (int)key, size);
+    return 0;
+}
+
+/* Of any size, before and after they have moved; what is purged is none. */
+static void objects_of_movable_heaps(void **state)
+{
+    (void)state;
+    enum { OBJECTS = 3000 };
+    static allot_ref ref[OBJECTS];
+    struct allot_movable heap;
+    struct allot_movable_opts opts = {.name = "walked", .rebuild = build};
+    struct random r = {5};
+    size_t before = walk().count, live = OBJECTS;
+    assert_int_equal(allot_movable_init(&heap, 0, &opts), 0);
+    for (size_t i = 0; i < OBJECTS; i++) {
+        size_t size = i % 100 ? 1 + random_below(&r, 1000) : random_below(&r, 5 << 20);
+        ref[i] = i % 50 == 1 ? allot_movable_get_purgeable(&heap, size, i) : allot_movable_get(&heap, size);
+    }
+    for (int moved = 0; moved < 2; moved++) {
+        struct graph_blocks blocks = walk();
+        assert_int_equal(blocks.count, before + live);
+        for (size_t i = 0; i < OBJECTS; i++) {
+            const struct graph_block *b = ref[i].gen ? find(&blocks, allot_movable_at(&heap, ref[i])) : NULL;
+            assert_true(!ref[i].gen || (b && b->size == allot_movable_size(&heap, ref[i])));
+            assert_true(!b || (blocks.owner[b->owner].kind == GRAPH_MOVABLE &&
+                               strcmp(blocks.owner[b->owner].name, "walked") == 0));
+            if (i % 4 && ref[i].gen) {
+                allot_movable_put(&heap, ref[i]);
+                ref[i].gen = 0;
+                live--;
+            }
+        }
+        snap_walk_free(&blocks);
+        while (allot_movable_step(&heap, 1 << 20) > 0) {
+        }
+    }
+    struct allot_movable_stats s;
+    allot_movable_purge(&heap, SIZE_MAX);
+    allot_movable_stats(&heap, &s);
+    assert_int_equal(walk().count, before + live - s.purged);
+    allot_movable_done(&heap);
+    assert_int_equal(walk().count, before);
+}
+
 static void an_arenas_blocks(void **state)
 {
     (void)state;
@@ -400,11 +449,12 @@ static void memory_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_of_any_size),         cmocka_unit_test(blocks_of_tags),
-        cmocka_unit_test(blocks_of_threads),          cmocka_unit_test(blocks_of_threads_that_live),
-        cmocka_unit_test(blocks_of_a_heap),           cmocka_unit_test(objects_of_pools),
-        cmocka_unit_test(objects_of_caches),          cmocka_unit_test(an_arenas_blocks),
-        cmocka_unit_test(objects_of_collected_heaps), cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(blocks_of_any_size),       cmocka_unit_test(blocks_of_tags),
+        cmocka_unit_test(blocks_of_threads),        cmocka_unit_test(blocks_of_threads_that_live),
+        cmocka_unit_test(blocks_of_a_heap),         cmocka_unit_test(objects_of_pools),
+        cmocka_unit_test(objects_of_movable_heaps), cmocka_unit_test(objects_of_collected_heaps),
+        cmocka_unit_test(objects_of_caches),        cmocka_unit_test(an_arenas_blocks),
+        cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

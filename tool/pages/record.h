@@ -5,7 +5,7 @@
  *     `--- a thread reads <----'  a pipe: a line for each instruction, load and store; what is kept of it are numbers of pages
  *
  * Each reference there is, of code, data, stack and libraries, in order; what the kernel touches for the program is not there. Each of them is
- * a line of text: the program takes some hundred times as long. Threads run one at a time; children run on unrecorded.
+ * a line of text, a million and a half of them a second: the program takes a thousand times as long. Threads run one at a time; children run on unrecorded.
  */
 #ifndef ALLOT_PAGES_RECORD_H
 #define ALLOT_PAGES_RECORD_H

@@ -44,8 +44,8 @@ bool tell_best_mean(const struct tell *t, unsigned policy)
 unsigned tell_unit(const struct tell *t)
 {
     double most = 0;
-    for (unsigned i = 0; i < t->wanted->policies * t->wanted->sizes; i++) {
-        most = fmax(most, (double)t->cell[i].misses / (double)t->refs->references);
+    for (unsigned p = 0; p < t->wanted->policies; p++) {
+        most = fmax(most, tell_mean(t, p));
     }
     return most >= 0.01 ? 100 : most >= 0.0001 ? 10000 : 1000000;
 }
