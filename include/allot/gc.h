@@ -102,6 +102,7 @@ struct allot_gc_mutator {
     struct allot_gc_frame *frame; /* the innermost */
     uint64_t fresh;               /* what a new object's header has beside its type and its length */
     uint32_t one_hole; /* 0: there is a hole for each size; else all bits: objects of all sizes go to hole 0 */
+    uint32_t apart;    /* flags of types whose objects do not lie in holes */
     uint32_t length;   /* 1: a header's last bits are the block's length in 16 bytes; 0: they are `fresh`'s */
     struct {
         char *next, *end; /* zero; next is a multiple of 16, and 8 */
@@ -175,7 +176,7 @@ static inline void *allot_gc_get(struct allot_gc_mutator *me, const struct allot
 {
     size_t size = type->size + extra, blocks = (size + ALLOT_GC_HEADER + 15) / 16;
     if (__builtin_expect(size <= (ALLOT_GC_HOLES - 1) * 16 - ALLOT_GC_HEADER && extra <= PTRDIFF_MAX && !type->finish &&
-                             !(type->flags & ALLOT_GC_MAYBE),
+                             !(type->flags & me->apart),
                          1)) {
         size_t i = blocks & ~(size_t)me->one_hole;
         char *at = me->hole[i].next;

@@ -380,6 +380,7 @@ int copy_attach(struct mutator *me)
 {
     me->face->one_hole = ~(uint32_t)0;
     me->face->length = 1;
+    me->face->apart = ALLOT_GC_MAYBE;
     me->face->fresh = 0;
     me->copy = (struct copy_mutator){0};
     return 0;

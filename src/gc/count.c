@@ -214,6 +214,7 @@ uint64_t count_of(const struct gc *gc, const void *object)
 int count_attach(struct mutator *me)
 {
     me->face->fresh = ALLOT_GC_WATCHED | 1;
+    me->face->apart = ALLOT_GC_MAYBE; /* there are none */
     return 0;
 }
 

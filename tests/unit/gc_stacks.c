@@ -341,14 +341,10 @@ static void registers_of_who_has_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(data_words),
-        cmocka_unit_test(variables),
-        cmocka_unit_test(registers),
-        cmocka_unit_test(interior),
-        cmocka_unit_test(words_of_objects),
-        cmocka_unit_test(scan_from),
-        cmocka_unit_test(threads),
-        cmocka_unit_test(registers_of_who_has_left),
+        cmocka_unit_test(data_words),       cmocka_unit_test(variables),
+        cmocka_unit_test(registers),        cmocka_unit_test(interior),
+        cmocka_unit_test(words_of_objects), cmocka_unit_test(scan_from),
+        cmocka_unit_test(threads),          cmocka_unit_test(registers_of_who_has_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,7 +30,7 @@ TESTS = ["realloc", "weakmap", "huge", "middle", "smash", "leak", "trace"]
 # name -> what it takes, and what it says when it is right
 BENCHMARKS = {
     "mt-gcbench": (["{multiplier}", "1"], "Completed"),
-    "quads": (["8", "{multiplier}"], "Completed"),
+    "quads": (["10", "3.0"], "Completed"),
     "ephemerons": (["{bytes}", "{multiplier}", "1"], "Completed"),
     "finalizers": (["{bytes}", "{multiplier}", "1"], "Completed"),
 }
