@@ -23,7 +23,7 @@
 #include <allot/malloc.h>
 #include <allot/pager.h>
 
-enum { APARTS = 256, LEAST = 100 }; /* LEAST: of frames, however small the cache is to be */
+enum { APARTS = 256 };
 
 struct slot {
     sqlite3_pcache_page page;
@@ -134,11 +134,9 @@ static void end_pager(struct cache *c)
     }
 }
 
-static size_t frames_of(const struct cache *c) { return c->wanted < LEAST ? LEAST : c->wanted; }
-
 static bool begin_pager(struct cache *c)
 {
-    size_t frames = frames_of(c);
+    size_t frames = c->wanted;
     struct allot_store none = {.read = keep_as_is, .write = keep_as_is};
     struct allot_pager_opts opts = {
         .page = c->size, .frames = frames, .policy = sqlite_policy, .how = ALLOT_PAGER_ALONE, .readahead = 1};
@@ -154,10 +152,10 @@ static bool begin_pager(struct cache *c)
 
 static bool has_pager(struct cache *c)
 {
-    if (c->begun && c->pinned == 0 && c->frames != frames_of(c)) {
+    if (c->begun && c->pinned == 0 && c->frames != c->wanted) {
         end_pager(c);
     }
-    return c->begun || begin_pager(c);
+    return c->begun || (c->wanted > 0 && begin_pager(c));
 }
 
 /* -- what SQLite calls -- */
@@ -206,7 +204,8 @@ static struct slot *fetch_in_frame(struct cache *c, unsigned key, bool create)
     struct slot *s = &c->slot[frame];
     if (is_new) { /* what was there has been let go */
         c->live += !s->live;
-        *s = (struct slot){.page = {at, c->extras + frame * c->extra}, .key = key, .number = key, .has_frame = true, .live = true};
+        *s = (struct slot){
+            .page = {at, c->extras + frame * c->extra}, .key = key, .number = key, .has_frame = true, .live = true};
         memset(s->page.pExtra, 0, c->extra);
     }
     if (s->pinned || s->key != key) { /* its pin is there already; or it has that number only in the pager */
@@ -229,7 +228,7 @@ static sqlite3_pcache_page *pages_fetch(sqlite3_pcache *cache, unsigned key, int
     }
     if (c->purgeable && has_pager(c)) {
         /* SQLite writes some of its dirty pages, and asks again, rather than fill the cache with them. */
-        bool easy = c->pinned < c->frames - c->frames / 10;
+        bool easy = c->pinned < c->frames * 9 / 10;
         s = fetch_in_frame(c, key, create == 2 || (create == 1 && easy));
     }
     if (!s && (create == 2 || (create && !c->purgeable))) {

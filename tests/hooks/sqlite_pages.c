@@ -42,7 +42,8 @@ static int run(const char *file, const char *sql, FILE *out)
 
 /* Pages that are written, spilled, rolled back, moved by a vacuum step, cut off; two databases at once. */
 static const char much[] =
-    "PRAGMA page_size = 1024; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA cache_size = 10; PRAGMA journal_mode = DELETE;"
+    "PRAGMA synchronous = OFF; PRAGMA page_size = 1024; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA cache_size = 10; "
+    "PRAGMA journal_mode = DELETE;"
     "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, blob); CREATE INDEX by_name ON t(name);"
     "BEGIN; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)"
     "INSERT INTO t SELECT i, 'item ' || (i * 7919 % 2003), zeroblob(i % 700) FROM n; COMMIT;"
@@ -56,7 +57,7 @@ static const char much[] =
     "SELECT sum(length(name)), max(name) FROM t; PRAGMA integrity_check;";
 
 static const char moderate[] =
-    "PRAGMA page_size = 1024; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA cache_size = 10;"
+    "PRAGMA synchronous = OFF; PRAGMA page_size = 1024; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA cache_size = 10;"
     "CREATE TABLE t(id INTEGER PRIMARY KEY, blob);"
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60) INSERT INTO t SELECT i, "
     "zeroblob(900) FROM n;"
