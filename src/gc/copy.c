@@ -168,9 +168,16 @@ static void hand_out(struct gc *gc, size_t bytes)
     gc->allocated += bytes;
 }
 
+/* Of a heap with a limit a sixteenth, a unit at least and four at most, is left to copies: with none at all nothing could be evacuated. */
+static bool is_left_to_copies(const struct gc *gc)
+{
+    size_t all = gc->opts.limit / UNIT_SIZE, keep = size_min(size_max(all / 16, 1), 4);
+    return all > 2 && gc->copy.spares * UNIT_SIZE + gc->opts.limit < gc->held + (keep + 1) * UNIT_SIZE;
+}
+
 static struct copy_unit *take_young(struct gc *gc)
 {
-    struct copy_unit *u = copy_take_unit(gc);
+    struct copy_unit *u = is_left_to_copies(gc) ? NULL : copy_take_unit(gc);
     if (u) {
         u->is = COPY_FROM;
         list_push(&gc->copy.young, u);

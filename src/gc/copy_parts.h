@@ -14,6 +14,20 @@
 
 /* -- copy.c -- */
 
+/* Bytes of a unit that lived when it was last looked through, up to which it is sparse. */
+#define COPY_SPARSE (UNIT_SIZE / 2)
+
+static inline uint8_t copy_next_cycle(const struct copy *c) { return c->cycle == UINT8_MAX ? 1 : c->cycle + 1; }
+
+/* A sparse unit is evacuated by the next whole collection or cycle, if it may be. */
+static inline void copy_want(const struct copy *c, struct copy_unit *u, bool may)
+{
+    bool sparse = (size_t)u->live16 * 16 <= COPY_SPARSE;
+    u->wanted = may && sparse && !u->maybe && !u->tabled ? copy_next_cycle(c) : 0;
+    u->slots = u->wanted ? NULL : u->slots;
+    u->noted = 0;
+}
+
 /* A unit that is empty, in no list; NULL: the limit, or memory out. And back: nothing in it is wanted, its marks are zero. */
 struct copy_unit *copy_take_unit(struct gc *gc);
 void copy_give_unit(struct gc *gc, struct copy_unit *u);

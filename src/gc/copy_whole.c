@@ -5,24 +5,19 @@
  *   others   | o o . o o |   marked   -->  | o o gap o o |, or all goes
  *   pinned   | o . . o . |   STAYS    -->  | o gap o gap |
  *
- * Cost: a visit of what lives, the sum of it and of units. Should what is sparse now be much of the heap, it is done once more: so one call
- * leaves at most as much unused as a quarter of what lives, but for what is pinned.
+ * Cost: a visit of what lives, the sum of it and of units. Should what is sparse now be much of the heap, it is done once more, at the limit
+ * as often as that helps: so one call leaves at most as much unused as a quarter of what lives, but for what is pinned.
  */
 #include "gc/copy_parts.h"
 #include "gc/copy_trace.h"
 #include "os/fault.h"
 
-/* Bytes of a unit that lived when it was last swept, up to which it is sparse. */
-#define SPARSE (UNIT_SIZE / 2)
-
 void copy_count_cycle(struct gc *gc)
 {
     struct copy *c = &gc->copy;
-    c->cycle = c->cycle == UINT8_MAX ? 1 : c->cycle + 1;
+    c->cycle = copy_next_cycle(c);
     c->taken = 0;
 }
-
-static uint8_t next_cycle(const struct copy *c) { return c->cycle == UINT8_MAX ? 1 : c->cycle + 1; }
 
 /* -- the sweep -- */
 
@@ -64,9 +59,7 @@ size_t copy_sweep_unit(struct gc *gc, struct copy_unit *u)
     u->again = u->pinned = false;
     u->objects = open ? COPY_UNKNOWN : u->objects;
     size_t live = u->live16 * GC_GRAIN;
-    u->wanted = live <= SPARSE && !open && !u->maybe && !u->tabled ? next_cycle(c) : 0;
-    u->slots = u->wanted ? NULL : u->slots;
-    u->noted = 0;
+    copy_want(c, u, !open);
     return live;
 }
 
@@ -115,13 +108,34 @@ void copy_set_used(struct gc *gc, size_t live)
 
 /* -- the whole of it -- */
 
+/* What copies may take for certain, but for the end of a unit. Without a limit memory is not expected to be out. */
+static size_t room_for_copies(const struct gc *gc)
+{
+    if (!gc->opts.limit || gc_is(gc, ALLOT_GC_STRESS)) {
+        return SIZE_MAX;
+    }
+    size_t left = gc->opts.limit - size_min(gc->opts.limit, gc->held), units = gc->copy.spares + left / UNIT_SIZE;
+    return units ? (units - 1) * (UNIT_SIZE / 8 * 7) : 0;
+}
+
+/* Only of so many units as their copies have room for: should it end in the middle, something would stay in each of them. */
 static void choose(struct gc *gc)
 {
     struct copy *c = &gc->copy;
+    size_t room = room_for_copies(gc);
     for (struct copy_unit *u = c->old; u; u = u->next) {
         bool moves = gc_is(gc, ALLOT_GC_STRESS) || u->wanted == c->cycle;
-        u->is = moves && !u->maybe ? COPY_FROM : COPY_OLD;
+        u->is = moves && !u->maybe && u->live16 * GC_GRAIN <= room ? COPY_FROM : COPY_OLD;
         u->tabled = false;
+        room -= u->is == COPY_FROM && room != SIZE_MAX ? u->live16 * GC_GRAIN : 0;
+    }
+    for (struct copy_unit *u = c->young; u; u = u->next) {
+        size_t bytes = (size_t)(u->end - copy_first(u));
+        if (bytes > room) {
+            copy_stay(gc, u);
+        } else {
+            room -= room != SIZE_MAX ? bytes : 0;
+        }
     }
 }
 
@@ -183,7 +197,7 @@ static size_t unused(const struct gc *gc)
     const struct copy *c = &gc->copy;
     size_t bytes = 0;
     for (const struct copy_unit *u = c->old; u; u = u->next) {
-        bytes += u->wanted == next_cycle(c) ? UNIT_SIZE - u->live16 * GC_GRAIN : 0;
+        bytes += u->wanted == copy_next_cycle(c) ? UNIT_SIZE - u->live16 * GC_GRAIN : 0;
     }
     return bytes;
 }
@@ -200,7 +214,7 @@ void copy_abandon(struct gc *gc)
         }
         u->black = u->again = false;
         if (u->wanted == c->cycle) {
-            u->wanted = next_cycle(c);
+            u->wanted = copy_next_cycle(c);
             u->slots = NULL;
             u->noted = 0;
         }
@@ -224,8 +238,8 @@ void copy_collect(struct gc *gc)
     c->spares_kept = c->is_due ? gc->units / 2 : 0;
     c->lean = !c->is_due;
     collect(gc);
-    size_t rest = unused(gc);
-    if (rest > 2 * UNIT_SIZE && rest > gc->used / 4) {
+    size_t before = SIZE_MAX;
+    for (size_t rest; (rest = unused(gc)) > 2 * UNIT_SIZE && rest > gc->used / 4 && rest < before; before = rest) {
         collect(gc);
     }
     copy_set_due(gc);

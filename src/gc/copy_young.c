@@ -109,11 +109,13 @@ size_t copy_end_young_units(struct gc *gc)
     for (struct copy_unit *u = c->young, *next; u; u = next) {
         next = u->next;
         if (u->is == COPY_STAYS) {
+            bool pinned = u->pinned;
             copy_settle_unit(gc, u);
             stay += u->live16 * GC_GRAIN;
             uint16_t objects = u->objects;
             copy_begin_old(gc, u);
             u->objects = objects;
+            copy_want(c, u, !pinned);
         } else {
             copy_give_unit(gc, u);
         }

@@ -369,6 +369,36 @@ static void stale_pointers_fault(void **state)
     end();
 }
 
+/* A heap that is full to its limit, of which then little lives, but something in each unit: there has to be room to move that together. */
+static void a_full_heap_is_packed(void **state)
+{
+    (void)state;
+    enum { LIMIT = 2 << 20, KEPT = 400, OBJECTS = 70000, EACH = 32 };
+    begin_copy(&(struct allot_gc_opts){.limit = LIMIT});
+    static const struct allot_gc_type blob = {.name = "blob"};
+    static void *all[OBJECTS], *kept[KEPT];
+    assert_int_equal(allot_gc_root(&heap, all, OBJECTS), 0);
+    assert_int_equal(allot_gc_root(&heap, kept, KEPT), 0);
+    for (int round = 0; round < 5; round++) {
+        size_t count = 0;
+        while (count < OBJECTS && (all[count] = allot_gc_get(&me, &blob, EACH - 8)) != NULL) {
+            count++;
+        }
+        assert_in_range(count * EACH, LIMIT / 2, LIMIT);
+        for (size_t i = 0; i < KEPT; i++) {
+            kept[i] = all[i * count / KEPT];
+        }
+        memset(all, 0, sizeof all);
+        for (size_t i = 0; i < LIMIT / 2 / EACH; i++) {
+            all[i] = allot_gc_get(&me, &blob, EACH - 8);
+            assert_non_null(all[i]);
+        }
+        memset(all, 0, sizeof all);
+        allot_gc_check(&me);
+    }
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +411,7 @@ int main(void)
         cmocka_unit_test(sparse_units_are_evacuated),
         cmocka_unit_test(sparse_units_are_evacuated_in_steps),
         cmocka_unit_test(steps_are_short),
+        cmocka_unit_test(a_full_heap_is_packed),
         cmocka_unit_test(plain_heaps_move),
         cmocka_unit_test(weak_and_young),
         cmocka_unit_test(stale_pointers_fault),
