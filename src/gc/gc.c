@@ -243,13 +243,16 @@ void allot_gc_write_many(struct allot_gc_mutator *face, void *object, void *slot
         count_write_many(me, object, to, from, count);
         return;
     }
-    if ((uintptr_t)to > (uintptr_t)from) { /* as they may overlap */
-        for (size_t i = count; i-- > 0;) {
-            allot_gc_write(face, object, &to[i], from[i]);
-        }
-    } else {
-        for (size_t i = 0; i < count; i++) {
-            allot_gc_write(face, object, &to[i], from[i]);
+    for (size_t i = 0; i < count && !me; i++) { /* it may count, and what is in `to` be all that holds one of `from` */
+        allot_gc_ref(face, from[i]);
+    }
+    bool backwards = (uintptr_t)to > (uintptr_t)from; /* as they may overlap */
+    for (size_t i = 0; i < count; i++) {
+        size_t k = backwards ? count - 1 - i : i;
+        void *value = from[k];
+        allot_gc_write(face, object, &to[k], value);
+        if (!me) {
+            allot_gc_unref(face, value);
         }
     }
 }
