@@ -240,9 +240,11 @@ static int settle(struct pager *p)
     int wrong = 0;
     uint32_t begun = atomic_load(&p->begun);
     for (uint32_t i = 0; i < begun; i++) {
-        uint64_t word = word_of(p, i);
-        if (frame_in(word) == i && (word & WRITING || (word & (BUSY | DIRTY)) == (BUSY | DIRTY))) {
-            entry_wait(p, atomic_load(&p->frame[i].entry), BUSY | WRITING);
+        /* Loaded once: the frame may lose its page at any moment, its entry is NULL then. */
+        entry *at = atomic_load_explicit(&p->frame[i].entry, memory_order_acquire);
+        uint64_t word = at ? atomic_load(at) : 0;
+        if (at && frame_in(word) == i && (word & WRITING || (word & (BUSY | DIRTY)) == (BUSY | DIRTY))) {
+            entry_wait(p, at, BUSY | WRITING);
             wrong = marked(p, i, FAILED) ? atomic_load(&p->wrong) : wrong;
         }
     }

@@ -315,8 +315,9 @@ int allot_pager_drop(struct allot_pager *pager, uint64_t page, uint64_t count)
     uint32_t begun = atomic_load(&p->begun);
     for (uint32_t i = 0; i < begun; i++) {
         uint64_t in = atomic_load(&p->frame[i].page);
-        entry *at = atomic_load(&p->frame[i].entry);
-        int result = at && in >= page && in < end ? drop_page(p, at, in) : 0;
+        /* Not the frame's entry, which may be another page's by now. */
+        entry *at = in >= page && in < end ? table_find(&p->table, in) : NULL;
+        int result = at ? drop_page(p, at, in) : 0;
         wrong = wrong ? wrong : result;
     }
     return wrong;

@@ -173,10 +173,11 @@ static int clear_frames(struct window *w)
     struct pager *p = w->pager.state;
     uint32_t begun = atomic_load(&p->begun);
     for (uint32_t i = 0; i < begun && !wrong; i++) {
-        entry *at = atomic_load(&p->frame[i].entry);
+        uint64_t page = atomic_load(&p->frame[i].page); /* once, and not the frame's entry: either may change between */
+        entry *at = has(w, page) ? table_find(&p->table, page) : NULL;
         uint64_t word = at ? atomic_load(at) : 0;
-        if (at && has(w, atomic_load(&p->frame[i].page)) && (word & (RESIDENT | WINDOWED)) == RESIDENT) {
-            wrong = word & DIRTY ? -EBUSY : allot_pager_drop(&w->pager, atomic_load(&p->frame[i].page), 1);
+        if ((word & (RESIDENT | WINDOWED)) == RESIDENT) {
+            wrong = word & DIRTY ? -EBUSY : allot_pager_drop(&w->pager, page, 1);
         }
     }
     return wrong;
@@ -283,7 +284,7 @@ void allot_pager_unmap(struct allot_pager *pager, void *window)
     uint32_t begun = atomic_load(&p->begun);
     for (uint32_t i = 0; i < begun; i++) {
         uint64_t page = atomic_load(&p->frame[i].page);
-        entry *at = has(w, page) ? atomic_load(&p->frame[i].entry) : NULL;
+        entry *at = has(w, page) ? table_find(&p->table, page) : NULL; /* the frame's may be another page's by now */
         if (at) {
             move_back(p, w, at, page);
         }

@@ -107,6 +107,11 @@ static void *works(void *arg)
         } else if (what < 990) {
             int wrong = allot_pager_prefetch(&pager, page, 16);
             CHECK(wrong == 0 || wrong == -EIO);
+        } else if (what < 995) { /* pages of nobody's, which come and go in the same frames */
+            int wrong = allot_pager_prefetch(&pager, PAGES, 16);
+            CHECK(wrong == 0 || wrong == -EIO);
+            wrong = allot_pager_drop(&pager, PAGES, PAGES);
+            CHECK(wrong == 0);
         } else {
             struct allot_pager_stats stats;
             allot_pager_stats(&pager, &stats);
