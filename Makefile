@@ -58,6 +58,13 @@ conformance: ## others' suites on allot and on the system's malloc: SUITES="glib
 	$(COMPILE)
 	@tests/conformance/run.py --library $(BUILD)/lib/liballot-malloc.so $(addprefix --suite ,$(SUITES)) $(ARGS)
 
+.PHONY: collectors
+collectors: ## others' programs for collectors on allot's: SUITES="bdwgc=PATH whippet=PATH"; docs/gc.md
+	@tools/deps build test bench
+	$(CONFIGURE)
+	$(COMPILE) --target allot_static >&2
+	@tests/conformance/collectors/run.py --library $(BUILD)/lib/liballot.a $(addprefix --suite ,$(SUITES)) $(ARGS)
+
 .PHONY: safety
 safety: ## others' crimes against memory on every level and on PEERS: SUITES="mimalloc-bench=PATH hardened_malloc=PATH"; docs/safety.md
 	@tools/deps build test

@@ -253,6 +253,7 @@ examples:
   bench/parts.py --markdown > table.md
   PEERS=vma=/src/VulkanMemoryAllocator make parts ARGS=region
                                                        peers that no package has are compiled from the trees named
+  PEERS=mesh=/src/libmesh.so bench/parts.py movable    a malloc that no package has
 
 exit status: 0 when every variant ran, 1 when one failed, 2 for bad usage. A demand that is missed is printed, and no failure.
 """)
@@ -291,7 +292,9 @@ def listed(options):
     unknown = [name for name in options.parts if name not in programs]
     if unknown or not programs:
         raise ValueError(f"no part {', '.join(unknown)}; there are {', '.join(programs) or 'none'}: `make parts` builds them")
-    mallocs = peers.all_of(options.build, "")
+    # Trees, which PEERS names as well, were for whoever built the programs.
+    libraries = [entry for entry in os.environ.get("PEERS", "").split(",") if ".so" in entry]
+    mallocs = peers.all_of(options.build, ",".join(libraries))
     parts = [Part(name, programs[name], subprocess.run([programs[name], "--list"], check=True, text=True,
                                                        stdout=subprocess.PIPE).stdout, mallocs)
              for name in options.parts or programs]

@@ -1,6 +1,6 @@
 /* replays - what the models of a replay cost (tool/replay): seconds and ns an op of each strategy, and all of them on two threads.
  *
- *   replays [EVENTS [KIND [MODEL...]]]        10 million, "0.1 M live", all; KIND "all" for all kinds
+ *   replays [EVENTS [KIND [MODEL...]]]        10 million, 0.1, all; KIND: millions of live blocks, 0.1, 2 or 7, or "all"
  *
  * The ops are made here: blocks of 16 to 1800 bytes, few sites with most of them, that die at random; one in thirty is resized. Wall time
  * of all is what `allot compare` takes beside reading the trace and the real replays.
@@ -131,16 +131,21 @@ static int measure(const struct kind *kind, uint64_t events, const char *const *
 int main(int argc, char **argv)
 {
     uint64_t events = argc > 1 ? strtoull(argv[1], NULL, 10) : 10000000;
-    const char *kind = argc > 2 ? argv[2] : kinds[0].name;
+    const char *kind = argc > 2 ? argv[2] : "0.1";
     const char *const *names = argc > 3 ? (const char *const *)argv + 3 : replay_models;
-    int count = 0, failed = 0;
+    int count = 0, measured = 0, failed = 0;
     while (names[count]) {
         count++;
     }
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (strcmp(kind, "all") == 0 || strcmp(kind, kinds[i].name) == 0) {
+        if (strcmp(kind, "all") == 0 || strncmp(kind, kinds[i].name, strcspn(kinds[i].name, " ")) == 0) {
             failed |= measure(&kinds[i], events, names, count);
+            measured++;
         }
+    }
+    if (!measured) {
+        fprintf(stderr, "replays: there are no ops of that kind: 0.1, 2, 7 or all, millions of blocks that live\n");
+        return 2;
     }
     return failed;
 }

@@ -18,6 +18,7 @@ int command_check(int argc, char **argv);
 int command_diff(int argc, char **argv);
 int command_leaks(int argc, char **argv);
 int command_map(int argc, char **argv);
+int command_pages(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_scrub(int argc, char **argv);
 int command_stats(int argc, char **argv);

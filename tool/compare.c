@@ -19,8 +19,7 @@
 
 #define NAMES_MOST 64
 #define ROWS       100
-#define LONG       ((uint64_t)1 << 20) /* bytes of a trace: reading it may take over a second */
-#define SHORT      200000              /* ops: the smallest memory is looked for unasked */
+#define SHORT      200000 /* ops: the smallest memory is looked for unasked */
 
 static const char help[] =
     "usage: allot compare [OPTION...] FILE\n"
@@ -310,17 +309,11 @@ static void show_progress(void *arg, const char *name, uint64_t done, uint64_t o
     fprintf(stderr, ": %u s, on %s %d %%", tenths / 10, name, of ? (int)(100.0 * (double)done / (double)of) : 100);
 }
 
-/* Reading a long trace takes a while too, in which nothing can be told. */
-static void progress_begin(const char *path, uint64_t bytes)
+static void progress_begin(const char *path)
 {
     progress.path = path;
     progress.on = isatty(STDERR_FILENO);
     clock_gettime(CLOCK_MONOTONIC, &progress.began);
-    if (progress.on && bytes > LONG) {
-        words_put(stderr, words_base(path), 50);
-        fputs(" is being read", stderr);
-        progress.shown = true;
-    }
 }
 
 static void progress_end(void)
@@ -519,9 +512,10 @@ static int compare(struct request *r, const struct chosen *chosen)
     }
     int status = 1;
     bool profile = trace_about(trace)->is_profile;
-    progress_begin(r->argv ? r->argv[0] : r->path, trace_about(trace)->bytes);
-    int failed = profile ? -1 : ops_read(trace, r->process, r->limit, &ops, &cut, &error);
-    progress_end();
+    const char *name = r->argv ? r->argv[0] : r->path;
+    int failed = profile ? -1 : ops_read(trace, r->process, r->limit, look_progress(name), &ops, &cut, &error);
+    look_progress_end();
+    progress_begin(name);
     if (profile) {
         complain("a profile has no events to replay, %s, record a trace by allot record", r->path);
     } else if (failed) {

@@ -11,6 +11,7 @@
 #include "leaks_live.h"
 #include "leaks_print.h"
 #include "look.h"
+#include "snapshot/ways.h"
 #include "words.h"
 
 static const char help[] =
@@ -161,18 +162,33 @@ static bool add_all(struct leaks *leaks, const struct look *look, bool *some_loo
     const struct profile *p = look->profile;
     bool good = true;
     bool *looked = calloc((size_t)p->processes + 1, sizeof *looked);
-    if (!looked) {
+    struct way_of *way = calloc((size_t)p->verdicts + 1, sizeof *way);
+    if (!looked || !way) {
+        free(looked);
+        free(way);
         return false;
+    }
+    for (uint32_t i = 0; i < p->verdicts; i++) {
+        const struct profile_verdict *v = &p->verdict[i];
+        way[i] = (struct way_of){.process = p->site[v->site].process, .address = v->address, .bytes = v->bytes};
+    }
+    if (p->verdicts > 0) {
+        ways_find(look->path, p, way, p->verdicts);
     }
     for (uint32_t i = 0; good && i < p->verdicts; i++) {
         const struct profile_verdict *v = &p->verdict[i];
         const struct profile_site *site = &p->site[v->site];
         looked[p->process_index[site->process]] = true;
         *some_looked = true;
-        good =
-            add(leaks, look, site,
-                (struct leak){.verdict = v->verdict, .count = v->blocks, .bytes = v->bytes, .retained = v->retained});
+        good = add(leaks, look, site,
+                   (struct leak){.verdict = v->verdict,
+                                 .count = v->blocks,
+                                 .bytes = v->bytes,
+                                 .retained = v->retained,
+                                 .type = way[i].type,
+                                 .path = way[i].way});
     }
+    ways_end(way, p->verdicts);
     for (uint32_t s = 1; good && s <= p->sites; s++) {
         const struct profile_site *site = &p->site[s];
         if (site->left_blocks > 0 && !looked[p->process_index[site->process]]) {

@@ -26,13 +26,11 @@ static void show_progress(const struct trace_about *about)
     }
 }
 
-void look_progress(struct profile_wanted *wanted, const char *path)
+trace_progress *look_progress(const char *path)
 {
-    if (isatty(STDERR_FILENO)) {
-        progress.path = path;
-        progress.began = time(NULL);
-        wanted->progress = show_progress;
-    }
+    progress.path = path;
+    progress.began = time(NULL);
+    return isatty(STDERR_FILENO) ? show_progress : NULL;
 }
 
 void look_progress_end(void)
@@ -61,7 +59,7 @@ bool look_at(struct look *look, const char *path, const struct profile_wanted *w
         return false;
     }
     with.name = path;
-    look_progress(&with, path);
+    with.progress = look_progress(path);
     look->profile = profile_read(look->trace, &with, &error);
     look_progress_end();
     if (!look->profile) {

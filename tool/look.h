@@ -20,8 +20,8 @@ struct look {
 bool look_at(struct look *look, const char *path, const struct profile_wanted *wanted);
 void look_end(struct look *look);
 
-/* On a terminal: who reads as `wanted` says how far it is. And takes that away again. */
-void look_progress(struct profile_wanted *wanted, const char *path);
+/* Says how far reading is; NULL: this is no terminal. And takes that away again. */
+trace_progress *look_progress(const char *path);
 void look_progress_end(void);
 /* Likewise for who reads the trace of `look` again, and is at that event. */
 void look_again(const struct look *look, const struct trace *trace, uint64_t event);

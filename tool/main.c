@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"diff", "compare two recorded runs, place by place", command_diff},
     {"compare", "say which allocation strategy serves a program best", command_compare},
     {"map", "draw a heap: which addresses it has, how full, whose blocks", command_map},
+    {"pages", "say what each policy of replacement makes of page references", command_pages},
     {"check", "hold a recorded run to budgets", command_check},
     {"dump", "show a trace as text", command_dump},
     {"scrub", "make a trace fit to be sent to others", command_scrub},

@@ -31,6 +31,7 @@
 #include "probe/ring.h"
 #include "reach.h"
 #include "record/apart.h"
+#include "record/behind.h"
 #include "supervise.h"
 #include "which.h"
 #include "words.h"
@@ -285,6 +286,19 @@ static void say(const struct request *request, const struct collect_result *resu
             words_ns(result->waited_ns).text, request->name);
 }
 
+/* Where processes put what they see of themselves at their end. */
+static bool make_folder(char folder[PATH_MAX])
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(folder, PATH_MAX, "%.200s/allot-leaks-XXXXXX", base && *base ? base : "/tmp");
+    if (mkdtemp(folder)) {
+        return true;
+    }
+    complain("no folder for who points to whom: %s, %s, set TMPDIR to another", strerror(errno), folder);
+    *folder = 0;
+    return false;
+}
+
 static int record(struct request *request)
 {
     struct collect_result result;
@@ -296,8 +310,10 @@ static int record(struct request *request)
     if (!collector) {
         return EXIT_OWN_FAILURE;
     }
-    char *option;
-    if (asprintf(&option, "record=%s", apart_area(collector)) < 0) {
+    char *option, folder[PATH_MAX] = "";
+    bool looks = request->leaks && !request->system_malloc && make_folder(folder);
+    if (asprintf(&option, "record=%s%s%s%s", apart_area(collector), looks ? ",leaks=exit,leaks_file=" : "", folder,
+                 looks ? "/%p" : "") < 0) {
         complain("no memory, for the options, run fewer programs");
         return EXIT_OWN_FAILURE;
     }
@@ -305,6 +321,8 @@ static int record(struct request *request)
 
     int error = supervise(become, request, &child);
     apart_end(collector, &result);
+    bool whole = !error && !child.error && !result.error;
+    int behind = looks ? behind_put(whole ? request->name : NULL, folder) : 0;
     if (error || child.error) {
         remove_trace(request);
         if (!error) {
@@ -318,6 +336,9 @@ static int record(struct request *request)
         complain("the recording ends early, %s, %s; the program's status was %d", request->name, why(result.error),
                  status);
         return EXIT_OWN_FAILURE;
+    }
+    if (behind) {
+        complain("cannot write who points to whom, %s, %s", request->name, why(behind));
     }
     if (result.processes == 0) {
         complain("nothing was recorded, %s, no process of it loaded allot's library", request->argv[0]);

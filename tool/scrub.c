@@ -312,6 +312,9 @@ static int scrub(struct scrub *s, bool *ended, struct trace_error *error)
             wrong = scrub_end(s, &head, raw);
             *ended = true;
             break;
+        case FILE_KIND_SNAPSHOT:
+            wrong = "a snapshot among events";
+            break;
         }
         free(raw);
         if (wrong) {

@@ -147,9 +147,20 @@ static void say_recording(const struct look *look, struct verdict *v)
 
 /* -- the order -- */
 
+static bool is_about(const struct verdict_sentence *s, const char *about) { return strcmp(s->about, about) == 0; }
+
 static bool is_about_calls(const struct verdict_sentence *s)
 {
-    return strcmp(s->about, "temporary") == 0 || strcmp(s->about, "realloc") == 0 || strcmp(s->about, "threads") == 0;
+    return is_about(s, "temporary") || is_about(s, "realloc") || is_about(s, "threads");
+}
+
+/* What the program's memory suffers from; then its calls; then what another strategy would do about either. */
+static int rank_of(const struct verdict_sentence *s) { return is_about(s, "strategy") ? 2 : is_about_calls(s) ? 1 : 0; }
+
+/* Blocks that are passed on, or that grow piece by piece, are there for a moment only because of that. */
+static bool is_why(const struct verdict_sentence *a, const struct verdict_sentence *b)
+{
+    return is_about_calls(a) && is_about(b, "temporary") && !is_about(a, "temporary") && a->link.site == b->link.site;
 }
 
 /* Whether `a` has to stand before `b`, which was said before it. */
@@ -158,7 +169,10 @@ static bool matters_more(const struct verdict_sentence *a, const struct verdict_
     if (a->weight == 0 || b->weight == 0) {
         return a->weight > 0;
     }
-    return is_about_calls(a) != is_about_calls(b) ? is_about_calls(b) : a->weight > b->weight;
+    if (rank_of(a) != rank_of(b)) {
+        return rank_of(a) < rank_of(b);
+    }
+    return is_why(a, b) || (!is_why(b, a) && a->weight > b->weight);
 }
 
 /* Findings move up to their places; all else stays in the order in which it was said. */
@@ -180,7 +194,7 @@ static void shorten(struct verdict *v)
     static const char *const least[] = {"realloc", "threads", "resident", "unmatched", "strategy", "temporary"};
     for (size_t n = 0; n < sizeof least / sizeof least[0] && v->count > VERDICT_SAID; n++) {
         for (size_t i = 0; i < v->count; i++) {
-            if (v->sentence[i].weight == 0 && strcmp(v->sentence[i].about, least[n]) == 0) {
+            if (v->sentence[i].weight == 0 && is_about(&v->sentence[i], least[n])) {
                 memmove(&v->sentence[i], &v->sentence[i + 1], (v->count - i - 1) * sizeof v->sentence[0]);
                 v->count--;
                 break;

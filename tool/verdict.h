@@ -1,6 +1,6 @@
 /* What a trace says, in sentences: few, each with its figure, the one that matters most first. Most readers need no more.
  *
- *   findings (bad)    what is wrong: memory before time, and of each the larger share first
+ *   findings (bad)    what is wrong: memory before time before strategy, and of each the larger share first
  *   the peak          when, how much, whose
  *   notes             all else that has a figure, always in the same order
  *   the recording     what it cost and lost
@@ -9,7 +9,8 @@
  * its calls of all calls. Memory is found from 1 MiB and a tenth on, calls from 50,000 and half of all on (verdict/part.h has
  * each bound): below these it is a note, as every program has some of each. So memory that does not come back stands before calls
  * that are one too many, whatever their shares: it ends a program, they slow it down. Of equal weight what is more certain comes
- * first: lost, growing, pinned, rounded.
+ * first: lost, growing, pinned. What grows as it is lost is not said to grow; what another strategy would save stands last, for it is
+ * often but what one of the others does to malloc; and that blocks are brief stands behind why they are: passed on, or grown by pieces.
  */
 #ifndef ALLOT_TOOL_VERDICT_H
 #define ALLOT_TOOL_VERDICT_H

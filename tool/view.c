@@ -82,7 +82,8 @@ int view_report(const char *path, const struct profile_wanted *profile, const st
         page_end(&page);
         return misfit;
     }
-    if (wanted->snapshot && !page_leaks(&page, wanted->snapshot)) {
+    bool leaks = wanted->output || strcmp(wanted->view, "leaks") == 0 || strcmp(wanted->view, "all") == 0;
+    if (leaks && !(wanted->snapshot ? page_leaks(&page, wanted->snapshot) : page_ways(&page))) {
         page_end(&page);
         return 1;
     }

@@ -102,6 +102,7 @@ struct allot_gc_mutator {
     struct allot_gc_frame *frame; /* the innermost */
     uint64_t fresh;               /* what a new object's header has beside its type and its length */
     uint32_t one_hole; /* 0: there is a hole for each size; else all bits: objects of all sizes go to hole 0 */
+    uint32_t apart;    /* flags of types whose objects do not lie in holes */
     uint32_t length;   /* 1: a header's last bits are the block's length in 16 bytes; 0: they are `fresh`'s */
     struct {
         char *next, *end; /* zero; next is a multiple of 16, and 8 */
@@ -139,6 +140,10 @@ struct allot_gc_opts {
     uint64_t step_ns; /* collections proceed in steps of this length, as the program allocates; 0: whole, when due */
     unsigned flags;
     void *arg; /* of the following, and of finishers */
+    void (*roots)(
+        struct allot_gc_visit *visit,
+        void *arg); /* calls allot_gc_visit for slots of the program's that are roots, as its own stacks know them: as
+                                 a type's trace does, while the program stands. MARK and COPY */
     void (*paused)(uint64_t ns,
                    void *arg); /* told of each time the program stood; runs in the collecting thread, takes nothing */
 };
@@ -170,7 +175,8 @@ ALLOT_API void allot_gc_write_slow(struct allot_gc_mutator *me, void *object, vo
 static inline void *allot_gc_get(struct allot_gc_mutator *me, const struct allot_gc_type *type, size_t extra)
 {
     size_t size = type->size + extra, blocks = (size + ALLOT_GC_HEADER + 15) / 16;
-    if (__builtin_expect(size <= (ALLOT_GC_HOLES - 1) * 16 - ALLOT_GC_HEADER && !type->finish && extra <= PTRDIFF_MAX,
+    if (__builtin_expect(size <= (ALLOT_GC_HOLES - 1) * 16 - ALLOT_GC_HEADER && extra <= PTRDIFF_MAX && !type->finish &&
+                             !(type->flags & me->apart),
                          1)) {
         size_t i = blocks & ~(size_t)me->one_hole;
         char *at = me->hole[i].next;
@@ -188,7 +194,8 @@ static inline void *allot_gc_get(struct allot_gc_mutator *me, const struct allot
  * looked at it, and with COUNT. */
 static inline void allot_gc_write(struct allot_gc_mutator *me, void *object, void *slot, void *value)
 {
-    if (__builtin_expect((((const uint64_t *)object)[-1] & ALLOT_GC_WATCHED) != 0, 0)) {
+    if (__builtin_expect((__atomic_load_n((const uint64_t *)object - 1, __ATOMIC_RELAXED) & ALLOT_GC_WATCHED) != 0,
+                         0)) {
         allot_gc_write_slow(me, object, (void **)slot, value);
     } else {
         *(void **)slot = value;
@@ -216,6 +223,9 @@ ALLOT_API size_t allot_gc_size_of(const void *object);
 /* Slots that are roots until they are taken back: COUNT counts them not. 0 or -ENOMEM. Any thread that is attached. */
 ALLOT_API int allot_gc_root(struct allot_gc *gc, void *slots, size_t count);
 ALLOT_API void allot_gc_unroot(struct allot_gc *gc, void *slots);
+/* CONSERVATIVE: words any of which may be a reference, as those of a stack are: a program's data, say; until they are taken back by
+ * allot_gc_unroot. They are read at any time. 0, -ENOMEM, or -EINVAL where the heap is not conservative. */
+ALLOT_API int allot_gc_root_words(struct allot_gc *gc, void *words, size_t count);
 
 /* A frame: so many slots, NULL at first, that are roots until the block ends in which this stands. Frames end in the order in
  * which C's blocks do; a longjmp past one is followed by allot_gc_unwind with the frame that was innermost at the setjmp. */
@@ -224,7 +234,14 @@ ALLOT_API void allot_gc_unroot(struct allot_gc *gc, void *slots);
         struct allot_gc_frame head;                                                                \
         void *slot[count_];                                                                        \
     } name_ __attribute__((cleanup(allot_gc_frame_end))) = {{(me_)->frame, (me_), (count_)}, {0}}; \
-    (me_)->frame = &name_.head
+    (me_)->frame = allot_gc_frame_begun(&name_.head)
+
+/* The address is hidden from a compiler that would warn of where it is kept: the block's end takes it away. */
+static inline struct allot_gc_frame *allot_gc_frame_begun(struct allot_gc_frame *frame)
+{
+    __asm__("" : "+r"(frame));
+    return frame;
+}
 
 static inline void allot_gc_frame_end(void *frame)
 {

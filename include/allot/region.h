@@ -32,8 +32,8 @@ enum allot_fit {
     ALLOT_FIRST, /* the lowest offset that fits; O(log n) */
     ALLOT_NEXT,  /* the lowest one from where the last piece ended, else the lowest of all; O(log n) */
     ALLOT_BEST, /* the tightest hole, of equal ones the highest; where any place in it would do, the end beside the longer range (a
-                      * span's end is longer than any; of equal ones the low end). O(log n), hardly a walk: holes lie in bins by size
-                      * and place */
+                      * span's low end is longer than any, its high end shorter; of equal ones the low end). O(log n), hardly a walk:
+                      * holes lie in bins by size and place */
     ALLOT_NEXT_BEST, /* the tightest hole, of equal ones the lowest; likewise */
     ALLOT_WORST,     /* the largest hole, of equal ones the lowest; likewise */
     ALLOT_GROUPS, /* the range in equal areas: of those that have a hole long enough the one whose smallest hole is smallest (then

@@ -8,7 +8,8 @@
  *
  * Both look at all of this process's memory for words that are addresses of live blocks, as a collector does, from its roots:
  * globals, stacks and registers of all threads, thread-local storage, any other writable memory. Blocks are allot's: of malloc
- * where it stands in for it, of heaps, tags, arenas, pools and caches. Verdicts (docs/leaks.md):
+ * where it stands in for it, of heaps, tags, arenas, pools, caches and movable heaps, whose objects their heap holds. Verdicts
+ * (docs/leaks.md):
  *
  *   reachable     a pointer to its beginning leads there from a global, thread-local or other lasting memory
  *   thread-only   only from a thread's stack or registers: in use just now

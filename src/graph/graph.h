@@ -35,7 +35,8 @@ struct graph_block {
     uint32_t owner; /* index into the block list's owners: the general heap, an arena, a pool, a tag ... */
 };
 
-/* Whose blocks they are. What an arena, a region or an overlay has is one block of its upstream and holds objects besides. */
+/* Whose blocks they are. What an arena, a region or an overlay has is one block of its upstream and holds objects besides. A movable
+ * heap's objects are held by it, as no address of theirs is anywhere. */
 enum graph_owner_kind {
     GRAPH_MALLOC,
     GRAPH_HEAP,
@@ -44,17 +45,25 @@ enum graph_owner_kind {
     GRAPH_POOL,
     GRAPH_CACHE,
     GRAPH_REGION,
-    GRAPH_OVERLAY
+    GRAPH_OVERLAY,
+    GRAPH_MOVABLE, /* a movable heap's: the program refers to them by number */
+    GRAPH_GC, /* a collected heap's, of one type: the heap knows who refers to them */
+    GRAPH_EXPLICIT, /* of one where nothing goes by itself */
+    GRAPH_OWNER_KINDS
 };
 struct graph_owner {
     enum graph_owner_kind kind;
     const char *name;    /* or NULL */
-    size_t object_bytes; /* of a pool's or cache's objects; 0: any */
+    size_t object_bytes; /* of a pool's, a cache's or a type's objects; 0: any */
 };
+
+/* Whose blocks are reachable as they are there, whether a pointer leads to them or not. */
+static inline bool graph_owner_keeps(enum graph_owner_kind kind) { return kind == GRAPH_MOVABLE || kind == GRAPH_GC; }
 
 static inline const char *graph_owner_kind_name(enum graph_owner_kind kind)
 {
-    static const char *const names[] = {"malloc", "heap", "tag", "arena", "pool", "cache", "region", "overlay"};
+    static const char *const names[] = {"malloc", "heap",    "tag",     "arena", "pool",       "cache",
+                                        "region", "overlay", "movable", "gc",    "explicit gc"};
     return names[kind];
 }
 
@@ -64,6 +73,14 @@ struct graph_blocks {
     size_t count, room;
     struct graph_owner *owner;
     size_t owners, owner_room;
+    struct graph_names *names; /* those that had to be made up */
+};
+
+/* Room for names, a piece each time. */
+struct graph_names {
+    struct graph_names *next;
+    size_t used;
+    char text[];
 };
 
 /* -- the graph: made of blocks and an image, or read from a snapshot; then asked -- */

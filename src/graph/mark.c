@@ -1,7 +1,8 @@
 /* graph/mark.c - verdicts of all blocks, by marking from the roots. Each block is looked at once, one that is lost twice; the stack has room
  * for each block once, as one is marked when it is pushed.
  *
- *   1  what globals, TLS and other memory lead to by pointers to beginnings      reachable
+ *   1  what globals, TLS and other memory lead to by pointers to beginnings;
+ *      what a movable heap has, collected objects, and what these lead to         reachable
  *   2  what stacks and registers do, of the rest                                 thread-only
  *   3  what pointers into the middle lead to from any of these                   possible
  *   4  of the rest, in order of address, each with all that it leads to          definite, indirect
@@ -74,6 +75,23 @@ static void mark_from_roots(struct marker *m, bool threads, enum graph_verdict v
         const struct graph_root *r = &g->root[i];
         if (is_threads(&g->range[r->range]) == threads) {
             see(m, &(struct scan_edge){.block = r->block, .middle = r->middle}, 1);
+        }
+    }
+    follow(m);
+}
+
+/* What a collected heap has, it has for somebody, or it goes by itself; what a movable one has is held by numbers. */
+static void mark_kept(struct marker *m)
+{
+    const struct graph_blocks *blocks = m->g->blocks;
+    bool any = false;
+    for (size_t i = 0; i < blocks->owners; i++) {
+        any = any || graph_owner_keeps(blocks->owner[i].kind);
+    }
+    m->verdict = GRAPH_REACHABLE;
+    for (size_t i = 0; any && i < blocks->count; i++) {
+        if (graph_owner_keeps(blocks->owner[blocks->block[i].owner].kind)) {
+            see(m, &(struct scan_edge){.block = (uint32_t)i}, 1);
         }
     }
     follow(m);
@@ -152,6 +170,7 @@ bool graph_mark(struct graph *g)
     }
     memset(g->verdict, GRAPH_UNKNOWN, count);
     mark_from_roots(&m, false, GRAPH_REACHABLE);
+    mark_kept(&m);
     mark_from_roots(&m, true, GRAPH_THREAD_ONLY);
     mark_possible(&m);
     find_lost(&m);

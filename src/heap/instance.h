@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include <allot/cache.h>
+#include <allot/gc.h>
 #include <allot/heap.h>
 #include <allot/malloc.h>
 #include <allot/pool.h>
@@ -19,9 +20,42 @@
 #include <allot/tag.h>
 
 /* Changes with the layout of segments, slabs and this table: copies of different numbers cannot share a process. */
-#define INSTANCE_ABI 7
+#define INSTANCE_ABI 8
 
 struct os_known;
+
+struct instance_gc {
+    int (*init)(struct allot_gc *, enum allot_gc_kind, const struct allot_gc_opts *);
+    void (*done)(struct allot_gc *);
+    int (*attach)(struct allot_gc *, struct allot_gc_mutator *);
+    void (*detach)(struct allot_gc_mutator *);
+    void (*poll)(struct allot_gc_mutator *);
+    void (*leave)(struct allot_gc_mutator *);
+    void (*enter)(struct allot_gc_mutator *);
+    void (*scan_stack)(struct allot_gc_mutator *, void *);
+    void *(*get_slow)(struct allot_gc_mutator *, const struct allot_gc_type *, size_t);
+    void (*write_slow)(struct allot_gc_mutator *, void *, void **, void *);
+    void *(*ref)(struct allot_gc_mutator *, void *);
+    void (*unref)(struct allot_gc_mutator *, void *);
+    void (*put)(struct allot_gc_mutator *, void *);
+    size_t (*size_of)(const void *);
+    int (*root)(struct allot_gc *, void *, size_t);
+    void (*unroot)(struct allot_gc *, void *);
+    int (*root_words)(struct allot_gc *, void *, size_t);
+    size_t (*collect)(struct allot_gc_mutator *);
+    bool (*step)(struct allot_gc_mutator *, uint64_t);
+    size_t (*cycles)(struct allot_gc_mutator *, size_t);
+    size_t (*finish)(struct allot_gc_mutator *, size_t);
+    int (*leaks)(struct allot_gc_mutator *, int (*)(void *, const struct allot_gc_type *, size_t, void *), void *);
+    void *(*weak)(struct allot_gc_mutator *, void *);
+    void *(*weak_get)(struct allot_gc_mutator *, void *);
+    void *(*ephemeron)(struct allot_gc_mutator *, void *, void *);
+    void *(*ephemeron_key)(struct allot_gc_mutator *, void *);
+    void *(*ephemeron_value)(struct allot_gc_mutator *, void *);
+    void (*stats)(struct allot_gc *, struct allot_gc_stats *);
+    int (*walk)(struct allot_gc_mutator *, int (*)(void *, const struct allot_gc_type *, size_t, void *), void *);
+    bool (*check)(struct allot_gc_mutator *);
+};
 
 struct instance {
     unsigned abi;
@@ -78,6 +112,7 @@ struct instance {
     int (*cache_walk)(struct allot_cache *, int (*)(void *, void *), void *);
     bool (*cache_check)(struct allot_cache *);
     int (*caches_walk)(int (*)(struct allot_cache *, const char *, void *), void *);
+    struct instance_gc gc;
     void (*mark)(const char *);
     bool (*recording)(void);
     int (*sample_rate)(size_t);

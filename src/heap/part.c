@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "heap/hard.h"
 #include "heap/heap.h"
@@ -16,20 +17,21 @@
 /* Two levels, as of heaps. */
 _Atomic(struct part *) *_Atomic parts_table[PARTS_ROOT];
 static struct os_lock lock; /* the table's writers */
-static uint32_t count;
+static uint32_t count[PART_SORTS];
 
 _Atomic bool parts_any;
 
-bool part_enlist(struct part *part)
+bool part_enlist(struct part *part, enum part_sort sort)
 {
     os_lock(&lock);
-    uint32_t n = count;
-    _Atomic(struct part *) *leaf = n / PARTS_LEAF < PARTS_ROOT ? parts_table[n / PARTS_LEAF] : NULL;
-    if (!leaf && n / PARTS_LEAF < PARTS_ROOT && (leaf = record_alloc(PARTS_LEAF * sizeof *leaf))) {
+    bool is_room = count[sort] < PARTS_SETS;
+    uint32_t n = count[sort] + (sort == PART_SET ? 0 : PARTS_SETS);
+    _Atomic(struct part *) *leaf = is_room ? parts_table[n / PARTS_LEAF] : NULL;
+    if (!leaf && is_room && (leaf = record_alloc(PARTS_LEAF * sizeof *leaf))) {
         atomic_store_explicit(&parts_table[n / PARTS_LEAF], leaf, memory_order_release);
     }
     if (leaf) {
-        count++;
+        count[sort]++;
         part->id = OWNER_LIMIT + n;
         atomic_store_explicit(&leaf[n % PARTS_LEAF], part, memory_order_release);
         atomic_store_explicit(&parts_any, true, memory_order_relaxed);
@@ -49,8 +51,11 @@ struct part *part_of(const void *p)
 
 void part_fault(const char *crime, const struct part *part, const void *p)
 {
-    char object[160];
-    snprintf(object, sizeof object, "object of %zu bytes of %s \"%s\"", part->size, part->kind,
+    char object[160], bytes[40] = "";
+    if (is_set(part->id)) {
+        snprintf(bytes, sizeof bytes, " of %zu bytes", part->size);
+    }
+    snprintf(object, sizeof object, "object%s of %s \"%s\"", bytes, part->kind,
              part->name ? part->name : "that is done");
     allot_fault(crime, object, p);
 }
@@ -139,10 +144,10 @@ static void count_pages(const void *p, size_t bytes, size_t one) /* more, or les
     atomic_fetch_add_explicit(begins_large(p) ? &large_bytes : &runs_bytes, bytes, memory_order_relaxed);
 }
 
-void *part_take_pages(const struct part *part, size_t bytes, size_t align)
+static void *take_pages(const struct part *part, size_t bytes, size_t align, bool zero)
 {
     size_t pages = align_up(bytes, RUN_PAGE);
-    bool zeroed;
+    bool zeroed = false;
     if (bytes > PTRDIFF_MAX || !limit_take(pages)) {
         errno = ENOMEM;
         return NULL;
@@ -154,8 +159,23 @@ void *part_take_pages(const struct part *part, size_t bytes, size_t align)
     if (p) {
         count_pages(p, got, 1);
     }
+    if (p && zero && !zeroed) {
+        memset(p, 0, bytes);
+    }
     return p;
 }
+
+void *part_take_pages(const struct part *part, size_t bytes, size_t align)
+{
+    return take_pages(part, bytes, align, false);
+}
+
+void *part_take_zero_pages(const struct part *part, size_t bytes, size_t align)
+{
+    return take_pages(part, bytes, align, true);
+}
+
+size_t part_pages(const void *p) { return block_size(p); }
 
 void part_give_pages(void *p)
 {

@@ -1,10 +1,10 @@
-/* heap/part.h - owners of memory that are no heaps: pools and caches (src/pool).
+/* heap/part.h - owners of memory that are no heaps: pools and caches (src/pool), collected heaps (src/gc).
  *
  *   owner word   1 .. 0xbfffffff   a heap's id                 part ----> id, what it is called
  *                0xc0000000 ..     a part's: by its id ------>            inbox <---- slabs of which others have put slots
  *                0xffffff00 ..     nobody's, page runs, ...               noticed(): nobody looks in there by himself
  *
- * A part takes units of the heap's segments and makes slabs of them, or, for what is longer than a slot, page runs and large blocks
+ * A part takes units of the heap's segments and makes slabs of them (of a pool or cache: a set, pool/set.h), or, for what is longer than a slot, page runs and large blocks
  * that are marked with its id. They count to the process's limit and to what it holds, not to its blocks: malloc's family ends
  * with a line that names the part when it is given one of its objects. Frees of slots by others go the way of the heap's
  * (heap/remote.c). Like a heap's record, a part is never unmapped, as a late notice may still look at its inbox.
@@ -23,7 +23,7 @@ struct part {
     uint32_t id;
     const char *kind;             /* "pool", "cache" */
     const char *name;             /* its user's; NULL: there is none at present, the part waits for the next one */
-    size_t size;                  /* of its objects, as they were asked for */
+    size_t size;                  /* of a set's objects, as they were asked for */
     _Atomic(struct slab *) inbox; /* slabs that others have put slots of, by inbox_next */
     _Atomic bool owned;           /* somebody looks at the inbox by himself; else: */
     void (*noticed)(struct part *part);
@@ -33,10 +33,16 @@ struct part {
 /* Whether an owner word or a mark is a part's. */
 static inline bool is_part(uint32_t owner) { return owner >= OWNER_LIMIT && owner < OWNER_FREE; }
 
-/* Gives a part its id, for good. False when memory is out, or a million have one. */
-bool part_enlist(struct part *part);
+/* Gives a part its id, for good: sets, of pools and caches, have the lower half. False when memory is out, or half a million of its
+ * sort have one. */
+enum part_sort { PART_SET, PART_OTHER, PART_SORTS };
+bool part_enlist(struct part *part, enum part_sort sort);
 #define PARTS_LEAF 1024
 #define PARTS_ROOT 1024
+#define PARTS_SETS ((uint32_t)PARTS_LEAF * PARTS_ROOT / 2)
+
+/* Whether an owner word is a set's. */
+static inline bool is_set(uint32_t owner) { return owner - OWNER_LIMIT < PARTS_SETS; }
 extern _Atomic(struct part *) *_Atomic parts_table[PARTS_ROOT];
 
 /* NULL when nobody has it. */
@@ -86,6 +92,9 @@ void part_give_unit(struct unit *unit);
 /* Whole pages of their own for an object, marked: a run, or a large block. NULL with ENOMEM. */
 void *part_take_pages(const struct part *part, size_t bytes, size_t align);
 void part_give_pages(void *p);
+/* The same, all zero; and how many bytes they are. */
+void *part_take_zero_pages(const struct part *part, size_t bytes, size_t align);
+size_t part_pages(const void *p);
 
 /* What the figures of page runs and large blocks have of such in them. */
 struct part_totals {

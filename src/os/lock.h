@@ -36,6 +36,10 @@ static inline void os_unlock(struct os_lock *lock)
     }
 }
 
+/* Waits until the word is not `value` any more, or is told to look; and tells all who wait. */
+void os_word_wait(atomic_int *word, int value);
+void os_word_wake_all(atomic_int *word);
+
 /* In the child of a fork, for a lock that the parent's forking thread held: nobody waits here. */
 static inline void os_lock_reset(struct os_lock *lock) { atomic_store_explicit(&lock->word, 0, memory_order_relaxed); }
 

@@ -36,6 +36,7 @@ struct os_known {
     struct os_known *next;
     struct os_owned *owned;
     const struct noscan *noscan;
+    const void *movables; /* where the first of its movable heaps is (move/movable.h); NULL: it never had any */
 };
 extern struct os_known os_known __attribute__((visibility("hidden")));
 

@@ -24,7 +24,8 @@ extern void _IO_list_lock(void) __attribute__((weak));
 extern void _IO_list_unlock(void) __attribute__((weak));
 
 static _Atomic(struct os_fork_steps *) fork_steps[OS_FLOORS];
-static bool steps_taken[OS_FLOORS]; /* by the thread that forks; written and read while the steps hold others back */
+/* By the thread that forks; written and read while the steps hold others back. */
+static bool steps_taken[OS_FLOORS], any_taken;
 
 /* The only thread there is needs no one held back; and it may have been in the middle of a step of its own, when a signal
  * came whose handler forks. */
@@ -58,13 +59,15 @@ static void before_fork(void)
         }
         steps_taken[i] = steps;
     }
+    any_taken = true;
 }
 
 static void after_fork_in_parent(void)
 {
-    if (!steps_taken[OS_FLOOR_HEAP]) {
+    if (!any_taken) {
         return;
     }
+    any_taken = false;
     for (unsigned i = 0; i < OS_FLOORS; i++) {
         bool taken = steps_taken[i];
         steps_taken[i] = false;
@@ -80,6 +83,7 @@ static void after_fork_in_parent(void)
 /* glibc has reset the list's lock before. */
 static void after_fork_in_child(void)
 {
+    any_taken = false;
     for (unsigned i = 0; i < OS_FLOORS; i++) {
         const struct os_fork_steps *steps = atomic_load(&fork_steps[i]);
         steps_taken[i] = false;
@@ -106,7 +110,8 @@ void os_on_fork(enum os_floor floor, struct os_fork_steps steps)
     static struct os_fork_steps of[OS_FLOORS];
     of[floor] = steps;
     atomic_store(&fork_steps[floor], &of[floor]);
-    if (floor == OS_FLOOR_HEAP) {
+    static atomic_flag registered = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&registered)) {
         at_fork();
     }
 }

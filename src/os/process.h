@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Who has steps in what follows: in a fork the first are the innermost, at a thread's end the last come first. */
-enum os_floor { OS_FLOOR_HEAP, OS_FLOOR_POOL, OS_FLOORS };
+enum os_floor { OS_FLOOR_HEAP, OS_FLOOR_POOL, OS_FLOOR_MOVE, OS_FLOOR_GC, OS_FLOORS };
 
 /* The steps of a fork, registered once by each; `before` runs in the forking thread ahead of the fork, one of the others after
  * it. Registered at the first allocation, ahead of everybody else's handlers, these run innermost: other handlers may

@@ -13,6 +13,9 @@
 
 #define AREAS      64
 #define AREAS_MOST 4096
+#define MANY    \
+    ((size_t)16 \
+     << 20) /* bytes of records, half a million: each call looks at some anywhere, which small pages make two misses */
 
 /* -- records -- */
 
@@ -22,6 +25,10 @@ static bool grow(void **array, size_t *mapped, size_t bytes)
     void *now = os_map_noscan(bytes); /* offsets may be addresses, but what is placed is not held by its place */
     if (!now) {
         return false;
+    }
+    size_t first = align_up((uintptr_t)now, OS_HUGE_PAGE) - (uintptr_t)now;
+    if (bytes >= MANY && os_huge_pages_worth_it()) {
+        os_huge_pages(now, first, bytes);
     }
     if (*array) {
         memcpy(now, *array, *mapped);

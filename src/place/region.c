@@ -248,7 +248,8 @@ void region_unlock_more(struct allot_region *r)
     }
 }
 
-/* How long the range is that touches a hole there; what ends a span is longer than any. */
+/* How long the range is that touches a hole there. Where a span begins it is longer than any, where it ends shorter: what is free there
+ * stays in one piece, to be given back or grown into. */
 static inline uint64_t length_before(const struct region_node *nodes, const struct region_node *h)
 {
     const struct region_node *n = h->prev == NONE ? h : &nodes[h->prev];
@@ -258,7 +259,7 @@ static inline uint64_t length_before(const struct region_node *nodes, const stru
 static inline uint64_t length_behind(const struct region_node *nodes, const struct region_node *h)
 {
     const struct region_node *n = h->next == NONE ? h : &nodes[h->next];
-    return node_end(h) == n->at ? n->size : UINT64_MAX;
+    return node_end(h) == n->at ? n->size : 0;
 }
 
 /* Best fit takes the end of the hole that is beside the longer range. What is left lies beside the shorter one: when that goes,

@@ -270,7 +270,7 @@ size_t allot_pool_get_many(struct allot_pool *pool, void **objects, size_t count
 static void __attribute__((noinline, cold, noreturn)) refuse(const struct pool *own, const void *p)
 {
     const struct part *part = map_get(p) == MAP_SEGMENT || begins_large(p) ? part_of(p) : NULL;
-    if (part && part->name && (!own || set_of(part)->pool != own)) {
+    if (part && part->name && (!own || !is_set(part->id) || set_of(part)->pool != own)) {
         part_fault("put of another's object", part, p);
     }
     if (own) {
@@ -324,7 +324,7 @@ static inline __attribute__((always_inline)) void put_by_mode(struct pool *own, 
             put(set, s, p, true);
             return;
         }
-        struct part *part = is_part(owner) ? part_by_id(owner) : NULL;
+        struct part *part = is_set(owner) ? part_by_id(owner) : NULL;
         if (unlikely(!part || set_of(part)->pool != own)) {
             refuse(own, p);
         }
@@ -383,7 +383,7 @@ static void __attribute__((noinline)) put_other(void *p)
         return;
     }
     const struct part *part = map_get(p) ? part_of(p) : NULL;
-    if (!part || !part->name) {
+    if (!part || !part->name || !is_set(part->id)) {
         refuse(NULL, p);
     }
     if (set_of(part)->cache) {
@@ -397,7 +397,7 @@ static void __attribute__((noinline)) put_other(void *p)
 static inline struct set *set_at(const void *p)
 {
     uint32_t owner = atomic_load_explicit(&slab_of(p)->unit.owner, memory_order_acquire);
-    const struct part *part = !begins_large(p) && is_part(owner) ? part_by_id(owner) : NULL;
+    const struct part *part = !begins_large(p) && is_set(owner) ? part_by_id(owner) : NULL;
     return likely(part != NULL) ? set_of(part) : NULL;
 }
 

@@ -27,7 +27,7 @@ struct set *set_alloc(void)
         unused = set->next_idle;
     } else {
         set = record_alloc(sizeof *set);
-        if (set && !part_enlist(&set->part)) { /* the record is lost, as memory is out */
+        if (set && !part_enlist(&set->part, PART_SET)) { /* the record is lost, as memory is out */
             set = NULL;
         }
     }

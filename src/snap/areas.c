@@ -5,6 +5,7 @@
 #include "graph/grow.h"
 #include "os/noscan.h"
 #include "os/owned.h"
+#include "snap/collected.h"
 #include "snap/layout.h"
 #include "snap/read.h"
 
@@ -64,12 +65,18 @@ enum snap_trouble reader_begin(struct reader *r, const struct image *image, uint
     return SNAP_OK;
 }
 
-const struct set *snap_part_at(const struct reader *r, uint32_t n)
+const struct part *snap_part_by_id(const struct reader *r, uint32_t n)
 {
     struct part *const *const *parts = r->desc->parts;
     struct part *const *const *root = READ_NTH(r, parts, n / PARTS_LEAF % PARTS_ROOT);
     struct part *const *leaf = root && *root ? READ_NTH(r, *root, n % PARTS_LEAF) : NULL;
-    return leaf && *leaf ? (const struct set *)((uintptr_t)*leaf - offsetof(struct set, part)) : NULL;
+    return leaf ? *leaf : NULL;
+}
+
+const struct set *snap_part_at(const struct reader *r, uint32_t n)
+{
+    const struct part *part = n < PARTS_SETS ? snap_part_by_id(r, n) : NULL;
+    return part ? (const struct set *)((uintptr_t)part - offsetof(struct set, part)) : NULL;
 }
 
 const struct os_known *snap_known(const struct reader *r, const struct os_known *before, unsigned *n)
@@ -228,7 +235,7 @@ static bool add_sets(struct reader *r, struct snap_areas *out)
             return false;
         }
     }
-    return true;
+    return collected_areas(r, out);
 }
 
 static const struct noscan *noscan_at(const struct image *image, uintptr_t at)

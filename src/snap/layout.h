@@ -3,6 +3,7 @@
 #ifndef SNAP_LAYOUT_H
 #define SNAP_LAYOUT_H
 
+#include "gc/gc.h"
 #include "heap/guard.h"
 #include "heap/hard.h"
 #include "heap/heap.h"
@@ -11,6 +12,7 @@
 #include "heap/seal.h"
 #include "heap/site.h"
 #include "heap/tag.h"
+#include "move/movable.h"
 #include "os/noscan.h"
 #include "os/owned.h"
 #include "pool/cache.h"
@@ -71,6 +73,18 @@ static inline uint64_t layout_of_parts(uint64_t h)
     return h;
 }
 
+static inline uint64_t layout_of_collected(uint64_t h)
+{
+    h = LAYOUT_OF_1(h, gc), h = LAYOUT_OF_2(h, gc, kind), h = LAYOUT_OF_2(h, gc, opts), h = LAYOUT_OF_2(h, gc, mark);
+    h = LAYOUT_OF_1(h, mark), h = LAYOUT_OF_2(h, mark, cycle), h = LAYOUT_OF_1(h, mark_unit);
+    h = LAYOUT_OF_2(h, mark_unit, stride16), h = LAYOUT_OF_2(h, mark_unit, cycle);
+    h = LAYOUT_OF_1(h, copy), h = LAYOUT_OF_1(h, copy_unit), h = LAYOUT_OF_2(h, copy_unit, end);
+    h = LAYOUT_OF_1(h, count), h = LAYOUT_OF_1(h, count_unit), h = LAYOUT_OF_2(h, count_unit, stride16);
+    h = LAYOUT_OF_2(h, count_unit, lead), h = LAYOUT_OF_1(h, gc_table), h = LAYOUT_OF_1(h, worklist);
+    h = LAYOUT_OF_1(h, large_object), h = LAYOUT_OF_2(h, large_object, size), h = LAYOUT_OF_1(h, allot_gc_type);
+    return h;
+}
+
 /* What leads to a block's stack (heap/site.h). */
 static inline uint64_t layout_of_stacks(uint64_t h)
 {
@@ -82,9 +96,21 @@ static inline uint64_t layout_of_stacks(uint64_t h)
     return h;
 }
 
+static inline uint64_t layout_of_movables(uint64_t h)
+{
+    h = LAYOUT_OF_1(h, movable), h = LAYOUT_OF_2(h, movable, next), h = LAYOUT_OF_2(h, movable, opts);
+    h = LAYOUT_OF_2(h, movable, entry), h = LAYOUT_OF_2(h, movable, groups), h = LAYOUT_OF_2(h, movable, far_leaf);
+    h = LAYOUT_OF_2(h, movable, base), h = LAYOUT_OF_2(h, movable, group), h = LAYOUT_OF_2(h, movable, fars);
+    h = LAYOUT_OF_1(h, group), h = LAYOUT_OF_2(h, group, used);
+    h = LAYOUT_OF_1(h, far), h = LAYOUT_OF_2(h, far, size);
+    h = LAYOUT_STEP(LAYOUT_STEP(LAYOUT_STEP(h, GROUP_SLOTS), FAR_LEAF), META_UNITS);
+    return h;
+}
+
 static inline uint64_t snap_layout(void)
 {
-    return layout_of_stacks(layout_of_parts(layout_of_heaps(layout_of_slabs(1))));
+    uint64_t heaps = layout_of_parts(layout_of_heaps(layout_of_slabs(1)));
+    return layout_of_movables(layout_of_stacks(layout_of_collected(heaps)));
 }
 
 #endif

@@ -19,6 +19,7 @@
 #include "heap/instance.h"
 #include "os/fault.h"
 #include "probe/calls.h"
+#include "probe/record.h"
 #include "probe/stack.h"
 #include "snap/format.h"
 #include "snap/suppress.h"
@@ -472,10 +473,11 @@ void snap_at_exit(void)
     struct allot_leaks all = {.unstopped = 0};
     opts.suppressions = snap_exit.suppress[0] ? snap_exit.suppress : NULL;
     int error = snap_exit.file[0] ? write_at_exit(snap_exit.file, stack_with_registers()) : allot_leaks(&opts, &all);
-    if (error) {
+    bool told = recorder_on() && recorder_flags() & RING_LEAKS_AT_EXIT; /* to who records: this is what comes on top */
+    if (error && !told) {
         os_say("leaks=exit: %s%s%s; nothing is known of leaks", snap_exit.file, snap_exit.file[0] ? ": " : "",
                strerror(-error));
-    } else if (all.definite.blocks && snap_exit.status) {
+    } else if (!error && all.definite.blocks && snap_exit.status) {
         fflush(NULL); /* libc would do it after this */
         _exit(snap_exit.status);
     }

@@ -1,6 +1,10 @@
 /* snap/owners.c - see snap/owners.h. O(1) a block; a search in the table of a pool of single objects. */
 #include "snap/owners.h"
 
+#include <string.h>
+
+#include <allot/gc.h>
+
 #include "graph/grow.h"
 #include "heap/tag.h"
 #include "pool/cache.h"
@@ -88,6 +92,59 @@ uint32_t owner_of_heap(struct owners *o, uint32_t id, const struct heap *h)
     return *owner;
 }
 
+/* -- types of collected heaps -- */
+
+enum { NAMES_BYTES = 64 << 10 };
+
+/* "heap: type", kept with the list. */
+static const char *name_of_type(struct owners *o, const char *heap, const char *type)
+{
+    struct graph_names *names = o->out->names;
+    size_t heap_length = strlen(heap), length = heap_length + 2 + strlen(type) + 1;
+    if (!names || NAMES_BYTES - sizeof *names - names->used < length) {
+        names = os_map(NAMES_BYTES);
+        if (!names) {
+            o->no_memory = true;
+            return NULL;
+        }
+        names->next = o->out->names;
+        o->out->names = names;
+    }
+    char *name = names->text + names->used;
+    names->used += length;
+    memcpy(name, heap, heap_length);
+    memcpy(name + heap_length, ": ", 2);
+    memcpy(name + heap_length + 2, type, length - heap_length - 2);
+    return name;
+}
+
+void owners_free_names(struct graph_names *names) { os_unmap(names, NAMES_BYTES); }
+
+uint32_t owner_of_type(struct owners *o, uint32_t id, enum graph_owner_kind kind, const char *heap,
+                       const struct allot_gc_type *type)
+{
+    if (o->last_type < o->types && o->type[o->last_type].type == type && o->type[o->last_type].id == id) {
+        return o->type[o->last_type].owner;
+    }
+    for (size_t i = 0; i < o->types; i++) {
+        if (o->type[i].type == type && o->type[i].id == id) {
+            o->last_type = i;
+            return o->type[i].owner;
+        }
+    }
+    if (!grow((void **)&o->type, &o->type_room, o->types + 1, sizeof *o->type)) {
+        o->no_memory = true;
+        return 0;
+    }
+    const struct allot_gc_type *t = READ(o->reader, type);
+    const char *heap_name = name_at(o, heap), *type_name = t ? name_at(o, t->name) : NULL;
+    const char *name = name_of_type(o, heap_name ? heap_name : "gc", type_name ? type_name : "?");
+    uint32_t owner = add(o, (struct graph_owner){.kind = kind, .name = name, .object_bytes = t ? t->size : 0});
+    o->last_type = o->types;
+    o->type[o->types++] = (struct owned_type){type, id, owner};
+    return owner;
+}
+
 /* -- parts -- */
 
 /* NULL: there is no such part, or it waits for its next use. *end: nor is there any after it. */
@@ -148,6 +205,7 @@ void owners_end(struct owners *o)
     grow_free(o->tag, TAGS_MOST, sizeof *o->tag);
     grow_free(o->heap, HEAPS_MOST, sizeof *o->heap);
     grow_free(o->table, o->table_room, sizeof *o->table);
+    grow_free(o->type, o->type_room, sizeof *o->type);
 }
 
 /* All shares of a local pool are one owner: that of the pool's first one. */
@@ -164,7 +222,7 @@ struct part_view part_view(struct owners *o, uint32_t id)
         return o->last;
     }
     bool end;
-    const struct set *set = set_by_id(o, id, &end);
+    const struct set *set = is_set(id) ? set_by_id(o, id, &end) : NULL;
     o->last = (struct part_view){.set = set, .id = id};
     if (set) {
         uint32_t *owner = &o->part[(first_share(o, set) - OWNER_LIMIT) % PARTS_MOST];

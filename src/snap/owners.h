@@ -19,6 +19,11 @@ struct owners {
     uintptr_t
         *table; /* blocks that are tables of pools with single objects: allot's own, and no blocks to anybody else */
     size_t tables, table_room;
+    struct owned_type {
+        const struct allot_gc_type *type;
+        uint32_t id, owner;
+    } * type; /* that objects have been seen of, in each heap */
+    size_t types, type_room, last_type;
     struct part_view {
         const struct set *set; /* NULL: there is none */
         uint32_t id, owner;
@@ -33,7 +38,13 @@ uint32_t owner_of_owned(struct owners *o, enum graph_owner_kind kind, const char
 uint32_t owner_of_tag(struct owners *o, uint32_t index);
 uint32_t owner_of_heap(struct owners *o, uint32_t id, const struct heap *h);
 
+/* Of a type's objects in a heap. */
+struct allot_gc_type;
+uint32_t owner_of_type(struct owners *o, uint32_t id, enum graph_owner_kind kind, const char *heap,
+                       const struct allot_gc_type *type);
+
 struct part_view part_view(struct owners *o, uint32_t id);
+void owners_free_names(struct graph_names *names); /* one piece of them */
 bool is_own_table(const struct owners *o, uintptr_t at);
 /* Of one whose objects have pages of their own: whether the one there is out. */
 bool part_single_is_out(struct owners *o, const struct part_view *part, uintptr_t at);

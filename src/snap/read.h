@@ -27,6 +27,9 @@ enum snap_trouble reader_begin(struct reader *r, const struct image *image, uint
 /* Where the set of part n is, counted from 0, in its process; NULL: there are no more. */
 struct set;
 const struct set *snap_part_at(const struct reader *r, uint32_t n);
+/* And that of any part, by its id less OWNER_LIMIT. */
+struct part;
+const struct part *snap_part_by_id(const struct reader *r, uint32_t n);
 
 /* What each copy of the library knows, one after the other: the first when it is given NULL; *n, 0 at first, counts them. */
 struct os_known;

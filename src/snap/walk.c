@@ -8,7 +8,9 @@
 
 #include "graph/grow.h"
 #include "os/owned.h"
+#include "snap/collected.h"
 #include "snap/layout.h"
+#include "snap/movable.h"
 #include "snap/owners.h"
 #include "snap/read.h"
 
@@ -170,6 +172,14 @@ static void walk_nothings(struct walker *w, const struct unit *unit, uintptr_t d
     }
 }
 
+static void add_found(void *arg, uintptr_t object, size_t size, uint32_t owner)
+{
+    struct walker *w = arg;
+    if (!w->no_memory) {
+        add(w, object, size, owner);
+    }
+}
+
 static void walk_units(struct walker *w, const struct segment *s, uintptr_t at)
 {
     for (unsigned i = 1; i < UNITS && !w->no_memory; i++) {
@@ -178,6 +188,8 @@ static void walk_units(struct walker *w, const struct segment *s, uintptr_t at)
         uint32_t owner = unit_owner(unit);
         if (owner == OWNER_NONE) {
             walk_nothings(w, unit, v.data);
+        } else if (is_part(owner) && !is_set(owner)) {
+            collected_unit(&w->owners, unit, v.data, add_found, w);
         } else if (v.slab->stride16 != 0 && owner != 0 && owner < OWNER_FREE) {
             (is_part(owner) ? walk_parts_slab : walk_heaps_slab)(w, &v);
         }
@@ -187,6 +199,10 @@ static void walk_units(struct walker *w, const struct segment *s, uintptr_t at)
 /* A page run or a large block. */
 static void add_big(struct walker *w, uintptr_t at, size_t bytes, size_t asked, uint32_t id)
 {
+    if (is_part(id) && !is_set(id)) {
+        collected_pages(&w->owners, id, at, bytes, add_found, w);
+        return;
+    }
     if (is_part(id)) {
         struct part_view part = part_view(&w->owners, id);
         if (part.set && part_single_is_out(&w->owners, &part, at)) {
@@ -339,6 +355,31 @@ static void name_all_owned(struct walker *w)
     }
 }
 
+static void add_movable(void *arg, uintptr_t at, size_t size, uint32_t owner) { add(arg, at, size, owner); }
+
+/* They come by slot, and among the others by address; of one that was on its way just then only what overlaps no other stays. */
+static void walk_movables(struct walker *w)
+{
+    struct graph_blocks *out = w->wanted->out;
+    const struct os_known *known = NULL;
+    size_t others = out->count;
+    for (unsigned n = 0; (known = snap_known(&w->reader, known, &n)) != NULL;) {
+        movables_walk(&w->reader, &w->owners, known->movables, add_movable, w);
+    }
+    if (out->count == others || w->no_memory) {
+        return;
+    }
+    snap_sort(out->block, out->count, sizeof *out->block);
+    size_t kept = 0;
+    for (size_t i = 0; i < out->count; i++) {
+        const struct graph_block *before = kept ? &out->block[kept - 1] : NULL;
+        if (!before || out->block[i].address - before->address >= size_max(before->size, 1)) {
+            out->block[kept++] = out->block[i];
+        }
+    }
+    out->count = kept;
+}
+
 uint32_t snap_own_site(void *arg, const struct image *image, uintptr_t block)
 {
     (void)arg;
@@ -365,6 +406,7 @@ enum snap_trouble snap_walk(struct snap_walk *wanted)
             walk_piece(&w, &w.piece[i]);
         }
         if (!w.no_memory) {
+            walk_movables(&w);
             name_all_owned(&w);
         }
     }
@@ -385,5 +427,9 @@ void snap_walk_free(struct graph_blocks *blocks)
 {
     grow_free(blocks->block, blocks->room, sizeof *blocks->block);
     grow_free(blocks->owner, blocks->owner_room, sizeof *blocks->owner);
+    for (struct graph_names *names = blocks->names, *next; names; names = next) {
+        next = names->next;
+        owners_free_names(names);
+    }
     *blocks = (struct graph_blocks){0};
 }

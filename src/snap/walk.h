@@ -4,6 +4,7 @@
  *                         \--> page runs                                                            = live blocks
  *             --> large blocks, guarded ones
  *             --> heaps, fronts, parts, tags: whose they are
+ *             --> movable heaps: groups --> entries --> blocks, and those of the larger kind
  *
  * Objects of pools and caches are blocks as well, whose owner has their size; a block that an arena has had from this heap says
  * itself that it is one. Reads nothing but the image, takes no lock and allocates from the system only.

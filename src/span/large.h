@@ -70,7 +70,7 @@ struct large_fenced {
 };
 bool large_find_fenced(const void *address, struct large_fenced *out);
 
-/* -- for who reads them from an image of the process (snap/walk.h); changed in large.c alone -- */
+/* -- for who reads them from an image of the process (snap/walk.h); changed in large.c and kept.c alone -- */
 
 struct fence;
 struct large {

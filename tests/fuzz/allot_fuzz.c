@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "record/writer.h"
+#include "trace/behind.h"
 #include "trace/trace.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,17 +20,18 @@ static void check(bool fine, const char *what)
     }
 }
 
-/* kind, process, thread, since, count (2), bytes (2), payload; and again. */
+/* kind, process, thread, since, count (2), bytes (2), payload; and again. Behind the first end there is a tail. */
 static int write_frames(const uint8_t *data, size_t size)
 {
     struct writer writer;
+    uint64_t end = 0;
     struct file_head head = {.unit = (uint64_t)3 << 32};
     int fd = memfd_create("fuzz", MFD_CLOEXEC);
 
     check(fd >= 0 && writer_open(&writer, dup(fd), &head, ""), "a file");
     while (size > 8) {
         size_t bytes = data[6] | (size_t)data[7] << 8;
-        struct file_frame frame = {.kind = 1 + data[0] % 4,
+        struct file_frame frame = {.kind = 1 + data[0] % 5,
                                    .process = 1 + data[1] % 4,
                                    .thread = data[2] % 4,
                                    .since = data[3],
@@ -38,12 +40,26 @@ static int write_frames(const uint8_t *data, size_t size)
         data += 8;
         size -= 8;
         bytes = bytes < size ? bytes : size;
+        uint64_t at = writer.at;
         writer_frame(&writer, frame, &(struct part){data, bytes}, 1);
+        if (frame.kind == FILE_KIND_END && !end) {
+            struct file_tail tail = {at, FILE_TAIL};
+            check(write(fd, &tail, sizeof tail) == sizeof tail, "a file");
+            writer.at += sizeof tail;
+            end = at;
+        }
         data += bytes;
         size -= bytes;
     }
-    writer_close(&writer, 0);
+    writer_close(&writer, end);
     return fd;
+}
+
+static bool visit(void *arg, int fd)
+{
+    (void)arg;
+    check(lseek(fd, 0, SEEK_END) >= 0, "a snapshot is a file");
+    return true;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -85,6 +101,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         check(strstr(error.line, " byte "), "an error names the byte");
     }
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    check(behind_each(path, visit, NULL) == 0, "there is room for snapshots");
     close(fd);
     return 0;
 }

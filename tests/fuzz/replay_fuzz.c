@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         models++;
     }
     struct trace t = {.about.has_times = data[1] & 1, .at = data + 2, .end = data + size};
-    if (ops_read(&t, data[1] & 2 ? 1 : 0, data[1] & 4 ? 50 : 0, &ops, &cut, &error) != 0) {
+    if (ops_read(&t, data[1] & 2 ? 1 : 0, data[1] & 4 ? 50 : 0, NULL, &ops, &cut, &error) != 0) {
         abort();
     }
     struct replay_wanted wanted = {.map_at = ops.count / 2,

@@ -6,6 +6,7 @@
 
 #include <allot/arena.h>
 #include <allot/cache.h>
+#include <allot/gc.h>
 #include <allot/heap.h>
 #include <allot/overlay.h>
 #include <allot/pool.h>
@@ -157,6 +158,48 @@ static __attribute__((noinline)) void use_heaps(void)
     allot_tag_enter(before);
 }
 
+/* What is collected is held by its heap, reachable or not, and holds others; where nothing goes by itself objects are lost as blocks are. */
+static struct allot_gc collected, by_hand;
+static struct allot_gc_mutator in_collected, in_by_hand;
+static const struct allot_gc_type gc_node = {.name = "node", .size = sizeof(struct node)};
+static void *gc_root;
+static struct node *volatile gc_held;
+
+static __attribute__((noinline)) void use_collected(void)
+{
+    allot_gc_init(&collected, ALLOT_GC_MARK, &(struct allot_gc_opts){.name = "tree"});
+    allot_gc_attach(&collected, &in_collected);
+    allot_gc_root(&collected, &gc_root, 1);
+    for (int i = 0; i < 3; i++) {
+        struct node *garbage = of("reachable", allot_gc_get(&in_collected, &gc_node, 0));
+        garbage->next = block("reachable");
+    }
+    gc_root = of("reachable", allot_gc_get(&in_collected, &gc_node, 0));
+    ((struct node *)gc_root)->next = block("reachable");
+    struct node *big = allot_gc_get(&in_collected, &gc_node, 100000);
+    memset(big, 1, 100000);
+    big->next = block("reachable");
+    expect("reachable", big, 100000);
+
+    allot_gc_init(&by_hand, ALLOT_GC_MARK, &(struct allot_gc_opts){.name = "list", .flags = ALLOT_GC_EXPLICIT});
+    allot_gc_attach(&by_hand, &in_by_hand);
+    gc_held = of("reachable", allot_gc_get(&in_by_hand, &gc_node, 0));
+    gc_held->next = of("reachable", allot_gc_get(&in_by_hand, &gc_node, 0));
+    gc_held->next->next = block("reachable");
+    struct node *lost = of("definite", allot_gc_get(&in_by_hand, &gc_node, 0));
+    lost->next = of("indirect", allot_gc_get(&in_by_hand, &gc_node, 0));
+    lost->next->next = block("indirect");
+    struct node *circle = of("circle-90", allot_gc_get(&in_by_hand, &gc_node, 0));
+    circle->next = of("circle-90", allot_gc_get(&in_by_hand, &gc_node, 0));
+    circle->next->next = circle;
+    struct node *gone = allot_gc_get(&in_by_hand, &gc_node, 0);
+    gone->next = block("definite");
+    allot_gc_put(&in_by_hand, gone);
+    big = allot_gc_get(&in_by_hand, &gc_node, 100000);
+    memset(big, 1, 100000);
+    expect("definite", big, 100000);
+}
+
 int main(int argc, char **argv)
 {
     use_pools();
@@ -164,6 +207,7 @@ int main(int argc, char **argv)
     use_regions();
     use_overlays();
     use_heaps();
+    use_collected();
     scrub();
     finish(argc > 1 ? argv[1] : "exit", NULL);
 }

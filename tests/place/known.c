@@ -244,6 +244,28 @@ static void what_is_added_beside_is_one_with_it(void **state)
     }
 }
 
+/* Our own: best fit put each piece at the very end of a range that grew as it had to, and left what was before it. */
+static void a_range_that_grows_has_no_gaps(void **state)
+{
+    (void)state;
+    enum { STEP = 4096, PIECE = STEP + 16, PIECES = 200 };
+    EACH_EXACT_FIT(fit)
+    {
+        struct allot_region region = made(fit, 0, 0);
+        uint64_t end = 0;
+        struct allot_range range;
+        for (uint64_t i = 0; i < PIECES; i++) {
+            while (allot_region_take(&region, PIECE, 0, &range) != 0) {
+                assert_int_equal(allot_region_add(&region, end, STEP), 0);
+                end += STEP;
+            }
+        }
+        assert_int_equal(end, (PIECES * PIECE + STEP - 1) / STEP * STEP);
+        assert_true(allot_region_check(&region));
+        allot_region_done(&region);
+    }
+}
+
 /* Umpire: giving back and merging call each other for ever. Here all that is given back, in any order, is one hole in the end, and with a
  * threshold whatever was left unmerged is merged before a request fails. */
 static void merging_ends(void **state)
@@ -288,6 +310,7 @@ int main(void)
         cmocka_unit_test(edges_of_sizes),
         cmocka_unit_test(a_resize_keeps_the_alignment),
         cmocka_unit_test(what_is_added_beside_is_one_with_it),
+        cmocka_unit_test(a_range_that_grows_has_no_gaps),
         cmocka_unit_test(merging_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

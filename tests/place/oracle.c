@@ -273,12 +273,12 @@ static bool no_bounds(const struct oracle *o, const struct allot_bounds *b)
     return b->align <= o->unit && !b->phase && !b->nocross && !b->min && (b->max == 0 || b->max >= OFFSETS_END);
 }
 
-/* Units of the range that a cell is in; of none, more than any. */
-static uint64_t range_around(const struct oracle *o, uint64_t unit)
+/* Units of the range that a cell is in; of none, `outside`. */
+static uint64_t range_around(const struct oracle *o, uint64_t unit, uint64_t outside)
 {
     uint32_t cell = cell_at(o, unit);
     if (cell == CELL_OUTSIDE) {
-        return UINT64_MAX;
+        return outside;
     }
     uint64_t from = unit, to = unit;
     while (cell_at(o, from - 1) == cell) {
@@ -460,7 +460,8 @@ int oracle_choose(struct oracle *o, uint64_t size, const struct allot_bounds *bo
     }
     if (chosen.found && o->opts.fit == ALLOT_BEST && no_bounds(o, b)) {
         uint64_t end = chosen.hole + chosen.longness;
-        chosen.unit = range_around(o, chosen.hole - 1) >= range_around(o, end) ? chosen.hole : end - units;
+        chosen.unit =
+            range_around(o, chosen.hole - 1, UINT64_MAX) >= range_around(o, end, 0) ? chosen.hole : end - units;
     }
     *any = o->opts.fit == ALLOT_BINS;
     *out = (struct allot_range){chosen.unit * o->unit, units * o->unit, 0};

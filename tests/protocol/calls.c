@@ -40,6 +40,9 @@ PLAIN(unaligned_write4, 4, true)
 PLAIN(unaligned_write8, 8, true)
 PLAIN(unaligned_write16, 16, true)
 
+/* Slots of collected objects, of which no scenario has any. */
+PLAIN(volatile_write8, 8, true)
+
 /* To read what may be another's by now the heap says volatile, and does not rely on it: it gets what there is, unchecked. */
 #define VOLATILE(bytes)                         \
     void __tsan_volatile_read##bytes(void *at); \

@@ -276,3 +276,16 @@ void os_lock_reset(struct os_lock *lock) { lock_op(lock, OP_UNLOCK, __builtin_re
 /* -- other copies of the heap -- */
 
 const struct instance *instance_find(void) { return NULL; }
+
+void os_word_wait(atomic_int *word, int value)
+{
+    (void)word;
+    (void)value;
+    abort();
+}
+
+void os_word_wake_all(atomic_int *word)
+{
+    (void)word;
+    abort();
+}

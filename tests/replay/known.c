@@ -105,7 +105,7 @@ static void robsons_bad_program(void **state)
 
 enum { TEETH = 1024 };
 
-/* Every second by where `model` has placed it: best fit fills a page from both ends. */
+/* Every second by where `model` has placed it. */
 static void make_comb(struct made *m, const char *model)
 {
     static struct robson where;
@@ -246,6 +246,25 @@ static void a_byte_more_than_a_power_of_two(void **state)
     }
 }
 
+/* -- blocks of a page and a unit: what is left where the range ends is for the next one -- */
+
+static void what_is_left_at_the_end_is_used(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 512, SIZE = PAGE + 16 };
+    struct made m = {0};
+    struct replay_result out;
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        made_alloc(&m, i, SIZE);
+    }
+    static const char *const ranges[] = {"first", "next", "best", "worst", "next-best", "groups", "bins", "two-level"};
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        made_replay(&m, ranges[i], NULL, &out);
+        assert_int_equal(out.peak_held, (BLOCKS * SIZE + PAGE - 1) / PAGE * PAGE);
+    }
+    made_end(&m);
+}
+
 /* -- a ramp, and all goes but one block -- */
 
 static void ramp_and_drop(void **state)
@@ -370,6 +389,7 @@ int main(void)
                                        cmocka_unit_test(comb),
                                        cmocka_unit_test(sawtooth),
                                        cmocka_unit_test(a_byte_more_than_a_power_of_two),
+                                       cmocka_unit_test(what_is_left_at_the_end_is_used),
                                        cmocka_unit_test(ramp_and_drop),
                                        cmocka_unit_test(the_smallest_memory),
                                        cmocka_unit_test(pools_are_of_the_sizes_that_most_have),

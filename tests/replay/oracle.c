@@ -41,11 +41,11 @@ static bool next_hole(const struct oracle *o, uint64_t at, struct hole *h)
     return h->from < o->top;
 }
 
-/* How long what lies before and behind a hole is; what ends the range is longer than any, and what is beyond its top nearly so. */
+/* How long what lies before and behind a hole is; where the range begins it is longer than any, where it ends shorter. */
 static bool high_end(const struct oracle *o, struct hole h)
 {
     uint64_t before = h.from == 0 ? NEVER : o->size[o->cell[h.from - 1]];
-    uint64_t behind = h.to == o->top ? NEVER - 1 : o->size[o->cell[h.to]];
+    uint64_t behind = h.to == o->top ? 0 : o->size[o->cell[h.to]];
     return before < behind;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <allot/malloc.h>
+#include <allot/movable.h>
 #include <allot/snapshot.h>
 
 #include "graph/graph.h"
@@ -53,6 +54,36 @@ static void lost_since_a_moment(void **state)
     allot_since_done(since);
     allot_free(held[0]);
     held[0] = NULL;
+}
+
+static __attribute__((noinline)) void hold(struct allot_movable *heap, allot_ref ref)
+{
+    *(void **)allot_movable_at(heap, ref) = memset(allot_malloc(500), 1, 500);
+    volatile char deep[16384];
+    memset((void *)deep, 0, sizeof deep);
+}
+
+/* Its objects are no leaks, though nobody has their addresses; nor is what they point to, wherever they are. */
+static void held_by_a_movable_heap(void **state)
+{
+    (void)state;
+    static struct allot_movable heap;
+    assert_int_equal(allot_movable_init(&heap, 1 << 24, &(struct allot_movable_opts){.debug = true}), 0);
+    struct allot_since *since = allot_since();
+    allot_ref ref = allot_movable_get(&heap, 100), large = allot_movable_get(&heap, 100000);
+    hold(&heap, ref);
+    hold(&heap, large);
+    for (int moved = 0; moved < 2; moved++) {
+        struct allot_leaks now = leaks(since);
+        assert_int_equal(now.definite.blocks, 0);
+        assert_int_equal(now.reachable.blocks, 4);
+        allot_movable_step(&heap, 1);
+    }
+    *(void **)allot_movable_at(&heap, ref) = NULL;
+    allot_movable_step(&heap, 1);
+    assert_int_equal(leaks(since).definite.blocks, 1);
+    allot_since_done(since);
+    allot_movable_done(&heap);
 }
 
 static void *stands(void *arg)
@@ -199,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lost_since_a_moment),
+        cmocka_unit_test(held_by_a_movable_heap),
         cmocka_unit_test(threads_hold_what_they_use),
         cmocka_unit_test(threads_that_do_not_stop),
         cmocka_unit_test(threads_that_allocate),

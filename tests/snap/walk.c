@@ -8,8 +8,10 @@
 
 #include <allot/arena.h>
 #include <allot/cache.h>
+#include <allot/gc.h>
 #include <allot/heap.h>
 #include <allot/malloc.h>
+#include <allot/movable.h>
 #include <allot/pool.h>
 #include <allot/tag.h>
 
@@ -293,6 +295,114 @@ static void objects_of_caches(void **state)
     allot_cache_done(&cache);
 }
 
+static void objects_of_collected_heaps(void **state)
+{
+    (void)state;
+    static const struct allot_gc_type types[] = {{.name = "short", .size = 20}, {.name = "long", .size = 3000}};
+    enum { OBJECTS = 3000, LARGE = 5 };
+    static void *object[OBJECTS + LARGE];
+    for (enum allot_gc_kind kind = ALLOT_GC_MARK; kind <= ALLOT_GC_COUNT; kind++) {
+        for (unsigned flags = 0; flags <= ALLOT_GC_EXPLICIT; flags += ALLOT_GC_EXPLICIT) {
+            struct allot_gc heap;
+            struct allot_gc_mutator me;
+            size_t before = walk().count;
+            if (allot_gc_init(&heap, kind, &(struct allot_gc_opts){.name = "walked", .flags = flags})) {
+                continue;
+            }
+            assert_int_equal(allot_gc_attach(&heap, &me), 0);
+            memset(object, 0, sizeof object);
+            assert_int_equal(allot_gc_root(&heap, object, OBJECTS + LARGE), 0);
+            for (size_t i = 0; i < OBJECTS + LARGE; i++) {
+                object[i] = allot_gc_get(&me, &types[i % 2], i < OBJECTS ? i % 7 * 16 : i * 100);
+                assert_non_null(object[i]);
+            }
+            for (int round = 0; round < 2; round++) {
+                struct graph_blocks blocks = walk();
+                size_t count = 0;
+                for (size_t i = 0; i < OBJECTS + LARGE; i++) {
+                    const struct graph_block *b = object[i] ? find(&blocks, object[i]) : NULL;
+                    assert_int_equal(b != NULL, object[i] != NULL);
+                    if (!b) {
+                        continue;
+                    }
+                    const struct graph_owner *owner = &blocks.owner[b->owner];
+                    count++;
+                    assert_int_equal(owner->kind, flags ? GRAPH_EXPLICIT : GRAPH_GC);
+                    assert_string_equal(owner->name, i % 2 ? "walked: long" : "walked: short");
+                    assert_int_equal(owner->object_bytes, types[i % 2].size);
+                    assert_true(b->size >= types[i % 2].size + (i < OBJECTS ? i % 7 * 16 : i * 100));
+                    assert_int_equal(b->size, allot_gc_size_of(object[i]));
+                }
+                assert_int_equal(blocks.count, before + count); /* and nothing else is */
+                snap_walk_free(&blocks);
+                for (size_t i = 0; i < OBJECTS + LARGE; i++) {
+                    void *gone = i % 3 ? object[i] : NULL;
+                    object[i] = i % 3 ? NULL : object[i];
+                    if (flags && gone) {
+                        allot_gc_put(&me, gone);
+                    } else {
+                        allot_gc_unref(&me, gone);
+                    }
+                }
+                allot_gc_collect(&me);
+            }
+            for (size_t i = 0; i < OBJECTS + LARGE; i++) {
+                allot_gc_unref(&me, object[i]);
+            }
+            allot_gc_done(&heap);
+            assert_int_equal(walk().count, before);
+        }
+    }
+}
+
+static int build(void *arg, uint64_t key, void *at, size_t size)
+{
+    (void)arg;
+    memset(at, (int)key, size);
+    return 0;
+}
+
+/* Of any size, before and after they have moved; what is purged is none. */
+static void objects_of_movable_heaps(void **state)
+{
+    (void)state;
+    enum { OBJECTS = 3000 };
+    static allot_ref ref[OBJECTS];
+    struct allot_movable heap;
+    struct allot_movable_opts opts = {.name = "walked", .rebuild = build};
+    struct random r = {5};
+    size_t before = walk().count, live = OBJECTS;
+    assert_int_equal(allot_movable_init(&heap, 0, &opts), 0);
+    for (size_t i = 0; i < OBJECTS; i++) {
+        size_t size = i % 100 ? 1 + random_below(&r, 1000) : random_below(&r, 5 << 20);
+        ref[i] = i % 50 == 1 ? allot_movable_get_purgeable(&heap, size, i) : allot_movable_get(&heap, size);
+    }
+    for (int moved = 0; moved < 2; moved++) {
+        struct graph_blocks blocks = walk();
+        assert_int_equal(blocks.count, before + live);
+        for (size_t i = 0; i < OBJECTS; i++) {
+            const struct graph_block *b = ref[i].gen ? find(&blocks, allot_movable_at(&heap, ref[i])) : NULL;
+            assert_true(!ref[i].gen || (b && b->size == allot_movable_size(&heap, ref[i])));
+            assert_true(!b || (blocks.owner[b->owner].kind == GRAPH_MOVABLE &&
+                               strcmp(blocks.owner[b->owner].name, "walked") == 0));
+            if (i % 4 && ref[i].gen) {
+                allot_movable_put(&heap, ref[i]);
+                ref[i].gen = 0;
+                live--;
+            }
+        }
+        snap_walk_free(&blocks);
+        while (allot_movable_step(&heap, 1 << 20) > 0) {
+        }
+    }
+    struct allot_movable_stats s;
+    allot_movable_purge(&heap, SIZE_MAX);
+    allot_movable_stats(&heap, &s);
+    assert_int_equal(walk().count, before + live - s.purged);
+    allot_movable_done(&heap);
+    assert_int_equal(walk().count, before);
+}
+
 static void an_arenas_blocks(void **state)
 {
     (void)state;
@@ -339,10 +449,11 @@ static void memory_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_of_any_size), cmocka_unit_test(blocks_of_tags),
-        cmocka_unit_test(blocks_of_threads),  cmocka_unit_test(blocks_of_threads_that_live),
-        cmocka_unit_test(blocks_of_a_heap),   cmocka_unit_test(objects_of_pools),
-        cmocka_unit_test(objects_of_caches),  cmocka_unit_test(an_arenas_blocks),
+        cmocka_unit_test(blocks_of_any_size),       cmocka_unit_test(blocks_of_tags),
+        cmocka_unit_test(blocks_of_threads),        cmocka_unit_test(blocks_of_threads_that_live),
+        cmocka_unit_test(blocks_of_a_heap),         cmocka_unit_test(objects_of_pools),
+        cmocka_unit_test(objects_of_movable_heaps), cmocka_unit_test(objects_of_collected_heaps),
+        cmocka_unit_test(objects_of_caches),        cmocka_unit_test(an_arenas_blocks),
         cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -266,7 +266,10 @@ static int advise(struct advising *a)
 static int read_ops(const struct look *look, uint64_t limit, struct ops *ops, bool *cut, struct trace_error *error)
 {
     struct trace *trace = trace_open(look->path, error);
-    int failed = trace ? ops_read(trace, look->profile->wanted.process, limit ? limit : OPS_MOST, ops, cut, error) : -1;
+    uint32_t process = look->profile->wanted.process;
+    trace_progress *progress = look->profile->wanted.progress ? look_progress(look->path) : NULL;
+    int failed = trace ? ops_read(trace, process, limit ? limit : OPS_MOST, progress, ops, cut, error) : -1;
+    look_progress_end();
     if (trace) {
         trace_close(trace);
     }

@@ -6,12 +6,12 @@ _allot()
     COMPREPLY=()
 
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "run record report leaks diff compare map check dump scrub snap core stats top help --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "run record report leaks diff compare map pages check dump scrub snap core stats top help --help --version" -- "$word")
         return
     fi
     case ${COMP_WORDS[1]} in
     help)
-        ((COMP_CWORD > 2)) || mapfile -t COMPREPLY < <(compgen -W "run record report leaks diff compare map check dump scrub snap core stats top" -- "$word")
+        ((COMP_CWORD > 2)) || mapfile -t COMPREPLY < <(compgen -W "run record report leaks diff compare map pages check dump scrub snap core stats top" -- "$word")
         ;;
     stats)
         if [[ $before == -e || $before == --every || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --every) ]]; then
@@ -116,6 +116,18 @@ _allot()
             mapfile -t COMPREPLY < <(compgen -W "first next best worst next-best groups bins buddy slab two-level pool arena compact pages segments mcache allot glibc jemalloc mimalloc tcmalloc" -- "${word#=}")
         elif [[ $word == -* ]]; then
             mapfile -t COMPREPLY < <(compgen -W "--only --no-models --no-real --with --rounds --smallest --table --at --rows --output --no-advice --process --limit --no-stacks --trace --json --help -o -p -j -h --" -- "$word")
+        else
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        fi
+        ;;
+    pages)
+        if [[ $before == -P || $before == --policies || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --policies) ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "opt gradual s3-fifo sieve arc clock lru fifo" -- "${word#=}")
+        elif [[ $before == --format || ($before == = && ${COMP_WORDS[COMP_CWORD - 2]} == --format) ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "ids csv oracle lackey" -- "${word#=}")
+        elif [[ $word == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "--frames --policies --output --json --format --column --addresses --page-size --table --tlb --window --no-code --limit --trace --levels --pace --fresh --threads --help -f -P -o -j -c -a -w -h --" -- "$word")
         else
             compopt -o filenames 2>/dev/null
             mapfile -t COMPREPLY < <(compgen -f -- "$word")

@@ -123,7 +123,7 @@ int export_trace(const char *path, const char *format, const char *out, const st
         return 1;
     }
     with.name = path;
-    look_progress(&with, path);
+    with.progress = look_progress(path);
     bool failed = write_format(path, format, &with, file) != 0;
     if (!failed) {
         error = fflush(file) == 0 ? 0 : -errno;

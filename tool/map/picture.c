@@ -151,18 +151,16 @@ static void say_source(struct picture *p, const struct look *look, const struct 
 static bool from_trace(const struct picture_wanted *wanted, struct picture *p)
 {
     struct look look;
-    struct profile_wanted progress = {0};
-    if (!look_at(&look, wanted->path, &progress)) {
+    if (!look_at(&look, wanted->path, &(struct profile_wanted){0})) {
         return false;
     }
-    look_progress(&progress, wanted->path);
     struct heap_map_wanted map = {.process = wanted->process,
                                   .rows_most = wanted->rows,
                                   .columns = wanted->columns,
                                   .at = wanted->at,
                                   .time = wanted->time,
                                   .groups = look.group_of_site,
-                                  .progress = progress.progress};
+                                  .progress = look_progress(wanted->path)};
     struct heap_map_trace t = {0};
     struct trace_error error;
     bool done = has_addresses(&look, wanted->path);

@@ -71,7 +71,7 @@ static ssize_t take(void *cookie, const char *bytes, size_t count)
 static bool put_data(FILE *to, const struct page *page)
 {
     struct packer p = {.to.to = to};
-    if (deflateInit2(&p.z, 5, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK) {
+    if (deflateInit2(&p.z, 4, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK) {
         return false;
     }
     FILE *in = fopencookie(&p, "w", (cookie_io_functions_t){.write = take});

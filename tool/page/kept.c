@@ -3,6 +3,7 @@
 
 #include "command.h"
 #include "leaks_live.h"
+#include "snapshot/ways.h"
 
 #include "page/page.h"
 
@@ -57,6 +58,11 @@ static void join(struct page *page)
             last->blocks += leak->blocks;
             last->bytes += leak->bytes;
             last->retained += leak->retained;
+            if (leak->size > last->size) {
+                last->process = leak->process;
+                last->address = leak->address;
+                last->size = leak->size;
+            }
         } else {
             page->leak[++kept] = *leak;
         }
@@ -77,14 +83,20 @@ static bool find_leaks(struct page *page)
     for (uint32_t i = 0; i < p->verdicts; i++) {
         const struct profile_verdict *v = &p->verdict[i];
         looked[p->process_index[p->site[v->site].process]] = true;
-        page->leak[page->leaks++] =
-            (struct page_leak){page->site_of[v->site], NULL, v->verdict, v->blocks, v->bytes, v->retained};
+        page->leak[page->leaks++] = (struct page_leak){.site = page->site_of[v->site],
+                                                       .verdict = v->verdict,
+                                                       .blocks = v->blocks,
+                                                       .bytes = v->bytes,
+                                                       .retained = v->retained,
+                                                       .process = p->site[v->site].process,
+                                                       .address = v->address,
+                                                       .size = v->size};
     }
     for (uint32_t n = 1; n <= p->sites; n++) {
         const struct profile_site *s = &p->site[n];
         if (s->left_blocks > 0 && !looked[p->process_index[s->process]]) {
             page->leak[page->leaks++] =
-                (struct page_leak){page->site_of[n], NULL, GRAPH_UNKNOWN, s->left_blocks, s->left_bytes, 0};
+                (struct page_leak){.site = page->site_of[n], .blocks = s->left_blocks, .bytes = s->left_bytes};
         }
     }
     free(looked);
@@ -94,7 +106,26 @@ static bool find_leaks(struct page *page)
     return true;
 }
 
-/* -- of a snapshot -- */
+/* -- of snapshots behind the trace -- */
+
+bool page_ways(struct page *page)
+{
+    page->way = calloc((size_t)page->leaks + 1, sizeof *page->way);
+    if (!page->way) {
+        complain("out of memory, %s, end other programs", page->look.path);
+        return false;
+    }
+    page->ways = page->leaks;
+    for (uint32_t i = 0; i < page->leaks; i++) {
+        struct page_leak *leak = &page->leak[i];
+        page->way[i] = (struct way_of){.process = leak->process, .address = leak->address, .bytes = leak->bytes};
+        leak->way = &page->way[i];
+    }
+    ways_find(page->look.path, page->look.profile, page->way, page->ways);
+    return true;
+}
+
+/* -- of one snapshot -- */
 
 struct finding {
     struct page *page;
@@ -130,8 +161,12 @@ static void take(void *arg, const struct leak *leak)
         page->leak = grown;
         f->room = room;
     }
-    page->leak[page->leaks++] =
-        (struct page_leak){site_of(page, leak), leak, leak->verdict, leak->count, leak->bytes, leak->retained};
+    page->leak[page->leaks++] = (struct page_leak){.site = site_of(page, leak),
+                                                   .from = leak,
+                                                   .verdict = leak->verdict,
+                                                   .blocks = leak->count,
+                                                   .bytes = leak->bytes,
+                                                   .retained = leak->retained};
 }
 
 bool page_leaks(struct page *page, const char *snapshot)

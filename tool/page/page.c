@@ -9,6 +9,7 @@
 #include "page/diff.h"
 #include "page/page.h"
 #include "page/replayed.h"
+#include "snapshot/ways.h"
 
 /* The trace is read twice, so it cannot come through a pipe. */
 static bool can_read_again(const char *path)
@@ -26,7 +27,7 @@ static bool gather(struct page *page, const char *path, const struct profile_wan
     struct trace_error error;
     struct profile_wanted with = *wanted;
     with.name = path;
-    look_progress(&with, path);
+    with.progress = look_progress(path);
     bool planned = plan_read(&page->plan, path, &with, &error);
     look_progress_end();
     if (!planned) {
@@ -75,6 +76,9 @@ void page_end(struct page *page)
     free(page->leak);
     if (page->found) {
         leaks_end(page->found);
+    }
+    if (page->way) {
+        ways_end(page->way, page->ways);
     }
     free(page->pin);
     free(page->thread_entry);

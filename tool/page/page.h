@@ -54,13 +54,17 @@ struct page_pin { /* pages that a site keeps from going back, at map->pin_interv
 
 struct page_leak {
     uint32_t site;              /* PAGE_NOBODY: none of the page's */
-    const struct leak *from;    /* what a snapshot knows of it: path, type, stack; NULL: it is the trace's */
+    const struct leak *from;    /* what a snapshot knows of it: path, type, stack; NULL: it is the trace's, and: */
+    const struct way_of *way;   /* who points to one of them, and its type; NULL: not known */
     enum graph_verdict verdict; /* GRAPH_UNKNOWN: never freed, and nobody looked */
     uint64_t blocks, bytes, retained;
+    uint32_t process; /* of the largest one, which has: */
+    uint64_t address, size;
 };
 
 struct leak;
 struct leaks;
+struct way_of;
 struct page_diff;
 struct page_replayed;
 
@@ -83,7 +87,9 @@ struct page {
     uint32_t pins;
     struct page_leak *leak; /* worst first */
     uint32_t leaks;
-    struct leaks *found;            /* the snapshot's that they are of; or NULL */
+    struct leaks *found; /* the snapshot's that they are of; or NULL */
+    struct way_of *way;  /* of the first `ways` leaks, by the snapshots behind the trace; or NULL */
+    uint32_t ways;
     struct page_diff *diff;         /* page/diff.h; NULL: none was asked for */
     struct page_replayed *replayed; /* page/replayed.h; NULL: it was not */
 };
@@ -98,6 +104,8 @@ struct replayed_advice {
     const char *base; /* the model that stands for malloc; NULL: "allot" */
 };
 
+/* Who points to what was live at processes' ends, by the snapshots that stand behind the trace, if any. False: it is complained. */
+bool page_ways(struct page *page);
 /* What leaks is what a snapshot of the same process says, with paths. False: it is complained. */
 bool page_leaks(struct page *page, const char *snapshot);
 

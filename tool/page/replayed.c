@@ -74,7 +74,8 @@ static int read_ops(struct page *page, const struct profile_wanted *wanted, stru
         complain("%s", error.line);
         return -1;
     }
-    int failed = ops_read(trace, wanted->process, 0, &r->ops, &cut, &error);
+    int failed = ops_read(trace, wanted->process, 0, look_progress(page->look.path), &r->ops, &cut, &error);
+    look_progress_end();
     trace_close(trace);
     if (failed) {
         complain("%s", error.line);

@@ -4,6 +4,7 @@
 
 #include "leaks_print.h"
 #include "page/text.h"
+#include "snapshot/ways.h"
 
 #define SPARKS  24
 #define CALLERS 4
@@ -114,9 +115,10 @@ void text_leaks(const struct page *page, const struct text_wanted *wanted)
         if (leak->site != PAGE_NOBODY) {
             put_callers(page, &page->site[leak->site]);
         }
-        if (leak->from && leak->from->path) {
+        const char *path = leak->from ? leak->from->path : leak->way ? leak->way->way : NULL;
+        if (path) {
             printf("                held by ");
-            words_put(stdout, leak->from->path, text_width() - 24);
+            words_put(stdout, path, text_width() - 24);
             putchar('\n');
         }
     }

@@ -6,6 +6,7 @@
 #include "page/replayed.h"
 #include "page/write.h"
 #include "profile/type.h"
+#include "snapshot/ways.h"
 #include "verdict.h"
 #include "verdict/pinned.h"
 
@@ -338,7 +339,10 @@ static void put_leak(struct json *j, const struct page *page, const struct page_
         as = *leak->from;
     } else {
         as.frames = names_stack(page->look.names, page->site[leak->site].stack, frame, NAMES_DEEPEST);
-        as.type = type_of_stack(frame, as.frames, type, sizeof type) ? type : NULL;
+        as.type = leak->way && leak->way->type                         ? leak->way->type
+                  : type_of_stack(frame, as.frames, type, sizeof type) ? type
+                                                                       : NULL;
+        as.path = leak->way ? leak->way->way : NULL;
     }
     json_object(j, NULL);
     json_text(j, "verdict", verdicts[leak->verdict]);

@@ -359,6 +359,10 @@ static int verdict(struct profile *p, struct profile_process *process, const str
         s->verdict = i;
     }
     struct profile_verdict *v = &p->verdict[i - 1];
+    if (v->blocks == 0 || block.size > v->size) {
+        v->address = block.address;
+        v->size = block.size;
+    }
     v->blocks++;
     v->bytes += block.size;
     v->retained += e->verdict != GRAPH_DEFINITE || e->size > block.size ? e->size : block.size;
@@ -424,6 +428,7 @@ static int rare(struct profile *p, struct profile_process *process, const struct
     case TRACE_PROCESS:
         process->parent = e->old <= UINT32_MAX ? (uint32_t)e->old : 0;
         process->began = p->now;
+        process->pid = e->size <= UINT32_MAX ? (uint32_t)e->size : 0;
         if (!process->program && e->text && !(process->program = strndup(e->text, TEXT_MOST))) {
             return no_memory(p);
         }

@@ -101,6 +101,11 @@ bool heap_map_see(struct heap_map *m, uint64_t address, uint64_t size)
     if (bytes == 0 || (m->last < m->extents && e[m->last].from <= address && address + bytes <= e[m->last].to)) {
         return true;
     }
+    size_t its = extent_behind(m, address);
+    if (its < m->extents && e[its].from <= address && address + bytes <= e[its].to) {
+        m->last = its;
+        return true;
+    }
     uint64_t from = down(address, m->page_bytes), to = up(address + bytes, m->page_bytes);
     size_t at = extent_behind(m, from > m->gap ? from - m->gap : 0), end = at;
     while (end < m->extents && (e[end].from < to || e[end].from - to < m->gap)) {
@@ -225,10 +230,20 @@ static const struct heap_map_extent *extent_of(const struct heap_map *m, uint64_
     return i < m->extents && m->extent[i].from <= address ? &m->extent[i] : NULL;
 }
 
-uint32_t heap_map_row(const struct heap_map *m, uint64_t address)
+uint32_t heap_map_place(const struct heap_map *m, uint64_t address, uint64_t *behind)
 {
     const struct heap_map_extent *e = extent_of(m, address);
-    return e ? e->row + (uint32_t)((address - e->from) / m->row_bytes) : UINT32_MAX;
+    if (!e) {
+        return UINT32_MAX;
+    }
+    *behind = (address - e->from) % m->row_bytes;
+    return e->row + (uint32_t)((address - e->from) / m->row_bytes);
+}
+
+uint32_t heap_map_row(const struct heap_map *m, uint64_t address)
+{
+    uint64_t behind;
+    return heap_map_place(m, address, &behind);
 }
 
 uint64_t heap_map_address(const struct heap_map *m, uint32_t row)

@@ -97,6 +97,8 @@ uint64_t heap_map_row_used(const struct heap_map *map, uint32_t row);
 uint64_t heap_map_address(const struct heap_map *map, uint32_t row);
 /* The row of an address; UINT32_MAX: it lies in no extent. */
 uint32_t heap_map_row(const struct heap_map *map, uint64_t address);
+/* And how many bytes behind the row's beginning. */
+uint32_t heap_map_place(const struct heap_map *map, uint64_t address, uint64_t *behind);
 
 /* -- a look at all that lives: who holds what -- */
 

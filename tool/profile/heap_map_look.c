@@ -1,6 +1,7 @@
 /* heap_map_look.c - who holds what, at a moment: all live blocks in the order of their addresses, a window of them at a time.
  *
- *   each: blocks in any order --> how many begin in each row --> windows of whole rows, 1 Mi blocks or one row's --> by row --> sorted
+ *   each: blocks in any order --> how many begin in each piece of a row --> windows of whole rows, 1 Mi blocks or one row's --> by piece
+ *         --> each piece sorted, which has a few blocks
  *   sorted: | block | block |   --> the page at hand: who has how many bytes of it --> charges
  *                               --> the row at hand: likewise                      --> owners
  */
@@ -9,8 +10,12 @@
 
 #include "profile/heap_map.h"
 
-#define WINDOW ((size_t)1 << 20)
-#define NONE   UINT64_MAX
+#define WINDOW  ((size_t)1 << 20)
+#define AT_HAND (WINDOW / 2)      /* blocks that are kept from the first visit, so that there is no second one */
+#define PIECES  ((size_t)1 << 18) /* of all rows together, or one a row */
+#define LEAST   10                /* log2 of a piece's bytes: less would hold a block or two */
+#define FEW     24                /* blocks that are sorted by insertion */
+#define NONE    UINT64_MAX
 
 struct lying {
     uint64_t address, size;
@@ -34,15 +39,21 @@ struct hand {
 struct looking {
     const struct heap_map *map;
     struct heap_map_look *out;
-    uint32_t *begin; /* of each row the blocks that begin in it; of the window's, where the next one's place is */
-    uint32_t first, end;
+    uint32_t *begin;     /* of each piece the blocks that begin in it; of the window's, where the next one's place is */
+    unsigned shift;      /* log2 of a piece's bytes: the last one of a row may be shorter */
+    uint32_t pieces;     /* of a row */
+    uint32_t first, end; /* rows */
     struct lying *window;
     size_t count, room;
+    struct lying *met; /* on the first visit, as far as there is room */
+    size_t nmet, met_room;
     struct holder *holder;
     size_t holders, holder_room;
     uint32_t *index; /* of holders by site: number and 1 */
     size_t index_room;
     struct hand page, row;
+    const struct heap_map_extent *row_of; /* of the last block's row: its extent, where it begins in that, its number */
+    uint64_t row_from, row_number;
     size_t owner_room;
     uint64_t behind; /* the end of all blocks so far; 0: none in this extent yet */
     const struct heap_map_extent *extent;
@@ -196,8 +207,9 @@ static void spread_pages(struct looking *l, const struct heap_map_extent *e, uin
                          uint64_t to)
 {
     uint64_t size = l->map->page_bytes;
+    unsigned shift = (unsigned)__builtin_ctzll(size);
     while (from < to) {
-        uint64_t page = from / size, whole = from % size == 0 ? (to - from) / size : 0;
+        uint64_t page = from >> shift, whole = from & (size - 1) ? 0 : (to - from) >> shift;
         if (whole) {
             struct heap_map_pin *pin = &l->holder[holder].pin;
             end_page(l);
@@ -218,10 +230,15 @@ static void spread_pages(struct looking *l, const struct heap_map_extent *e, uin
 
 static void spread_rows(struct looking *l, const struct heap_map_extent *e, uint32_t holder, uint64_t from, uint64_t to)
 {
+    uint64_t size = l->map->row_bytes;
     while (from < to) {
-        uint64_t row = from / l->map->row_bytes, end = (row + 1) * l->map->row_bytes;
-        uint64_t bytes = (end < to ? end : to) - from;
-        add_to_row(l, e->row + row, holder, bytes);
+        if (l->row_of != e || from - l->row_from >= size) { /* a division for each row, and not for each block */
+            l->row_of = e;
+            l->row_from = from / size * size;
+            l->row_number = e->row + l->row_from / size;
+        }
+        uint64_t end = l->row_from + size, bytes = (end < to ? end : to) - from;
+        add_to_row(l, l->row_number, holder, bytes);
         from += bytes;
     }
 }
@@ -244,6 +261,35 @@ static void note_run(struct looking *l, uint64_t from, uint64_t to)
     }
 }
 
+/* -- pieces of rows -- */
+
+static void cut_rows(struct looking *l)
+{
+    uint64_t row = l->map->row_bytes;
+    for (l->shift = LEAST; (((row - 1) >> l->shift) + 1) * l->map->rows > PIECES && row >> l->shift; l->shift++) {
+    }
+    l->pieces = (uint32_t)((row - 1) >> l->shift) + 1;
+    l->begin = calloc((size_t)l->map->rows * l->pieces + 1, sizeof *l->begin);
+}
+
+static size_t first_piece(const struct looking *l, uint32_t row) { return (size_t)row * l->pieces; }
+
+static size_t piece_of(const struct looking *l, uint64_t address)
+{
+    uint64_t behind;
+    uint32_t row = heap_map_place(l->map, address, &behind);
+    return row == UINT32_MAX ? SIZE_MAX : first_piece(l, row) + (behind >> l->shift);
+}
+
+static size_t count_in(const struct looking *l, uint32_t row)
+{
+    size_t count = 0;
+    for (size_t i = first_piece(l, row); i < first_piece(l, row + 1); i++) {
+        count += l->begin[i];
+    }
+    return count;
+}
+
 /* -- windows -- */
 
 static int by_address(const void *a, const void *b)
@@ -252,14 +298,30 @@ static int by_address(const void *a, const void *b)
     return (x->address > y->address) - (x->address < y->address);
 }
 
+static void sort(struct lying *block, size_t count)
+{
+    if (count > FEW) {
+        qsort(block, count, sizeof *block, by_address);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        struct lying b = block[i];
+        size_t at = i;
+        for (; at > 0 && block[at - 1].address > b.address; at--) {
+            block[at] = block[at - 1];
+        }
+        block[at] = b;
+    }
+}
+
 static void take_window(struct looking *l)
 {
     size_t sorted = 0;
-    for (uint32_t row = l->first; row < l->end; row++) {
-        if (l->begin[row] > sorted + 1) {
-            qsort(&l->window[sorted], l->begin[row] - sorted, sizeof *l->window, by_address);
+    for (size_t i = first_piece(l, l->first); i < first_piece(l, l->end); i++) {
+        if (l->begin[i] > sorted + 1) {
+            sort(&l->window[sorted], l->begin[i] - sorted);
         }
-        sorted = l->begin[row];
+        sorted = l->begin[i];
     }
     for (size_t i = 0; i < l->count && !l->failed; i++) {
         const struct lying *b = &l->window[i];
@@ -291,11 +353,13 @@ static void take_window(struct looking *l)
 static bool count_one(void *to, uint64_t address, uint64_t size, uint32_t site)
 {
     struct looking *l = to;
-    uint32_t row = heap_map_row(l->map, address);
-    (void)size;
-    (void)site;
-    if (row != UINT32_MAX) {
-        l->begin[row]++;
+    size_t piece = piece_of(l, address);
+    if (piece != SIZE_MAX) {
+        l->begin[piece]++;
+        if (l->nmet < l->met_room) {
+            l->met[l->nmet] = (struct lying){address, size, site};
+        }
+        l->nmet++;
     }
     return true;
 }
@@ -303,9 +367,9 @@ static bool count_one(void *to, uint64_t address, uint64_t size, uint32_t site)
 static bool gather_one(void *to, uint64_t address, uint64_t size, uint32_t site)
 {
     struct looking *l = to;
-    uint32_t row = heap_map_row(l->map, address);
-    if (row >= l->first && row < l->end && l->begin[row] < l->room) {
-        l->window[l->begin[row]++] = (struct lying){address, size ? size : 1, site};
+    size_t piece = piece_of(l, address);
+    if (piece >= first_piece(l, l->first) && piece < first_piece(l, l->end) && l->begin[piece] < l->room) {
+        l->window[l->begin[piece]++] = (struct lying){address, size ? size : 1, site};
         l->count++;
     }
     return true;
@@ -314,21 +378,36 @@ static bool gather_one(void *to, uint64_t address, uint64_t size, uint32_t site)
 /* From row `first` on as many as have no more blocks than a window, but one at least. */
 static bool choose_window(struct looking *l)
 {
-    size_t blocks = l->begin[l->first];
-    for (l->end = l->first + 1; l->end < l->map->rows && blocks + l->begin[l->end] <= WINDOW; l->end++) {
-        blocks += l->begin[l->end];
-    }
+    size_t blocks = 0, more = count_in(l, l->first);
+    l->end = l->first;
+    do {
+        blocks += more;
+        l->end++;
+        more = l->end < l->map->rows ? count_in(l, l->end) : WINDOW + 1;
+    } while (blocks + more <= WINDOW);
     if (blocks > l->room) {
         free(l->window);
         l->window = malloc(blocks * sizeof *l->window);
         l->room = l->window ? blocks : 0;
     }
-    for (uint32_t row = l->first, at = 0; row < l->end; row++) {
-        uint32_t count = l->begin[row];
-        l->begin[row] = at;
+    uint32_t at = 0;
+    for (size_t i = first_piece(l, l->first); i < first_piece(l, l->end); i++) {
+        uint32_t count = l->begin[i];
+        l->begin[i] = at;
         at += count;
     }
     return blocks <= l->room;
+}
+
+static bool gather(struct looking *l, heap_map_each *each, void *from)
+{
+    if (l->nmet > l->met_room) {
+        return each(from, gather_one, l);
+    }
+    for (size_t i = 0; i < l->nmet; i++) {
+        gather_one(l, l->met[i].address, l->met[i].size, l->met[i].site);
+    }
+    return true;
 }
 
 static int by_waste(const void *a, const void *b)
@@ -359,16 +438,15 @@ static bool finish(struct looking *l)
 
 bool heap_map_look(const struct heap_map *map, heap_map_each *each, void *from, struct heap_map_look *out)
 {
-    struct looking l = {.map = map,
-                        .out = out,
-                        .begin = calloc(map->rows + 1, sizeof *l.begin),
-                        .page = {.number = NONE},
-                        .row = {.number = NONE},
-                        .extent = map->extent};
+    struct looking l = {
+        .map = map, .out = out, .page = {.number = NONE}, .row = {.number = NONE}, .extent = map->extent};
     *out = (struct heap_map_look){0};
+    cut_rows(&l);
+    l.met = map->blocks <= AT_HAND ? malloc((size_t)map->blocks * sizeof *l.met + 1) : NULL;
+    l.met_room = l.met ? (size_t)map->blocks : 0;
     bool done = l.begin && each(from, count_one, &l);
     for (; done && l.first < map->rows; l.first = l.end) {
-        done = choose_window(&l) && each(from, gather_one, &l);
+        done = choose_window(&l) && gather(&l, each, from);
         if (done) {
             take_window(&l);
         }
@@ -376,6 +454,7 @@ bool heap_map_look(const struct heap_map *map, heap_map_each *each, void *from, 
     done = done && finish(&l);
     free(l.begin);
     free(l.window);
+    free(l.met);
     free(l.holder);
     free(l.index);
     free(l.page.holder);

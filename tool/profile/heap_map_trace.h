@@ -17,11 +17,11 @@ struct heap_map_wanted {
     uint64_t page;      /* 0: 4096 */
     uint32_t
         columns; /* at so many times, at equal distances, from the trace's begin to its end; 0: at the moment only */
-    enum heap_map_at at;    /* of the look: when most was live; when the process, or the trace, ended; or then: */
-    uint64_t time;          /* as the profile has times */
-    const uint32_t *groups; /* of each of the profile's sites what stands for it in the look; NULL: its number */
-    size_t memory_most;     /* bytes for live blocks, more goes to disk; 0: 256 MiB */
-    void (*progress)(const struct trace_about *about); /* now and then; or NULL */
+    enum heap_map_at at;      /* of the look: when most was live; when the process, or the trace, ended; or then: */
+    uint64_t time;            /* as the profile has times */
+    const uint32_t *groups;   /* of each of the profile's sites what stands for it in the look; NULL: its number */
+    size_t memory_most;       /* bytes for live blocks, more goes to disk; 0: 256 MiB */
+    trace_progress *progress; /* or NULL */
 };
 
 struct heap_map_trace {

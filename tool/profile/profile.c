@@ -151,6 +151,7 @@ static int read_all(struct profile *p, struct trace *trace, struct trace_error *
         }
         if (p->events - looked >= LOOKS && went > 0) {
             looked = p->events;
+            sites_beside(p, trace_about(trace)->memory);
             if (!blocks_beside(&p->budget, p->sites * sizeof *p->site + trace_about(trace)->memory)) {
                 return -1;
             }

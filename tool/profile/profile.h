@@ -13,8 +13,8 @@
  * pass or a copy of all sites: each new peak has a number, and a site notes what it holds, and under which number, before the
  * first change that follows. A site whose number is older holds now what it held then.
  *
- * Memory: sites at most `sites_most` (160 MiB, 370 thousand stacks; those beyond are counted together in one site of their
- * process); the live table what these and the trace's reader leave of `memory_most` (416 MiB), some 20 million blocks, and more
+ * Memory: sites at most `sites_most` (160 MiB, 370 thousand stacks, less three quarters of what the trace's reader takes beyond 32 MiB, as
+ * what is made of a site takes as much again; those beyond are counted together in one site of their process); the live table what these and the trace's reader leave of `memory_most` (416 MiB), some 20 million blocks, and more
  * goes to disk (profile/cold.h); all else is bounded by its own constants. So under 512 MiB in all.
  *
  * Not for a process that runs: it knows nothing but the trace.
@@ -95,6 +95,7 @@ struct profile_thread {
 
 struct profile_process {
     uint32_t number, parent;
+    uint32_t pid;  /* as it sees it itself; 0: not known */
     char *program; /* or NULL */
     uint64_t began, ended;
     bool exited, killed; /* neither: it is in the trace to its end */
@@ -116,6 +117,7 @@ struct profile_verdict {
     uint32_t next; /* index of another of the same site, and 1 */
     enum graph_verdict verdict;
     uint64_t blocks, bytes, retained;
+    uint64_t address, size; /* of the largest block */
 };
 
 struct profile_mark {
@@ -145,11 +147,11 @@ struct profile_wanted {
     uint32_t process;   /* 0: all */
     uint64_t from, to;  /* ns; both 0: all. What was allocated before `from` is live, and not counted as allocated */
     uint64_t temporary; /* ns; 0: 1 ms. Without times: events, 16 */
-    size_t memory_most, sites_most;                    /* bytes; 0: as above */
-    const char *folder;                                /* for what goes to disk; NULL: $TMPDIR or /var/tmp */
-    const char *name;                                  /* of the trace, for errors */
-    void (*progress)(const struct trace_about *about); /* now and then; or NULL */
-    struct profile_watch *watch;                       /* or NULL */
+    size_t memory_most, sites_most; /* bytes; 0: as above */
+    const char *folder;             /* for what goes to disk; NULL: $TMPDIR or /var/tmp */
+    const char *name;               /* of the trace, for errors */
+    trace_progress *progress;       /* or NULL */
+    struct profile_watch *watch;    /* or NULL */
 };
 
 struct profile {
@@ -164,12 +166,12 @@ struct profile {
     uint64_t resident, mapped, resident_peak, resident_peak_time, resident_peak_live;
     uint64_t temporary, temporary_bytes, same_thread, slack, largest;
     uint64_t sizes[PROFILE_BINS], size_bytes[PROFILE_BINS];
-    uint64_t lives[PROFILE_BINS];    /* frees by lifetime: bins of us, or of events */
-    uint64_t windows, window_length; /* how many of `low` there are, and how long each is */
-    struct profile_site *site;       /* [1] on */
-    uint32_t sites, sites_most;
-    uint64_t folded; /* allocations at stacks that were too many to be told apart */
-    uint32_t *index; /* of sites, by process and stack */
+    uint64_t lives[PROFILE_BINS];           /* frees by lifetime: bins of us, or of events */
+    uint64_t windows, window_length;        /* how many of `low` there are, and how long each is */
+    struct profile_site *site;              /* [1] on */
+    uint32_t sites, sites_most, sites_room; /* room: of addresses */
+    uint64_t folded;                        /* allocations at stacks that were too many to be told apart */
+    uint32_t *index;                        /* of sites, by process and stack */
     uint32_t index_bits;
     struct profile_process **process; /* in order of their first event */
     uint32_t processes, processes_room;

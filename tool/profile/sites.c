@@ -7,17 +7,19 @@
 
 #define INDEX_LEAST 10
 #define PAIRS_MOST  ((size_t)1 << 20)
+#define SITES_BYTES ((size_t)160 << 20)
+#define READER      ((size_t)32 << 20) /* bytes that any trace's reader may take */
 
 /* -- by process and stack -- */
 
 /* Sites never move: address space for all of them is had at once, memory as they come. */
 bool sites_begin(struct profile *p)
 {
-    size_t most = p->wanted.sites_most ? p->wanted.sites_most : (size_t)160 << 20;
+    size_t most = p->wanted.sites_most ? p->wanted.sites_most : SITES_BYTES;
     p->sites_most = (uint32_t)(most / sizeof *p->site);
-    p->sites_most = p->sites_most < 4 ? 4 : p->sites_most;
+    p->sites_most = p->sites_room = p->sites_most < 4 ? 4 : p->sites_most;
     /* Beyond those that tell stacks apart, each process may have one for blocks of before and one for all other stacks. */
-    size_t bytes = ((size_t)p->sites_most + 2 * PROFILE_PROCESSES + 1) * sizeof *p->site;
+    size_t bytes = ((size_t)p->sites_room + 2 * PROFILE_PROCESSES + 1) * sizeof *p->site;
     p->site = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p->site == MAP_FAILED) {
         p->site = NULL;
@@ -29,10 +31,18 @@ bool sites_begin(struct profile *p)
     return p->index != NULL;
 }
 
+void sites_beside(struct profile *p, size_t reader)
+{
+    size_t most = p->sites_room * sizeof *p->site, least = most / 4,
+           less = reader > READER ? (reader - READER) / 4 * 3 : 0;
+    most = less < most - least ? most - less : least;
+    p->sites_most = (uint32_t)(most / sizeof *p->site);
+}
+
 void sites_end(struct profile *p)
 {
     if (p->site) {
-        munmap(p->site, ((size_t)p->sites_most + 2 * PROFILE_PROCESSES + 1) * sizeof *p->site);
+        munmap(p->site, ((size_t)p->sites_room + 2 * PROFILE_PROCESSES + 1) * sizeof *p->site);
     }
     free(p->index);
     free(p->pair);

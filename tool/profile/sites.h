@@ -13,6 +13,8 @@ uint32_t sites_of(struct profile *profile, struct profile_process *process, uint
 /* Asks for what an allocation at the stack will touch. */
 void sites_prefetch(const struct profile *profile, const struct profile_process *process, uint32_t stack);
 
+/* The trace's reader takes so much: what is left for sites. */
+void sites_beside(struct profile *profile, size_t reader);
 /* Before what a site holds changes: notes what it held at the peak, and how little in the windows since it last did. */
 void sites_catch_up(const struct profile *profile, struct profile_site *site);
 static inline void sites_touch(const struct profile *profile, struct profile_site *site)

@@ -26,18 +26,25 @@ static void write_whole(struct writer *w, const void *bytes, size_t length)
     }
 }
 
+bool writer_continue(struct writer *w, int fd)
+{
+    *w = (struct writer){.fd = fd, .zstd = ZSTD_createCCtx()};
+    if (w->zstd) {
+        ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, LEVEL);
+    }
+    return w->zstd;
+}
+
 bool writer_open(struct writer *w, int fd, const struct file_head *head, const char *command)
 {
     static const char zeros[8];
     struct file_head full = *head;
     size_t padding = -full.command_bytes & 7;
 
-    *w = (struct writer){.fd = fd, .zstd = ZSTD_createCCtx()};
-    if (!w->zstd) {
+    if (!writer_continue(w, fd)) {
         w->error = -ENOMEM;
         return false;
     }
-    ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, LEVEL);
     memcpy(full.magic, FILE_MAGIC, sizeof full.magic);
     full.version = FILE_VERSION;
     full.bytes = (uint32_t)(sizeof full + full.command_bytes + padding);

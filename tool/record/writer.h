@@ -30,6 +30,8 @@ struct part {
 
 /* Takes the descriptor, of an empty file, and writes the head. False with `error` set. */
 bool writer_open(struct writer *writer, int fd, const struct file_head *head, const char *command);
+/* Takes the descriptor, of a file that has been written, to put frames behind its end. False: no memory. */
+bool writer_continue(struct writer *writer, int fd);
 /* Writes a frame of the parts behind one another; `frame` has all that is not of their packing. */
 void writer_frame(struct writer *writer, struct file_frame frame, const struct part *parts, size_t count);
 /* Writes the tail, which says where the last frame, the end frame, begins; and closes. */

@@ -10,7 +10,8 @@
 
 #include "replay/replay.h"
 
-#define MODEL_ALIGN 16   /* malloc's own */
+#define MODEL_ALIGN 16 /* malloc's own */
+#define MODEL_STEPS 4
 #define MODEL_PAGE  4096 /* ranges grow and shrink at their end by so much */
 
 struct model;
@@ -34,6 +35,9 @@ struct model_kind {
     int (*resize)(struct model *m, uint32_t block, uint64_t was, uint64_t size, const struct op *op);
     void (*free)(struct model *m, uint32_t block, uint64_t was, const struct op *op);
 
+    /* Of a block that is there, what its next op will look at, one after another as each is told by what came before it (step 0, 1 ...
+     * below MODEL_STEPS); NULL: nothing. No more than to ask for that memory ahead of time. */
+    const void *(*known)(const struct model *m, uint32_t block, unsigned step);
     /* metadata and largest_hole of now. */
     void (*look)(struct model *m, struct replay_moment *out);
     /* Where a block that is there lies, from 0 on, and what it takes. */

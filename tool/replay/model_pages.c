@@ -196,6 +196,13 @@ static void paged_free(struct model *m, uint32_t block, uint64_t was, const stru
     update(p);
 }
 
+static const void *paged_known(const struct model *m, uint32_t block, unsigned step)
+{
+    const struct paged_model *p = self_of(m);
+    const struct place *place = &p->place[block];
+    return step == 0 ? (const void *)place : range_known(&p->space[place->space].range, place->id, step - 1);
+}
+
 /* Where it is, if addresses behind it are free: what is new is covered, what is not wanted any more is not. */
 static int resize_in_place(struct paged_model *p, struct place place, uint64_t size)
 {
@@ -381,6 +388,7 @@ static void paged_check(struct model *m)
                                         .alloc = paged_alloc,                \
                                         .resize = paged_resize,              \
                                         .free = paged_free,                  \
+                                        .known = paged_known,                \
                                         .look = paged_look,                  \
                                         .where = paged_where,                \
                                         .pieces = paged_pieces,              \

@@ -202,6 +202,16 @@ static int pool_begin(struct model *m)
     return 0;
 }
 
+static const void *pool_known(const struct model *m, uint32_t block, unsigned step)
+{
+    const struct pool_model *p = self_of(m);
+    const uint64_t *handle = &p->handle[block];
+    if (step == 0 || *handle >> 56 != IN_HEAP) {
+        return step == 0 ? handle : step == 1 ? object_of(*handle) : NULL;
+    }
+    return range_known(&p->range, (uint32_t)*handle, step - 1);
+}
+
 static void pool_look(struct model *m, struct replay_moment *out)
 {
     struct pool_model *p = self_of(m);
@@ -259,6 +269,7 @@ const struct model_kind model_pool = {.name = "pool",
                                       .alloc = pool_alloc,
                                       .resize = pool_resize,
                                       .free = pool_free,
+                                      .known = pool_known,
                                       .look = pool_look,
                                       .where = pool_where,
                                       .count = pool_count,

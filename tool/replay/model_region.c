@@ -83,6 +83,12 @@ static void region_free(struct model *m, uint32_t block, uint64_t was, const str
     update(g);
 }
 
+static const void *region_known(const struct model *m, uint32_t block, unsigned step)
+{
+    const struct region_model *g = self_of(m);
+    return step == 0 ? (const void *)&g->id[block] : range_known(&g->range, g->id[block], step - 1);
+}
+
 static void region_look(struct model *m, struct replay_moment *out)
 {
     out->largest_hole = range_largest(&self_of(m)->range);
@@ -118,6 +124,7 @@ static void region_check(struct model *m) { allot_region_check(&self_of(m)->rang
                                         .alloc = region_alloc,                \
                                         .resize = region_resize,              \
                                         .free = region_free,                  \
+                                        .known = region_known,                \
                                         .look = region_look,                  \
                                         .where = region_where,                \
                                         .count = region_count,                \

@@ -114,6 +114,16 @@ static void two_free(struct model *m, uint32_t block, uint64_t was, const struct
     update(t);
 }
 
+static const void *two_known(const struct model *m, uint32_t block, unsigned step)
+{
+    const struct two_model *t = self_of(m);
+    const uintptr_t *handle = &t->handle[block];
+    if (step == 0 || (*handle & 1)) {
+        return step == 0 ? handle : step == 1 ? (const void *)(*handle - 1) : NULL;
+    }
+    return range_known(&t->range, (uint32_t)(*handle >> 1), step - 1);
+}
+
 static bool stays(struct two_model *t, uintptr_t handle, uint64_t was, uint64_t size)
 {
     if (handle & 1) {
@@ -225,6 +235,7 @@ const struct model_kind model_two_level = {.name = "two-level",
                                            .alloc = two_alloc,
                                            .resize = two_resize,
                                            .free = two_free,
+                                           .known = two_known,
                                            .look = two_look,
                                            .where = two_where,
                                            .count = two_count,

@@ -22,6 +22,7 @@
 #define THREADS_MOST   1024 /* what an op can say */
 #define THREAD_NUMBERS 65536
 #define SIZE_MOST      (((uint64_t)1 << 46) - 1)
+#define TOLD_EVERY     65536 /* events */
 #define NOTHING        UINT32_MAX
 
 struct live {
@@ -402,12 +403,15 @@ static int event(struct reading *r, const struct trace_event *e)
 
 /* -- all of it -- */
 
-static int read_events(struct reading *r, struct trace *trace, uint32_t process, uint64_t limit, bool *cut,
-                       struct trace_error *error)
+static int read_events(struct reading *r, struct trace *trace, uint32_t process, uint64_t limit,
+                       trace_progress *progress, bool *cut, struct trace_error *error)
 {
     struct trace_event e;
     int got, failed = 0;
-    while ((got = trace_next(trace, &e, error)) > 0) {
+    for (uint64_t events = 1; (got = trace_next(trace, &e, error)) > 0; events++) {
+        if (progress && events % TOLD_EVERY == 0) {
+            progress(trace_about(trace));
+        }
         if (process && e.process != process) {
             continue;
         }
@@ -487,15 +491,15 @@ static void end_reading(struct reading *r)
     spool_end(&r->spool);
 }
 
-int ops_read(struct trace *trace, uint32_t process, uint64_t limit, struct ops *out, bool *cut,
-             struct trace_error *error)
+int ops_read(struct trace *trace, uint32_t process, uint64_t limit, trace_progress *progress, struct ops *out,
+             bool *cut, struct trace_error *error)
 {
     struct reading r = {.head.times = trace_about(trace)->has_times};
     *out = (struct ops){.fd = -1};
     *cut = false;
     int fd = -1, failed = spool_begin(&r.spool);
     if (!failed) {
-        failed = read_events(&r, trace, process, limit, cut, error);
+        failed = read_events(&r, trace, process, limit, progress, cut, error);
     }
     if (!failed) {
         failed = put_in_order(&r);

@@ -46,9 +46,9 @@ struct ops {
 };
 
 /* Reads `trace` to its end. 0, or -1: it is broken, or no memory or disk: `error` says. `process` 0: all, one after another. `limit` 0: all
- * of it; else so many calls of the program's at most, and what they have left: *cut says whether there were more. */
-int ops_read(struct trace *trace, uint32_t process, uint64_t limit, struct ops *out, bool *cut,
-             struct trace_error *error);
+ * of it; else so many calls of the program's at most, and what they have left: *cut says whether there were more. `progress`: or NULL. */
+int ops_read(struct trace *trace, uint32_t process, uint64_t limit, trace_progress *progress, struct ops *out,
+             bool *cut, struct trace_error *error);
 void ops_end(struct ops *ops);
 
 #endif

@@ -9,6 +9,19 @@
 #define LIMIT_LEAST   ((uint64_t)1 << 20)
 #define LIMIT_MOST    ((uint64_t)1 << 60)
 
+/* All from there on; for which there are records. */
+static void take_beyond(struct range *r, uint64_t top)
+{
+    const struct region_state *s = state_of(&r->region);
+    uint64_t edge = s->fit == ALLOT_BEST ? s->unit : 0;
+    r->edge.size = 0;
+    int failed = edge ? allot_region_claim(&r->region, top, edge, &r->edge) : 0;
+    CHECK(!failed, "region", &r->region);
+    failed = allot_region_claim(&r->region, top + edge, r->limit - top - edge, &r->sky);
+    CHECK(!failed, "region", &r->region);
+    r->top = top;
+}
+
 int range_begin(struct range *r, enum allot_fit fit, uint64_t unit, uint64_t expected, uint64_t bound)
 {
     uint64_t limit = expected < LIMIT_LEAST ? LIMIT_LEAST : expected < LIMIT_MOST / 4 ? expected : LIMIT_MOST / 4;
@@ -18,11 +31,14 @@ int range_begin(struct range *r, enum allot_fit fit, uint64_t unit, uint64_t exp
     if (allot_region_init(&r->region, 0, limit, &opts) != 0) {
         return -ENOMEM;
     }
-    if (!r->bounded && allot_region_claim(&r->region, 0, limit, &r->sky) != 0) {
+    if (r->bounded) {
+        return 0;
+    }
+    if (allot_region_reserve(&r->region, CLAIM_RECORDS) != 0) {
         range_end(r);
         return -ENOMEM;
     }
-    r->top = r->bounded ? limit : 0;
+    take_beyond(r, 0);
     return 0;
 }
 
@@ -38,7 +54,7 @@ void range_end(struct range *r)
 /* Where the last block ends. */
 static uint64_t trailing_from(const struct range *r)
 {
-    uint32_t id = node_of(&r->region, r->sky.id)->prev;
+    uint32_t id = node_of(&r->region, r->edge.size ? r->edge.id : r->sky.id)->prev;
     uint64_t from = r->top;
     for (; id != NONE && is_hole(node_of(&r->region, id)); id = node_of(&r->region, id)->prev) {
         from = node_of(&r->region, id)->at;
@@ -65,11 +81,12 @@ static int set_top(struct range *r, uint64_t top)
         r->limit = limit;
     }
     allot_region_give(&r->region, &r->sky);
-    int failed = allot_region_claim(&r->region, top, r->limit - top, &r->sky);
-    CHECK(!failed, "region", &r->region);
+    if (r->edge.size) {
+        allot_region_give(&r->region, &r->edge);
+    }
     r->grows += top > r->top;
     r->shrinks += top < r->top;
-    r->top = top;
+    take_beyond(r, top);
     return 0;
 }
 

@@ -16,6 +16,7 @@
 
 #define ABSENT     UINT64_MAX
 #define BISECTIONS 12
+#define AHEAD      ((uint64_t)6)
 #define TOLD_EVERY (1u << 16) /* ops */
 
 static const struct model_kind *const kinds[] = {
@@ -287,6 +288,24 @@ static void tell_progress(const struct replay *r, uint64_t op)
     }
 }
 
+/* Blocks die in any order, so each op would wait for the memory in which its block is known, and then for what that tells. */
+static void ask_ahead(const struct replay *r, uint64_t op)
+{
+    const struct model *m = r->model;
+    for (unsigned i = 0; i <= MODEL_STEPS; i++) {
+        uint64_t ahead = op + (MODEL_STEPS + 1 - i) * AHEAD;
+        if (ahead >= r->ops->count) {
+            continue;
+        }
+        uint32_t block = r->ops->op[ahead].block;
+        if (i == 0) {
+            __builtin_prefetch(&r->size[block]);
+        } else if (m->kind->known && model_is_there(m, block)) {
+            __builtin_prefetch(m->kind->known(m, block, i - 1));
+        }
+    }
+}
+
 static void run(struct replay *r)
 {
     const struct ops *ops = r->ops;
@@ -299,6 +318,7 @@ static void run(struct replay *r)
     for (r->op = 0; r->op < ops->count && !r->failed; r->op++) {
         uint64_t i = r->op;
         const struct op *op = &ops->op[i];
+        ask_ahead(r, i);
         r->model->moved = i < steps ? moved : NULL;
         r->model->arg = r;
         r->failed = step(r, op);

@@ -81,27 +81,40 @@ static void put_hops(const struct ways *w, FILE *to, const size_t *block, size_t
     }
 }
 
-static char *way_to(void *arg, uintptr_t address)
+char *snapshot_way(const struct snapshot *s, struct snapshot_names *names, size_t at)
 {
     static size_t block[LONGEST];
-    const struct ways *w = arg;
-    size_t at = graph_block_at(&w->s->blocks, address), root = 0, bytes;
-    size_t length = at == GRAPH_NONE ? 0 : graph_path(&w->s->graph, at, block, LONGEST, &root);
-    char from[512] = "", *line = NULL;
-    if (length == 0 || length == SIZE_MAX) {
-        return NULL;
+    const struct ways w = {s, names};
+    size_t root = 0, bytes, length;
+    char from[512] = "lost", *line = NULL;
+    if (s->graph.verdict[at] == GRAPH_INDIRECT && s->graph.leader[at] != at) {
+        block[0] = s->graph.leader[at];
+        block[1] = at;
+        length = 2;
+    } else {
+        length = graph_path(&s->graph, at, block, LONGEST, &root);
+        if (length == 0 || length == SIZE_MAX) {
+            return NULL;
+        }
+        snapshot_root(names, &s->graph.root[root], from, sizeof from);
     }
-    snapshot_root(w->names, &w->s->graph.root[root], from, sizeof from);
     FILE *to = open_memstream(&line, &bytes);
     if (to) {
         fputs(from, to);
-        put_hops(w, to, block, length);
+        put_hops(&w, to, block, length);
         if (fclose(to) != 0) {
             free(line);
             line = NULL;
         }
     }
     return line;
+}
+
+static char *way_to(void *arg, uintptr_t address)
+{
+    const struct ways *w = arg;
+    size_t at = graph_block_at(&w->s->blocks, address);
+    return at == GRAPH_NONE ? NULL : snapshot_way(w->s, w->names, at);
 }
 
 bool snapshot_ways(const struct snapshot *s, struct leaks *leaks)

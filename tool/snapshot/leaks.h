@@ -14,6 +14,9 @@ bool snapshot_leaks(const struct snapshot *s, struct leaks *leaks, struct record
  * of most bytes. False: memory is out. */
 bool snapshot_ways(const struct snapshot *s, struct leaks *leaks);
 
+/* That line of one block, to be freed: of one that is reachable, or of an indirect one, from what it goes with. NULL: nobody leads to it. */
+char *snapshot_way(const struct snapshot *s, struct snapshot_names *names, size_t block);
+
 /* What a reader of them has to know; NULL: nothing. */
 const char *snapshot_note(const struct snapshot *s);
 

@@ -208,7 +208,7 @@ static bool read_owners(struct reading *r)
         return no_memory(r);
     }
     for (size_t i = 0; i < blocks->owners; i++) {
-        if (!is_name(r, from[i].name) || from[i].kind > GRAPH_OVERLAY) {
+        if (!is_name(r, from[i].name) || from[i].kind >= GRAPH_OWNER_KINDS) {
             return bad(r, where(r, &from[i]), "an owner that cannot be, take another snapshot");
         }
         const char *name = r->s->names + from[i].name;

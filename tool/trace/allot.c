@@ -73,6 +73,7 @@ static int from_note(struct reader *r, const struct file_event *e, struct trace_
     case FILE_NOTE_PROCESS:
         out->op = TRACE_PROCESS;
         out->old = number[0];
+        out->size = number[2];
         break;
     case FILE_NOTE_EXIT:
         out->op = TRACE_EXIT;

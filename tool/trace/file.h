@@ -4,6 +4,7 @@
  *
  *   frame:  | frame head, 48 bytes | payload: one zstd frame |   its checksum covers both
  *
+ * Behind the tail snapshots may follow, and the tail once more (behind.h).
  * Frames are independent: none needs another one to be unpacked, events need the nodes that came before them by number only. A
  * file may end anywhere: what counts is its whole frames. `since` of a frame's head: no event from here on is earlier.
  */
@@ -45,11 +46,11 @@ struct file_frame {
     uint32_t process, thread;
     uint64_t since; /* units of time since the beginning */
     uint64_t first; /* of EVENTS: the time its first event's is counted from; of KEY: as `since` */
-    uint32_t count; /* of events; of nodes; else 0 */
+    uint32_t count; /* of events; of nodes; of a snapshot 1: its last piece; else 0 */
     uint32_t check; /* CRC-32 of this head before here and of the payload, packed */
 };
 
-enum file_kind { FILE_KIND_EVENTS = 1, FILE_KIND_TABLES, FILE_KIND_KEY, FILE_KIND_END };
+enum file_kind { FILE_KIND_EVENTS = 1, FILE_KIND_TABLES, FILE_KIND_KEY, FILE_KIND_END, FILE_KIND_SNAPSHOT };
 
 struct file_tail {
     uint64_t end; /* where the end frame begins */

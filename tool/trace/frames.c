@@ -117,7 +117,7 @@ int frames_peek(struct frames *f, struct file_frame *head, struct trace_error *e
         f->about->truncated = true;
         return 0;
     }
-    if (head->magic != FILE_FRAME || head->kind < FILE_KIND_EVENTS || head->kind > FILE_KIND_END || head->zero[0] ||
+    if (head->magic != FILE_FRAME || head->kind < FILE_KIND_EVENTS || head->kind > FILE_KIND_SNAPSHOT || head->zero[0] ||
         head->zero[1] || head->zero[2]) {
         return frames_wrong(error, f->at, "no frame begins");
     }

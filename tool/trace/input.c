@@ -125,6 +125,17 @@ static int unpack_xz(struct input *input, char *to, size_t room, size_t *got, st
     return 0;
 }
 
+static int copy_plain(struct input *input, char *to, size_t room, size_t *got, struct trace_error *error)
+{
+    if (input->from == input->filled) {
+        return read_file(input, to, room, got, error);
+    }
+    *got = input->filled - input->from < room ? input->filled - input->from : room;
+    memcpy(to, input->compressed + input->from, *got);
+    input->from += *got;
+    return 0;
+}
+
 static int unpack(struct input *input, char *to, size_t room, size_t *got, struct trace_error *error)
 {
     if (input->from == input->filled && !input->file_ended) {
@@ -164,7 +175,7 @@ static int fill(struct input *input, struct trace_error *error)
     size_t room = input->room - input->end;
     while (got == 0 && !input->text_ended) {
         int failed =
-            input->packed == PLAIN ? read_file(input, to, room, &got, error) : unpack(input, to, room, &got, error);
+            input->packed == PLAIN ? copy_plain(input, to, room, &got, error) : unpack(input, to, room, &got, error);
         if (failed) {
             return -1;
         }
@@ -177,6 +188,25 @@ static int fill(struct input *input, struct trace_error *error)
     return 0;
 }
 
+/* The file's first bytes: of a pipe they are kept in `compressed`, to be taken from there. */
+static int look(struct input *input, unsigned char *head, size_t room, ssize_t *bytes, struct trace_error *error)
+{
+    *bytes = pread(input->fd, head, room, 0);
+    if (*bytes >= 0 || errno != ESPIPE) {
+        return 0;
+    }
+    size_t got = 1;
+    while (got > 0 && input->filled < room) {
+        if (read_file(input, input->compressed + input->filled, COMPRESSED - input->filled, &got, error) != 0) {
+            return -1;
+        }
+        input->filled += got;
+    }
+    *bytes = (ssize_t)(input->filled < room ? input->filled : room);
+    memcpy(head, input->compressed, (size_t)*bytes);
+    return 0;
+}
+
 static int recognise(struct input *input, struct trace_error *error)
 {
     static const struct {
@@ -185,8 +215,11 @@ static int recognise(struct input *input, struct trace_error *error)
         unsigned char magic[6];
     } known[] = {{GZIP, 2, {0x1f, 0x8b}}, {ZSTD, 4, {0x28, 0xb5, 0x2f, 0xfd}}, {XZ, 6, {0xfd, '7', 'z', 'X', 'Z', 0}}};
     unsigned char head[6];
-    ssize_t bytes = pread(input->fd, head, sizeof head, 0);
+    ssize_t bytes;
 
+    if (look(input, head, sizeof head, &bytes, error) != 0) {
+        return -1;
+    }
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (bytes >= (ssize_t)known[i].bytes && memcmp(head, known[i].magic, known[i].bytes) == 0) {
             input->packed = known[i].packed;
@@ -228,7 +261,7 @@ struct input *input_open(int fd, struct trace_about *about, struct trace_error *
     input->about = about;
     about->read = 0;
     about->bytes = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
-    if (lseek(fd, 0, SEEK_SET) != 0) {
+    if (lseek(fd, 0, SEEK_SET) != 0 && errno != ESPIPE) {
         snprintf(error->line, sizeof error->line, "cannot read: %s", strerror(errno));
         input_close(input);
         return NULL;

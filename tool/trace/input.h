@@ -28,7 +28,7 @@ struct line {
 };
 
 struct input;
-/* Takes the descriptor's contents from its beginning; leaves the descriptor to the caller. Keeps about->bytes and ->read, and
+/* Takes the descriptor's contents from its beginning, of a pipe what comes; leaves the descriptor to the caller. Keeps about->bytes and ->read, and
  * sets ->truncated when the compressed file ends early. NULL with `error` set. */
 struct input *input_open(int fd, struct trace_about *about, struct trace_error *error);
 void input_close(struct input *input);

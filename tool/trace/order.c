@@ -258,6 +258,8 @@ static int take_frame(struct order *o, struct trace_error *error)
     if (head.kind == FILE_KIND_EVENTS) {
         result = head.count && head.process ? add_frame(o, at, &head, error)
                                             : frames_wrong(error, at, "a frame of no events");
+    } else if (head.kind == FILE_KIND_SNAPSHOT) {
+        result = frames_wrong(error, at, "a snapshot among events");
     } else if (head.kind != FILE_KIND_KEY) {
         unsigned char *raw = frames_unpack(&o->frames, at, &head, error);
         if (!raw) {

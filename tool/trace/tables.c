@@ -23,12 +23,21 @@ void tables_done(struct tables *tables)
         free(tables->texts);
         tables->texts = older;
     }
-    free(tables->text);
+    tables_settle(tables);
     free(tables->node);
     free(tables->frame);
     free(tables->module);
-    free(tables->named);
     *tables = (struct tables){0};
+}
+
+void tables_settle(struct tables *tables)
+{
+    free(tables->text);
+    free(tables->same);
+    free(tables->named);
+    tables->text = NULL;
+    tables->same = tables->named = NULL;
+    tables->text_mask = tables->text_count = tables->same_mask = tables->same_count = tables->named_room = 0;
 }
 
 /* Room for one more of `bytes` each: false when there is none to be had. */
@@ -69,6 +78,60 @@ uint32_t tables_frame(struct tables *tables, const struct trace_frame *frame)
     }
     tables->frame[tables->frames] = *frame;
     return tables->frames++;
+}
+
+static bool is_same(const struct trace_frame *a, const struct trace_frame *b)
+{
+    return a->pc == b->pc && a->offset == b->offset && a->function == b->function && a->file == b->file &&
+           a->module == b->module && a->line == b->line;
+}
+
+static uint32_t *find_same(const struct tables *tables, const struct trace_frame *frame)
+{
+    uint64_t hash = frame->pc ^ frame->offset << 20 ^ (uintptr_t)frame->function ^ (uintptr_t)frame->file << 24 ^
+                    (uint64_t)frame->line << 40 ^ frame->module;
+    uint32_t at = (uint32_t)(hash * 0x9e3779b97f4a7c15u >> 32) & tables->same_mask;
+
+    while (tables->same[at] && !is_same(&tables->frame[tables->same[at] - 1], frame)) {
+        at = (at + 1) & tables->same_mask;
+    }
+    return &tables->same[at];
+}
+
+static bool grow_same(struct tables *tables)
+{
+    struct tables larger = *tables;
+
+    larger.same_mask = tables->same ? tables->same_mask * 2 + 1 : 255;
+    larger.same = calloc((size_t)larger.same_mask + 1, sizeof *larger.same);
+    if (!larger.same) {
+        return false;
+    }
+    for (uint32_t i = 0; tables->same && i <= tables->same_mask; i++) {
+        if (tables->same[i]) {
+            *find_same(&larger, &tables->frame[tables->same[i] - 1]) = tables->same[i];
+        }
+    }
+    free(tables->same);
+    *tables = larger;
+    return true;
+}
+
+uint32_t tables_frame_once(struct tables *tables, const struct trace_frame *frame)
+{
+    if ((!tables->same || tables->same_count > tables->same_mask / 2) && !grow_same(tables)) {
+        return TABLES_FULL;
+    }
+    uint32_t *slot = find_same(tables, frame);
+    if (*slot == 0) {
+        uint32_t added = tables_frame(tables, frame);
+        if (added == TABLES_FULL) {
+            return TABLES_FULL;
+        }
+        *slot = added + 1;
+        tables->same_count++;
+    }
+    return *slot - 1;
 }
 
 uint32_t tables_module(struct tables *tables, const struct trace_module *module)
@@ -132,6 +195,7 @@ static char *new_text(struct tables *tables, const char *text, size_t length)
         }
         *fresh = (struct text_block){block, 0, room};
         tables->texts = block = fresh;
+        tables->text_bytes += sizeof *fresh + room;
     }
     char *copy = block->bytes + block->used;
     memcpy(copy, text, length);
@@ -202,7 +266,9 @@ uint32_t tables_module_named(struct tables *tables, const char *path, size_t len
 size_t tables_memory(const struct tables *tables)
 {
     return tables->node_room * sizeof *tables->node + tables->frame_room * sizeof *tables->frame +
-           tables->module_room * sizeof *tables->module;
+           tables->module_room * sizeof *tables->module +
+           (tables->same ? ((size_t)tables->same_mask + 1) * sizeof *tables->same : 0) + tables->text_bytes +
+           (tables->text ? ((size_t)tables->text_mask + 1) * sizeof *tables->text : 0);
 }
 
 const struct trace_node *tables_nodes(const struct tables *tables, uint32_t *count)

@@ -269,6 +269,9 @@ static int text_next(void *state, struct trace_event *event, struct trace_error 
             return answer;
         }
     }
+    if (answer == 0) {
+        tables_settle(&reader->tables);
+    }
     return answer;
 }
 
@@ -346,7 +349,6 @@ static void text_close(void *state)
     }
     tables_done(&reader->tables);
     alive_done(&reader->live);
-    free(reader->frame_of);
     free(reader->text);
     free(reader);
 }

@@ -16,8 +16,6 @@ struct text_reader {
     struct trace_error *error; /* of the call under way */
     uint64_t time;             /* of the event before */
     const char *id;            /* in the line: the block that it is about */
-    uint32_t *frame_of;        /* by the number of the text that describes it: the frame, plus 1 */
-    uint32_t frame_of_room;
     char *text; /* of the event given last, and while a line is read */
     size_t text_room;
 };

@@ -259,7 +259,8 @@ static int read_frame(struct text_reader *reader, struct line_words words, struc
 int text_read_node(struct text_reader *reader, struct line_words *words)
 {
     uint64_t number, parent;
-    uint32_t text, next = reader->tables.nodes ? reader->tables.nodes : 1;
+    struct trace_frame frame;
+    uint32_t next = reader->tables.nodes ? reader->tables.nodes : 1;
 
     if (text_next_number(reader, words, UINT32_MAX, &number, "no stack's number:") != 0) {
         return -1;
@@ -270,24 +271,13 @@ int text_read_node(struct text_reader *reader, struct line_words *words)
     if (text_next_number(reader, words, number - 1, &parent, "no stack that this one was called from:") != 0) {
         return -1;
     }
-    /* The same words are the same frame. */
-    uint32_t *slot = NULL;
-    if (tables_text(&reader->tables, words->at, (size_t)(words->end - words->at), &text)) {
-        slot = tables_slot(&reader->frame_of, &reader->frame_of_room, text);
+    if (read_frame(reader, *words, &frame) != 0) {
+        return -1;
     }
-    if (!slot) {
-        return text_no_memory(reader);
-    }
-    if (*slot == 0) {
-        struct trace_frame frame;
-        if (read_frame(reader, *words, &frame) != 0) {
-            return -1;
-        }
-        uint32_t added = tables_frame(&reader->tables, &frame);
-        if (added == TABLES_FULL) {
-            return text_no_memory(reader);
-        }
-        *slot = added + 1;
-    }
-    return tables_node(&reader->tables, (uint32_t)parent, *slot - 1) == TABLES_FULL ? text_no_memory(reader) : 0;
+    uint32_t number_of_frame = tables_frame_once(&reader->tables, &frame);
+    reader->about->memory = tables_memory(&reader->tables);
+    return number_of_frame == TABLES_FULL ||
+                   tables_node(&reader->tables, (uint32_t)parent, number_of_frame) == TABLES_FULL
+               ? text_no_memory(reader)
+               : 0;
 }

@@ -14,11 +14,11 @@
 enum trace_op {
     TRACE_ALLOC = 1,
     TRACE_FREE,
-    TRACE_REALLOC,  /* `old` becomes `address`; both may be equal */
-    TRACE_FAILED,   /* an allocation that gave NULL */
-    TRACE_BEFORE,   /* a block that was live before recording began: size as far as known, no stack */
-    TRACE_VERDICT,  /* of a live block at the process's exit: verdict, retained bytes in `size`, 0: no more than its own */
-    TRACE_PROCESS,  /* a process begins: text is its program, `old` its parent's number or 0 */
+    TRACE_REALLOC, /* `old` becomes `address`; both may be equal */
+    TRACE_FAILED,  /* an allocation that gave NULL */
+    TRACE_BEFORE,  /* a block that was live before recording began: size as far as known, no stack */
+    TRACE_VERDICT, /* of a live block at the process's exit: verdict, retained bytes in `size`, 0: no more than its own */
+    TRACE_PROCESS,  /* a process begins: text is its program, `old` its parent's number or 0, `size` its pid or 0 */
     TRACE_EXIT,     /* a process ends: by exit when `size` is 1, else it was killed or went on without us */
     TRACE_THREAD,   /* a thread's name: text */
     TRACE_MARK,     /* a moment that the program named: text */
@@ -40,6 +40,10 @@ struct trace_event {
     uint64_t address, size, old;
     const char *text; /* good until the next event is read */
 };
+
+/* Is told now and then how far reading has come. */
+struct trace_about;
+typedef void trace_progress(const struct trace_about *about);
 
 /* The tree of stacks: a stack is a node, the innermost call, whose parent called it. Node 0 is nobody. Grows while events are
  * read: all that an event needs is there when it is given. */

@@ -10,13 +10,18 @@
 
 /* -- leaks -- */
 
+static bool is_lost(const struct profile_verdict *v)
+{
+    return v->verdict == GRAPH_DEFINITE || v->verdict == GRAPH_INDIRECT;
+}
+
 uint64_t verdict_leaked(const struct profile *p, bool *known, uint64_t *blocks)
 {
     uint64_t bytes = 0;
     *known = p->verdicts > 0;
     *blocks = 0;
     for (uint32_t i = 0; i < p->verdicts; i++) {
-        if (p->verdict[i].verdict == GRAPH_DEFINITE || p->verdict[i].verdict == GRAPH_INDIRECT) {
+        if (is_lost(&p->verdict[i])) {
             bytes += p->verdict[i].bytes;
             *blocks += p->verdict[i].blocks;
         }
@@ -96,31 +101,49 @@ void say_leaks(const struct look *look, struct verdict *v)
 
 /* -- growth -- */
 
-static uint64_t growth(const struct look *look, const struct group *g)
+#define FREES_FEW 100 /* one in so many blocks: whoever frees fewer keeps them all */
+
+/* By group: what it grew by but for what is lost, which is said already. NULL: out of memory. */
+static uint64_t *find_growth(const struct look *look)
 {
-    return profile_growth(look->profile, &g->sum);
+    const struct profile *p = look->profile;
+    uint64_t *lost = calloc((size_t)look->groups + 1, sizeof *lost);
+    for (uint32_t i = 0; lost && i < p->verdicts; i++) {
+        lost[look->group_of_site[p->verdict[i].site]] += is_lost(&p->verdict[i]) ? p->verdict[i].bytes : 0;
+    }
+    for (uint32_t i = 0; lost && i < look->groups; i++) {
+        uint64_t by = profile_growth(p, &look->group[i].sum);
+        lost[i] = by > lost[i] ? by - lost[i] : 0;
+    }
+    return lost;
 }
 
 void say_growth(const struct look *look, struct verdict *v)
 {
     const struct profile *p = look->profile;
-    const struct group *g = part_most(look, growth);
-    uint64_t sites = 0, bytes = 0;
-    for (uint32_t i = 0; i < look->groups; i++) {
-        uint64_t by = growth(look, &look->group[i]);
-        sites += by >= GROWTH_WORTH_NOTE;
-        bytes += by >= GROWTH_WORTH_NOTE ? by : 0;
+    uint64_t *by = find_growth(look), sites = 0, bytes = 0, most = 0;
+    const struct group *g = NULL;
+    for (uint32_t i = 0; by && i < look->groups; i++) {
+        sites += by[i] >= GROWTH_WORTH_NOTE;
+        bytes += by[i] >= GROWTH_WORTH_NOTE ? by[i] : 0;
+        g = by[i] > most ? &look->group[i] : g;
+        most = by[i] > most ? by[i] : most;
     }
+    free(by);
     if (sites == 0) {
         return;
     }
     bool finding = part_is_memory_finding(bytes, p->peak_bytes);
+    char freed[64] = "";
+    if (g->sum.frees < g->sum.allocs / FREES_FEW) {
+        snprintf(freed, sizeof freed, " and freed %s of its blocks", words_percent(g->sum.frees, g->sum.allocs).text);
+    }
     struct verdict_sentence *s = part_say(
         v, "growth", finding ? VERDICT_BAD : VERDICT_NOTE,
         "%s place%s grew all the time, by %s in the last half: most %s, which never held less than %s towards the "
-        "end.",
+        "end%s.",
         words_count(sites).text, words_s(sites), words_bytes(bytes).text, part_place(g).text,
-        words_bytes(g->sum.low[p->windows - 1]).text);
+        words_bytes(g->sum.low[p->windows - 1]).text, freed);
     s->weight = finding ? part_weight(bytes, p->peak_bytes) : 0;
     part_link(s, "flame", "growth", g);
     s->link.from = p->begin + (p->end - p->begin) / 2;

@@ -154,7 +154,7 @@ int pinned_find(const struct look *look, struct pinned *out, struct trace_error 
     struct plan *plan = calloc(1, sizeof *plan);
     struct map *map = NULL;
     int found = -1;
-    look_progress(&wanted, look->path);
+    wanted.progress = look_progress(look->path);
     if (plan && plan_read(plan, look->path, &wanted, error)) {
         map = map_begin(plan);
         found = plan->rows == 0 ? 0 : -1;

@@ -15,4 +15,8 @@ void os_lock(struct os_lock *lock);
 void os_unlock(struct os_lock *lock);
 void os_lock_reset(struct os_lock *lock);
 
+/* Of collected heaps, of which no scenario has any. */
+void os_word_wait(atomic_int *word, int value);
+void os_word_wake_all(atomic_int *word);
+
 #endif

@@ -1,0 +1,336 @@
+/* move/movable.h - a movable heap inside. See include/allot/movable.h.
+ *
+ *   reference {slot, gen}
+ *       |
+ *   entry[slot] ------.      unit, 16 bits
+ *   base[slot / 256] --+--> | heads | 2 4 object | 2 4 hole  ...  | 2 4 object |      top |            chunk, 65536 units of 8 bytes
+ *                             of holes| | gen                                          never used
+ *                                     meta: units, slack ...
+ *
+ * A group of 256 slots has its objects in one chunk, a chunk those of any number of groups. So a slot is 16 bits, and what moves
+ * from chunk to chunk is a group: its objects are laid side by side in another chunk, and `base` says so. Within a chunk anything may
+ * move, around what is pinned.
+ *
+ * A reference is good when the header in front of what its slot leads to has its gen. Each group counts the gens it has given out,
+ * and is done for good after 2^31 - 1: none comes twice, so no reference is ever good again.
+ *
+ * What is no small object has a stub of 2 units in its group's chunk (FAR in its gen, so that allot_movable_at finds another one), which
+ * leads to a record of `struct far`.
+ */
+#ifndef MOVE_MOVABLE_H
+#define MOVE_MOVABLE_H
+
+#include <string.h>
+
+#include <allot/movable.h>
+#include <allot/region.h>
+
+#include "base/bits.h"
+#include "move/closed.h"
+#include "os/fault.h"
+#include "os/lock.h"
+
+#define CHUNK_SHIFT 19
+#define CHUNK_SIZE  ((size_t)1 << CHUNK_SHIFT)
+#define CHUNK_UNITS 65536u
+#define FIRST_UNIT  17u /* behind the heads; its header begins at byte 130 */
+#define SIZE_LEAST  3u  /* as slack has three bits */
+
+#define GROUP_SLOTS 256u
+#define GROUPS_MOST ((uint32_t)1 << 24)
+#define NO_GROUP    UINT32_MAX
+#define NO_CHUNK    UINT32_MAX
+
+#define GEN_MOST 0x7fffffffu
+#define GEN_FAR  0x80000000u
+
+#define HOLE_CLASSES 62u
+
+#define ZONE_SIZE  ((size_t)16 << 20)
+#define ZONE_UNIT  64u
+#define ZONE_PAGES 4096u           /* at most; os_page may be longer */
+#define ZONE_MOST  (ZONE_SIZE / 4) /* what is longer has a mapping of its own */
+#define OWN_PAGES  UINT32_MAX      /* instead of a zone's number */
+#define FAR_HEADER 16u
+#define FAR_LEAF   64u
+
+/* -- what a chunk consists of: blocks and holes, side by side from FIRST_UNIT to top; no two holes touch, none touches top --
+ *
+ *   byte 8e - 6: meta, 16 bits   of a block: units, 10; slack in bytes, 3; a hole is before it, 1; pins, 2
+ *                                of a hole: units
+ *   byte 8e - 4: gen, 32 bits    0: a hole
+ *   byte 8e:     the object; of a hole of 2 units and more, its links in the list of its class, 16 bits each: next, prev (0: none)
+ *   and in the last two bytes of a hole, which are before the next one's header, its units again
+ */
+#define META_UNITS  0x03ffu
+#define META_SLACK  10
+#define META_BEFORE 0x2000u
+#define META_PINS   14 /* 3: more than two; how many is in struct pins */
+#define PINS_MANY   3u
+
+static inline uint16_t *meta_of(char *p) { return (uint16_t *)(void *)(p - 6); }
+static inline uint32_t *gen_of(char *p) { return (uint32_t *)(void *)(p - 4); }
+static inline uint16_t *units_before(char *p) { return (uint16_t *)(void *)(p - 8); }
+static inline uint32_t units_of(char *p) { return *meta_of(p) & META_UNITS; }
+static inline uint32_t pins_of(char *p) { return *meta_of(p) >> META_PINS; }
+static inline bool is_far(char *p) { return *gen_of(p) & GEN_FAR; }
+
+static inline size_t block_bytes(char *p) { return units_of(p) * 8 - 6 - (*meta_of(p) >> META_SLACK & 7); }
+
+static inline uint32_t units_for(size_t size) { return (uint32_t)((size + 6 + 7) / 8); }
+
+/* The class of a hole, 4 to a doubling from 16 units on; and the first one all of whose holes are so long. */
+static inline unsigned class_of_hole(uint32_t units)
+{
+    if (units < 16) {
+        return units - 2;
+    }
+    unsigned l = log2_floor(units);
+    return 14 + (l - 4) * 4 + (units >> (l - 2) & 3);
+}
+
+static inline unsigned class_for(uint32_t units)
+{
+    units = size_max(units, 2);
+    return units < 16 ? units - 2 : class_of_hole(units + (1u << (log2_floor(units) - 2)) - 1);
+}
+
+enum chunk_state { CHUNK_FREE, CHUNK_USED, CHUNK_SPARE, CHUNK_CLOSED };
+
+/* used = sum of its blocks' units; used <= top - FIRST_UNIT. bins has a bit for each class that has holes, and for that of
+ * what is left above top. `open` are groups that have a free slot to give, `full` the others, in lists. */
+struct chunk {
+    uint64_t bins;
+    uint32_t used, top;
+    uint32_t high; /* units up to which pages may be resident */
+    uint32_t open, full;
+    uint32_t round; /* debug: the step that it was made in */
+    uint8_t state;
+    uint8_t top_class; /* HOLE_CLASSES: none */
+    bool changed;      /* since it was last looked at whether it is worth emptying */
+};
+
+/* used: its slots that have an object; pinned: of these. A free one has no slot used, and is in a list by `next`. */
+struct group {
+    uint32_t prev, next;
+    uint32_t gen;
+    uint16_t used, pinned;
+    uint16_t free_from; /* no slot below is free */
+    uint16_t is_open;
+};
+
+/* What is no small object. `at` begins FAR_HEADER bytes behind its place, where its number is. */
+struct far {
+    char *at; /* NULL: purged */
+    size_t size;
+    uint64_t key;
+    uint32_t slot, pins;
+    uint32_t zone; /* its number, OWN_PAGES, */
+    uint32_t id;   /* and the range's in it; or next free record */
+    bool in_use, purgeable, was_used;
+};
+
+/* A region of ZONE_SIZE bytes. Its pages that are taken, or were and have not gone back since, have a bit in `touched`. */
+struct zone {
+    struct allot_region region;
+    uint64_t touched[ZONE_PAGES / 64];
+    size_t used;
+    size_t refused; /* no room for so many bytes since something was last given back */
+    bool made, changed, moved_out;
+};
+
+/* Objects with more than two pins, by slot: open addressing, room is 0 or a power of two, and half of it at most is used. */
+struct pins {
+    struct pinned {
+        uint32_t slot, count; /* count 0: the place is free */
+    } * of;
+    size_t used, room;
+};
+
+#define CLOSED_PLACES 1024 /* of objects with pages of their own, in a heap in debug mode */
+
+/* All of a heap. Whoever has the lock, where there is one, may touch all of it; entry, base and gens are read without it by
+ * allot_movable_at (see the header for when).
+ *   count = objects; used = sum of their sizes; chunks_used = chunks that are CHUNK_USED; far_held = bytes of zones that are taken and
+ *   pages of others' own, as much as was asked of the system */
+struct movable {
+    struct os_lock lock;
+    bool locked, debug;
+    unsigned waste;
+    struct movable *prev, *next; /* all of them (move/chain.c) */
+    struct allot_movable_opts opts;
+    void (*moved_to)(void *arg, allot_ref ref, void *from, void *to);
+    void *moved_arg;
+
+    char *tables, *area, *far_area; /* three mappings; the last one when it is needed */
+    size_t tables_size, area_size, far_size;
+    uint16_t *entry;
+    char **base;
+    struct group *group;
+    struct chunk *chunk;
+    struct zone *zone;
+    struct far **far_leaf;
+    uint64_t *with[HOLE_CLASSES]; /* chunks that have a hole of that class, or so much above top */
+    uint32_t with_count[HOLE_CLASSES], with_from[HOLE_CLASSES];
+    uint64_t any; /* classes whose with_count is not 0 */
+
+    uint32_t groups_most, groups, free_groups; /* how many there can be; were made; the first free one */
+    uint32_t chunks_most, chunks;              /* how many there can be; were made */
+    uint32_t chunks_used, spare,
+        chunk_from; /* spare: a free chunk whose pages are kept; chunk_from: no free one below */
+    uint32_t zones_most, zones;
+    uint32_t far_most, fars, free_far, far_hand; /* far_hand: the clock's */
+    struct pins pins;
+
+    uint64_t count, used, pinned, far_count, purgeable, purged;
+    size_t far_held, peak;
+    uint64_t refused, steps, moves, moved, returned, rebuilt;
+
+    /* Compaction. */
+    uint32_t source, target; /* the chunk that is being emptied, and the one that is being filled; or NO_CHUNK */
+    uint32_t round;
+    uint32_t trim_from;       /* the next chunk to be trimmed, */
+    bool trim_due;            /* when there may be any; */
+    uint64_t *tables_touched; /* pages of `entry` that groups have been made in */
+    struct closed *closed;
+    size_t closed_next;
+};
+
+static inline struct movable *movable_of(const struct allot_movable *heap)
+{
+    struct movable *h = heap->state;
+    if (unlikely(!h)) {
+        allot_fault("use of a movable heap that was not initialised, or is done", "heap", heap);
+    }
+    return h;
+}
+
+static inline void movable_lock(struct movable *h)
+{
+    if (h->locked) {
+        os_lock(&h->lock);
+    }
+}
+
+static inline void movable_unlock(struct movable *h)
+{
+    if (h->locked) {
+        os_unlock(&h->lock);
+    }
+}
+
+static inline char *chunk_at(const struct movable *h, uint32_t c) { return h->area + ((size_t)c << CHUNK_SHIFT); }
+static inline uint32_t chunk_of(const struct movable *h, const char *p)
+{
+    return (uint32_t)((size_t)(p - h->area) >> CHUNK_SHIFT);
+}
+static inline char *unit_at(const struct movable *h, uint32_t c, uint32_t unit)
+{
+    return chunk_at(h, c) + (size_t)unit * 8;
+}
+static inline char *slot_at(const struct movable *h, uint32_t slot)
+{
+    return h->base[slot / GROUP_SLOTS] + (size_t)h->entry[slot] * 8;
+}
+static inline uint32_t slot_gen(const struct movable *h, uint32_t slot) { return *gen_of(slot_at(h, slot)) & GEN_MOST; }
+
+/* -- chunk.c -- */
+
+/* A chunk with room for so many units, or NO_CHUNK; the second makes one; errno is ENOMEM then. */
+uint32_t chunk_with_room(struct movable *h, uint32_t units);
+uint32_t chunk_make(struct movable *h);
+/* Takes so many units of a chunk: the block's place, without a header but for META_BEFORE, which is cleared; 0: it has no such hole. */
+uint32_t chunk_take(struct movable *h, uint32_t c, uint32_t units);
+/* Whether it has them. */
+bool chunk_has(struct movable *h, uint32_t c, uint32_t units);
+/* Above top only. */
+uint32_t chunk_take_top(struct movable *h, uint32_t c, uint32_t units);
+/* A block becomes a hole; the chunk stays, though it may be empty. */
+void chunk_give(struct movable *h, uint32_t c, uint32_t unit);
+/* A block changes its length where it is; false when what follows is taken. */
+bool chunk_resize(struct movable *h, uint32_t c, uint32_t unit, uint32_t units);
+/* Nothing is in it any more. */
+void chunk_release(struct movable *h, uint32_t c);
+/* All of its holes are forgotten; the one that is made is not in touch with another. What is to be top. */
+void chunk_forget_holes(struct movable *h, uint32_t c);
+void chunk_add_hole(struct movable *h, uint32_t c, uint32_t unit, uint32_t units);
+void chunk_set_top(struct movable *h, uint32_t c, uint32_t top);
+/* Pages above top, or of the spare one, go back: bytes. */
+size_t chunk_trim(struct movable *h, uint32_t c);
+size_t chunk_drop_spare(struct movable *h);
+void chunk_check(struct movable *h, uint32_t c, uint32_t *blocks);
+
+/* -- group.c -- */
+
+/* A free slot of a group of the chunk, or UINT32_MAX with ENOMEM; and its next gen, once there is an object. */
+uint32_t slot_take(struct movable *h, uint32_t c);
+uint32_t slot_next_gen(struct movable *h, uint32_t slot);
+void slot_give(struct movable *h, uint32_t slot);
+/* A group goes to another chunk, or to none; the next one that was never used, `g`, comes to one. */
+void group_to(struct movable *h, uint32_t g, uint32_t from, uint32_t to);
+bool group_claim(struct movable *h, uint32_t g, uint32_t c);
+size_t slots_trim(struct movable *h);
+void slots_check(struct movable *h);
+
+/* -- far.c -- */
+
+struct far *far_of(struct movable *h, uint32_t number);
+static inline uint32_t *far_number(char *stub) { return (uint32_t *)(void *)stub; }
+static inline struct far *far_at(struct movable *h, char *stub) { return far_of(h, *far_number(stub)); }
+/* A record with a place for so many bytes, of no slot yet; UINT32_MAX: ENOMEM. */
+uint32_t far_make(struct movable *h, size_t size);
+uint32_t far_make_purged(struct movable *h, size_t size, uint64_t key);
+void far_forget(struct movable *h, uint32_t number);
+int far_resize(struct movable *h, uint32_t number, size_t size);
+/* Its address; one that was purged is built. NULL with errno. */
+void *far_use(struct movable *h, uint32_t number);
+int far_build(struct movable *h, uint32_t number);
+size_t far_purge(struct movable *h, size_t bytes);
+/* Moves at most so many bytes, at least one; the bytes moved and given back. */
+size_t far_compact(struct movable *h, size_t most);
+size_t far_trim(struct movable *h);
+size_t far_move_all(struct movable *h);
+void far_done(struct movable *h);
+size_t far_touched(const struct movable *h);
+void far_check(struct movable *h);
+
+/* -- movable.c -- */
+
+/* A live object goes. */
+void movable_drop(struct movable *h, uint32_t slot);
+
+/* Whether so many bytes more are within the limit; what is purgeable goes first. */
+bool movable_may_hold(struct movable *h, size_t bytes);
+static inline size_t movable_held(const struct movable *h)
+{
+    return ((size_t)h->chunks_used + (h->spare != NO_CHUNK)) * CHUNK_SIZE + h->far_held;
+}
+void movable_note_held(struct movable *h);
+static inline void movable_tell(struct movable *h, uint32_t slot, void *from, void *to)
+{
+    h->moves++;
+    if (h->moved_to) {
+        h->moved_to(h->moved_arg, (allot_ref){slot, slot_gen(h, slot)}, from, to);
+    }
+}
+/* A block for an object in a chunk, with its header. */
+static inline void block_begin(char *p, uint32_t units, size_t size, uint32_t gen)
+{
+    *meta_of(p) = (uint16_t)(units | (units * 8 - 6 - size) << META_SLACK);
+    *gen_of(p) = gen;
+}
+
+/* -- pins.c -- */
+
+bool pins_more(struct movable *h, uint32_t slot);            /* a third; false: out of memory */
+uint32_t pins_add(struct movable *h, uint32_t slot, int by); /* of one with more than two: how many it has then */
+void pins_drop(struct movable *h, uint32_t slot);
+void pins_free(struct pins *pins);
+uint32_t pins_count(const struct movable *h, uint32_t slot);
+
+/* -- chain.c: all movable heaps, for forks and for who looks at blocks -- */
+
+void chain_of_movables_add(struct movable *h);
+void chain_of_movables_remove(struct movable *h);
+
+#endif

@@ -1,0 +1,78 @@
+/* snap/movable.c - see snap/movable.h. O(slots); what is in the middle of a move is found where its slot says, or not at all. */
+#include "snap/movable.h"
+
+#include "move/movable.h"
+
+#define MOVABLES_MOST ((size_t)1 << 16)
+
+struct visit {
+    const struct reader *reader;
+    void (*add)(void *arg, uintptr_t at, size_t size, uint32_t owner);
+    void *arg;
+    const struct movable *h;
+    uint32_t owner;
+};
+
+static void visit_far(const struct visit *v, const void *stub)
+{
+    uint32_t number;
+    memcpy(&number, stub, sizeof number);
+    struct far *const *leaf = number < v->h->fars ? READ_NTH(v->reader, v->h->far_leaf, number / FAR_LEAF) : NULL;
+    const struct far *far = leaf ? READ_NTH(v->reader, *leaf, number % FAR_LEAF) : NULL;
+    if (far && far->in_use && far->at) {
+        v->add(v->arg, (uintptr_t)far->at, far->size, v->owner);
+    }
+}
+
+static void visit_slot(const struct visit *v, uintptr_t at)
+{
+    char copy[16]; /* meta, gen, and of a stub its number, as they lie: two bytes further */
+    const char *header = image_at(v->reader->image, at - 6, 10);
+    if (!header) {
+        ((struct reader *)(uintptr_t)v->reader)->missing++;
+        return;
+    }
+    memcpy(copy + 2, header, 10);
+    uint32_t gen;
+    uint16_t meta;
+    memcpy(&meta, copy + 2, sizeof meta);
+    memcpy(&gen, copy + 4, sizeof gen);
+    size_t units = meta & META_UNITS, slack = meta >> META_SLACK & 7;
+    if (gen & GEN_FAR) {
+        visit_far(v, copy + 8);
+    } else if (gen && units * 8 > 6 + slack) {
+        v->add(v->arg, at, units * 8 - 6 - slack, v->owner);
+    }
+}
+
+static void visit_group(const struct visit *v, uint32_t n)
+{
+    const struct group *g = READ_NTH(v->reader, v->h->group, n);
+    char *const *base = g && g->used ? READ_NTH(v->reader, v->h->base, n) : NULL;
+    const uint16_t *entry = base ? reader_at(v->reader, NTH(v->h->entry, (size_t)n * GROUP_SLOTS),
+                                             GROUP_SLOTS * sizeof *entry, _Alignof(uint16_t))
+                                 : NULL;
+    for (unsigned i = 0; entry && i < GROUP_SLOTS; i++) {
+        if (entry[i]) {
+            visit_slot(v, (uintptr_t)*base + (size_t)entry[i] * 8);
+        }
+    }
+}
+
+void movables_walk(const struct reader *r, struct owners *o, const void *first,
+                   void (*add)(void *arg, uintptr_t at, size_t size, uint32_t owner), void *arg)
+{
+    struct movable *const *at = first ? READ_AT(r, first, struct movable *) : NULL;
+    const struct movable *here = at ? *at : NULL;
+    for (size_t n = 0; here && n < MOVABLES_MOST; n++) {
+        const struct movable *h = READ(r, here);
+        if (!h) {
+            return;
+        }
+        struct visit v = {r, add, arg, h, owner_of_owned(o, GRAPH_MOVABLE, h->opts.name)};
+        for (uint32_t g = 0; g < h->groups && g < GROUPS_MOST; g++) {
+            visit_group(&v, g);
+        }
+        here = h->next;
+    }
+}

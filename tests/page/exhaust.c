@@ -1,0 +1,125 @@
+/* page/exhaust.c - memory ends at every possible moment of a pager's life: for n = 0, 1, 2, ... the heap and the system grant n
+ * more requests and none after, while a script runs that uses every function. Each failure is the return with ENOMEM, and leaves
+ * all as it was; when memory is back the same call works. The last n is the one at which nothing fails.
+ *
+ * The heap's functions, and the system's mappings, are wrapped by the linker (--wrap).
+ */
+#include "common/check.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include <allot/malloc.h>
+#include <allot/pager.h>
+
+static long left; /* requests that are granted yet */
+static size_t failures;
+
+static bool refused(void)
+{
+    if (left > 0) {
+        left--;
+        return false;
+    }
+    errno = ENOMEM;
+    return true;
+}
+
+void *__real_allot_malloc(size_t size);
+void *__real_allot_calloc(size_t n, size_t size);
+void *__real_os_map_aligned(size_t size, size_t align);
+void *__wrap_allot_malloc(size_t size);
+void *__wrap_allot_calloc(size_t n, size_t size);
+void *__wrap_os_map_aligned(size_t size, size_t align);
+
+void *__wrap_allot_malloc(size_t size) { return refused() ? NULL : __real_allot_malloc(size); }
+void *__wrap_allot_calloc(size_t n, size_t size) { return refused() ? NULL : __real_allot_calloc(n, size); }
+void *__wrap_os_map_aligned(size_t size, size_t align) { return refused() ? NULL : __real_os_map_aligned(size, align); }
+
+static void memory_is_back(void) { left = 1000000; }
+
+/* A call that may fail once: then again with memory back. */
+#define TRY(call)                     \
+    do {                              \
+        errno = 7;                    \
+        int wrong_ = call;            \
+        CHECK(errno == 7);            \
+        if (wrong_) {                 \
+            CHECK(wrong_ == -ENOMEM); \
+            failures++;               \
+            memory_is_back();         \
+            CHECK(call == 0);         \
+        }                             \
+    } while (0)
+
+static void put(struct allot_pager *pager, uint64_t page)
+{
+    uint64_t *at = allot_pager_pin(pager, page, ALLOT_PAGER_WRITE);
+    if (!at) {
+        CHECK(errno == ENOMEM);
+        failures++;
+        memory_is_back();
+        at = allot_pager_pin(pager, page, ALLOT_PAGER_WRITE);
+        CHECK(at);
+    }
+    at[3] = page;
+    allot_pager_unpin(pager, at, ALLOT_PAGER_WRITE);
+}
+
+static void get(struct allot_pager *pager, uint64_t page, uint64_t wanted)
+{
+    uint64_t *at = allot_pager_pin(pager, page, ALLOT_PAGER_READ);
+    CHECK(at && at[3] == wanted);
+    allot_pager_unpin(pager, at, ALLOT_PAGER_READ);
+}
+
+static void script(void)
+{
+    static const uint64_t pages[] = {1, 2, 3, 5000, (uint64_t)1 << 25, (uint64_t)1 << 45, 4, 1 << 22};
+    enum { COUNT = sizeof pages / sizeof *pages };
+    struct allot_store store, journal;
+    struct allot_pager pager;
+    TRY(allot_store_memory(&store, 0));
+    TRY(allot_store_memory(&journal, 0));
+    struct allot_pager_opts opts = {.frames = 4, .journal = &journal, .policy = ALLOT_ARC};
+    TRY(allot_pager_init(&pager, &store, &opts));
+    for (size_t round = 0; round < 2; round++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            put(&pager, pages[i]);
+        }
+        TRY(allot_pager_flush(&pager));
+    }
+    TRY(allot_pager_prefetch(&pager, 1 << 27, 3));
+    void *at = allot_pager_pin(&pager, 4, ALLOT_PAGER_WRITE);
+    CHECK(at);
+    TRY(allot_pager_rename(&pager, at, (uint64_t)1 << 40));
+    allot_pager_unpin(&pager, at, ALLOT_PAGER_WRITE);
+    TRY(allot_pager_sync(&pager));
+    allot_pager_check(&pager);
+    get(&pager, (uint64_t)1 << 40, 4);
+    for (size_t i = 0; i < COUNT; i++) {
+        get(&pager, pages[i], pages[i]);
+    }
+    TRY(allot_pager_done(&pager));
+    allot_store_done(&store);
+    allot_store_done(&journal);
+}
+
+int main(void)
+{
+    check_watch_aborts();
+    size_t total = 0;
+    for (long n = 0;; n++) {
+        left = n;
+        failures = 0;
+        snprintf(check_context, sizeof check_context, "%ld requests granted", n);
+        script();
+        CHECK(failures <= 1);
+        if (failures == 0) {
+            break;
+        }
+        total++;
+    }
+    CHECK(total > 20);
+    return 0;
+}

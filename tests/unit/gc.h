@@ -1,0 +1,96 @@
+/* gc.h - what the tests of collected heaps share: each kind that there is, a heap that is begun, chains and trees of nodes. */
+#ifndef UNIT_GC_H
+#define UNIT_GC_H
+
+#include "common/unit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <allot/gc.h>
+#include <allot/malloc.h>
+
+#include "common/child.h"
+
+struct node {
+    struct node *left, *right;
+    long number;
+};
+static const struct allot_gc_type node_type = {.name = "node",
+                                               .size = sizeof(struct node),
+                                               .refs =
+                                                   ALLOT_GC_REF(struct node, left) | ALLOT_GC_REF(struct node, right)};
+static const struct allot_gc_type array_type = {.name = "array", .flags = ALLOT_GC_REFS};
+static const struct allot_gc_type bytes_type = {.name = "bytes"};
+
+static struct allot_gc heap;
+static struct allot_gc_mutator me;
+static enum allot_gc_kind kind;
+
+/* Those of the kind that is tried, or false: there is none such, or it has no such flags. */
+static inline bool begin(const struct allot_gc_opts *opts)
+{
+    int why = allot_gc_init(&heap, kind, opts);
+    if (why == -ENOTSUP || (why == -EINVAL && kind != ALLOT_GC_MARK)) {
+        return false;
+    }
+    assert_int_equal(why, 0);
+    assert_int_equal(allot_gc_attach(&heap, &me), 0);
+    return true;
+}
+
+static inline void end(void)
+{
+    assert_true(allot_gc_check(&me));
+    allot_gc_done(&heap);
+}
+
+#define EACH_KIND for (kind = ALLOT_GC_MARK; kind <= ALLOT_GC_COUNT; kind++)
+
+static inline struct allot_gc_stats stats(void)
+{
+    struct allot_gc_stats s;
+    allot_gc_stats(&heap, &s);
+    return s;
+}
+
+static inline uint64_t objects(void) { return stats().use.count; }
+
+static inline struct node *node(long number)
+{
+    struct node *n = allot_gc_get(&me, &node_type, 0);
+    assert_non_null(n);
+    n->number = number;
+    return n;
+}
+
+/* Stores what the caller owns. */
+static inline void give(void *object, void *slot, void *value)
+{
+    allot_gc_write(&me, object, slot, value);
+    allot_gc_unref(&me, value);
+}
+
+/* So many nodes, each of which refers to the one made before it by `left`; numbered from 1, the last is returned, owned. */
+static inline struct node *chain(long count)
+{
+    ALLOT_GC_FRAME(&me, frame, 1);
+    for (long i = 1; i <= count; i++) {
+        struct node *n = node(i);
+        give(n, &n->left, frame.slot[0]);
+        frame.slot[0] = n;
+    }
+    return frame.slot[0];
+}
+
+static inline long chain_length(const struct node *n)
+{
+    long length = 0;
+    for (long number = n ? n->number : 0; n; n = n->left, number--) {
+        assert_int_equal(n->number, number);
+        length++;
+    }
+    return length;
+}
+
+#endif
