@@ -55,3 +55,23 @@ void complain_option(const char *command, int answer, char *const *argv)
                                         : "no option",
              word, command);
 }
+
+int command_options(const char *command, int argc, char **argv, const char *letters, const struct option *options,
+                    const char *help, command_take *take, void *request)
+{
+    opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, letters, options, NULL)) != -1;) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            return 1;
+        }
+        if (option == '?' || option == ':') {
+            complain_option(command, option, argv);
+            return EXIT_USAGE + 1;
+        }
+        if (!take(request, option)) {
+            return EXIT_USAGE + 1;
+        }
+    }
+    return 0;
+}

@@ -130,13 +130,10 @@ struct request {
 
 static bool read_number(const char *option, const char *text, uint64_t most, uint64_t *out)
 {
-    char *end;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end || value > most) {
+    if (!words_read_number(text, most, out)) {
         complain("report: --%s %s, on the command line, takes a number", option, text);
         return false;
     }
-    *out = value;
     return true;
 }
 
