@@ -22,11 +22,11 @@ enum { TRIMS = 16 }; /* system calls of a step at most */
 
 /* -- a group leaves its chunk -- */
 
-static uint32_t units_in(const struct movable *h, uint32_t g)
+static uint32_t units_of_group(const struct movable *h, uint32_t g)
 {
     uint32_t units = 0;
     for (uint32_t slot = g * GROUP_SLOTS; slot < (g + 1) * GROUP_SLOTS; slot++) {
-        units += h->entry[slot] ? units_of(slot_at(h, slot)) : 0;
+        units += h->entry[slot] ? units_of(h, slot_at(h, slot)) : 0;
     }
     return units;
 }
@@ -35,7 +35,7 @@ static uint32_t units_in(const struct movable *h, uint32_t g)
 static size_t move_group(struct movable *h, uint32_t g, uint32_t to, uint32_t unit)
 {
     uint16_t was[GROUP_SLOTS];
-    uint16_t *entry = h->entry + g * GROUP_SLOTS;
+    const uint16_t *entry = h->entry + g * GROUP_SLOTS;
     char *old = h->base[g], *now = chunk_at(h, to);
     uint32_t from = chunk_of(h, old);
     size_t bytes = 0;
@@ -43,10 +43,10 @@ static size_t move_group(struct movable *h, uint32_t g, uint32_t to, uint32_t un
     for (unsigned i = 0; i < GROUP_SLOTS; i++) {
         if (was[i]) {
             char *p = old + (size_t)was[i] * 8, *q = now + (size_t)unit * 8;
-            uint32_t units = units_of(p);
-            memcpy(q - 6, p - 6, (size_t)units * 8 - (size_t)(*meta_of(p) >> META_SLACK & 7));
+            uint32_t units = units_of(h, p);
+            block_copy(h, q, p);
             *meta_of(q) &= (uint16_t)~META_BEFORE;
-            entry[i] = (uint16_t)unit;
+            slot_leads_to(h, g * GROUP_SLOTS + i, to, unit);
             unit += units;
             bytes += units * 8;
         }
@@ -183,7 +183,7 @@ static size_t slide_all(struct movable *h, uint32_t c, const struct placed *all,
     for (size_t i = 0; i < count; i++) {
         uint32_t unit = all[i].unit;
         char *p = unit_at(h, c, unit);
-        uint32_t units = units_of(p);
+        uint32_t units = units_of(h, p);
         *meta_of(p) &= (uint16_t)~META_BEFORE;
         if (unit == to || (pins_of(p) && !is_far(p))) {
             if (unit > to) {
@@ -195,8 +195,8 @@ static size_t slide_all(struct movable *h, uint32_t c, const struct placed *all,
             continue;
         }
         char *q = unit_at(h, c, to);
-        memmove(q - 6, p - 6, (size_t)units * 8 - (size_t)(*meta_of(p) >> META_SLACK & 7));
-        h->entry[all[i].slot] = (uint16_t)to;
+        block_copy(h, q, p);
+        slot_leads_to(h, all[i].slot, c, to);
         if (!is_far(q)) {
             movable_tell(h, all[i].slot, p, q);
         }
@@ -235,7 +235,7 @@ static size_t compact_some(struct movable *h)
         uint32_t source = h->source, g = group_to_move(h, source);
         uint64_t returned = h->returned;
         size_t bytes = 0;
-        uint32_t units = g != NO_GROUP ? units_in(h, g) : 0;
+        uint32_t units = g != NO_GROUP ? units_of_group(h, g) : 0;
         if (g != NO_GROUP &&
             (h->target == NO_CHUNK || h->target == source || CHUNK_UNITS - h->chunk[h->target].top < units)) {
             h->target = pick_target(h, units);
@@ -289,7 +289,7 @@ static size_t move_all(struct movable *h)
             continue;
         }
         for (uint32_t g; h->chunk[c].used && (g = group_to_move(h, c)) != NO_GROUP;) {
-            uint32_t units = units_in(h, g);
+            uint32_t units = units_of_group(h, g);
             if (h->target == NO_CHUNK || CHUNK_UNITS - h->chunk[h->target].top < units) {
                 h->target = chunk_make(h);
             }
