@@ -214,6 +214,15 @@ void chunk_give(struct movable *h, uint32_t c, uint32_t unit)
     chunk_add_hole(h, c, unit, end - unit);
 }
 
+void block_give(struct movable *h, char *p)
+{
+    uint32_t c = chunk_of(h, p);
+    chunk_give(h, c, (uint32_t)((size_t)(p - chunk_at(h, c)) / 8));
+    if (h->chunk[c].used == 0) {
+        chunk_release(h, c);
+    }
+}
+
 bool chunk_resize(struct movable *h, uint32_t c, uint32_t unit, uint32_t units)
 {
     struct chunk *chunk = &h->chunk[c];

@@ -81,7 +81,7 @@ static uint32_t group_to_move(const struct movable *h, uint32_t c)
 
 static bool is_sparse(const struct movable *h, const struct chunk *chunk)
 {
-    uint32_t held = chunk->top - FIRST_UNIT, waste = held - chunk->used;
+    uint32_t held = chunk->top - FIRST_UNIT, waste = held - live_units(chunk);
     return (uint64_t)waste * 100 >= (uint64_t)held * h->waste && (size_t)waste * 8 >= os_page;
 }
 
@@ -110,9 +110,9 @@ static uint32_t pick_source(const struct movable *h)
             continue;
         }
         uint64_t held = chunk->top - FIRST_UNIT;
-        if (best == NO_CHUNK || chunk->used * best_held < best_used * held) {
+        if (best == NO_CHUNK || live_units(chunk) * best_held < best_used * held) {
             best = c;
-            best_used = chunk->used;
+            best_used = live_units(chunk);
             best_held = held;
         }
     }
@@ -228,12 +228,19 @@ static size_t slide(struct movable *h, uint32_t c)
 /* Empties the source some more; what was moved and given back, or 0: nothing is worth it. */
 static size_t compact_some(struct movable *h)
 {
+    uint64_t returned = h->returned;
     for (;;) {
         if (h->source == NO_CHUNK && (h->source = pick_source(h)) == NO_CHUNK) {
-            return 0;
+            if (quick_give_all(h)) {
+                continue;
+            }
+            return (size_t)(h->returned - returned);
+        }
+        quick_give_of(h, h->source);
+        if (h->source == NO_CHUNK) {
+            continue; /* that was all there was */
         }
         uint32_t source = h->source, g = group_to_move(h, source);
-        uint64_t returned = h->returned;
         size_t bytes = 0;
         uint32_t units = g != NO_GROUP ? units_of_group(h, g) : 0;
         if (g != NO_GROUP &&
@@ -361,13 +368,17 @@ size_t allot_movable_trim(struct allot_movable *heap)
 {
     struct movable *h = movable_of(heap);
     movable_lock(h);
-    size_t bytes = chunk_drop_spare(h);
+    uint64_t returned = h->returned;
+    quick_give_all(h);
+    chunk_drop_spare(h);
     for (uint32_t c = 0; c < h->chunks; c++) {
-        bytes += chunk_trim(h, c);
+        chunk_trim(h, c);
     }
-    bytes += slots_trim(h) + far_trim(h);
+    slots_trim(h);
+    far_trim(h);
     h->trim_due = false;
     h->trim_from = 0;
+    size_t bytes = (size_t)(h->returned - returned);
     movable_unlock(h);
     return bytes;
 }

@@ -199,6 +199,7 @@ static void forget_all(struct movable *h)
             movable_drop(h, slot);
         }
     }
+    quick_give_all(h);
     memset(h->group, 0, h->groups * sizeof *h->group);
     h->groups = 0;
     h->free_groups = NO_GROUP;

@@ -68,6 +68,7 @@ static struct movable *map_all(size_t reserve, const struct allot_movable_opts *
     all.near_most = (uint32_t)size_min(align_up(opts->near_slots ? opts->near_slots : NEAR_SLOTS, GROUP_SLOTS),
                                        (size_t)all.groups_most * GROUP_SLOTS);
     all.watched = os_parts_watched();
+    all.quick.units = all.debug || all.watched ? 0 : QUICK_UNITS;
     all.near_slots = all.watched ? 0 : all.near_most;
     all.far_most = (uint32_t)size_min(all.far_size / ZONE_UNIT, (size_t)1 << 31);
     all.tables_size = lay_out(&all, NULL);
@@ -185,10 +186,31 @@ static uint32_t search_everywhere(struct movable *h, uint32_t units)
     return NO_CHUNK;
 }
 
+static allot_ref begin_block(struct movable *h, uint32_t slot, char *p, size_t size, uint32_t gen_bits)
+{
+    uint32_t gen = slot_next_gen(h, slot);
+    block_begin(p, units_for(h, size), size, gen | gen_bits);
+    if (gen_bits == 0) {
+        object_begins(h, p, size);
+    }
+    return (allot_ref){slot, gen};
+}
+
 /* A block with a new reference; its header says `size`. */
 static allot_ref make_block(struct movable *h, size_t size, uint32_t gen_bits, char **out)
 {
-    uint32_t units = units_for(h, size), c = chunk_with_room(h, units), slot = UINT32_MAX;
+    uint32_t units = units_for(h, size), slot = UINT32_MAX;
+    *out = quick_last(h, units);
+    if (*out && (slot = slot_take(h, chunk_of(h, *out))) != UINT32_MAX) {
+        uint32_t c = chunk_of(h, *out);
+        quick_pop(h, units);
+        slot_leads_to(h, slot, c, (uint32_t)((size_t)(*out - chunk_at(h, c)) / 8));
+        return begin_block(h, slot, *out, size, gen_bits);
+    }
+    uint32_t c = chunk_with_room(h, units);
+    if (c == NO_CHUNK && quick_give_all(h)) {
+        c = chunk_with_room(h, units);
+    }
     c = c == NO_CHUNK ? chunk_make(h) : c;
     if (likely(c != NO_CHUNK)) {
         slot = slot_take(h, c);
@@ -205,22 +227,15 @@ static allot_ref make_block(struct movable *h, size_t size, uint32_t gen_bits, c
     }
     uint32_t unit = chunk_take(h, c, units);
     slot_leads_to(h, slot, c, unit);
-    uint32_t gen = slot_next_gen(h, slot);
     *out = unit_at(h, c, unit);
-    block_begin(*out, units, size, gen | gen_bits);
-    if (gen_bits == 0) {
-        object_begins(h, *out, size);
-    }
-    return (allot_ref){slot, gen};
+    return begin_block(h, slot, *out, size, gen_bits);
 }
 
 static void drop_block(struct movable *h, uint32_t slot, char *p)
 {
-    uint32_t c = chunk_of(h, p), unit = h->entry[slot];
     slot_give(h, slot);
-    chunk_give(h, c, unit);
-    if (h->chunk[c].used == 0) {
-        chunk_release(h, c);
+    if (!quick_put(h, p)) {
+        block_give(h, p);
     }
 }
 
@@ -425,6 +440,9 @@ static int send_away(struct movable *h, uint32_t slot, char *p, size_t size)
 static char *another_block(struct movable *h, uint32_t slot, size_t size)
 {
     uint32_t c = chunk_of(h, h->base[slot / GROUP_SLOTS]), units = units_for(h, size), unit = chunk_take(h, c, units);
+    if (!unit && quick_give_of(h, c)) {
+        unit = chunk_take(h, c, units);
+    }
     if (!unit) {
         return NULL;
     }
@@ -445,7 +463,9 @@ static int resize_small(struct movable *h, uint32_t slot, char *p, size_t size)
 {
     uint32_t units = units_for(h, size);
     size_t was = block_bytes(h, p);
-    if (size <= small_most(h) && chunk_resize(h, chunk_of(h, p), h->entry[slot], units)) {
+    uint32_t c = chunk_of(h, p), unit = h->entry[slot];
+    if (size <= small_most(h) &&
+        (chunk_resize(h, c, unit, units) || (pins_of(p) && quick_give_of(h, c) && chunk_resize(h, c, unit, units)))) {
         *meta_of(p) = (uint16_t)((*meta_of(p) & (META_BEFORE | PINS_MANY << META_PINS)) | meta_for(units, size));
         object_resizes(h, p, was, size);
         return 0;
@@ -590,7 +610,7 @@ unsigned allot_movable_worth(struct allot_movable *heap, allot_ref ref)
     movable_lock(h);
     char *p = expect(h, ref, "use of a stale reference");
     const struct chunk *chunk = &h->chunk[chunk_of(h, p)];
-    uint32_t held = chunk->top - FIRST_UNIT, percent = (uint32_t)((uint64_t)(held - chunk->used) * 100 / held);
+    uint32_t held = chunk->top - FIRST_UNIT, percent = (uint32_t)((uint64_t)(held - live_units(chunk)) * 100 / held);
     unsigned worth = !is_far(p) && percent >= h->waste ? percent : 0;
     movable_unlock(h);
     return worth;
@@ -667,6 +687,7 @@ bool allot_movable_check(struct allot_movable *heap)
     struct movable *h = movable_of(heap);
     movable_lock(h);
     uint64_t sums[2] = {0}, blocks = 0, used = 0;
+    quick_give_all(h);
     slots_check(h);
     for (uint32_t c = 0; c < h->chunks; c++) {
         if (h->chunk[c].state == CHUNK_USED) {

@@ -95,11 +95,11 @@ static inline unsigned class_for(uint32_t units)
 
 enum chunk_state { CHUNK_FREE, CHUNK_USED, CHUNK_SPARE, CHUNK_CLOSED };
 
-/* used = sum of its blocks' units; used <= top - FIRST_UNIT. bins has a bit for each class that has holes, and for that of
+/* used = sum of its blocks' units; used <= top - FIRST_UNIT; quick: those of them that are no object's (move/quick.c). bins has a bit for each class that has holes, and for that of
  * what is left above top. `open` are groups that have a free slot to give, `full` the others, in lists. */
 struct chunk {
     uint64_t bins;
-    uint32_t used, top;
+    uint32_t used, quick, top;
     uint32_t high; /* units up to which pages may be resident */
     uint32_t open, full;
     uint32_t round; /* debug: the step that it was made in */
@@ -107,6 +107,8 @@ struct chunk {
     uint8_t top_class; /* HOLE_CLASSES: none */
     bool changed;      /* since it was last looked at whether it is worth emptying */
 };
+
+static inline uint32_t live_units(const struct chunk *chunk) { return chunk->used - chunk->quick; }
 
 /* used: its slots that have an object; pinned: of these. A free one has no slot used, and is in a list by `next`. */
 struct group {
@@ -145,12 +147,22 @@ struct pins {
     size_t used, room;
 };
 
+#define QUICK_UNITS 66u /* of fewer */
+#define QUICK_DEPTH 8u
+
+/* Blocks that came free last (move/quick.c); `units`: QUICK_UNITS, or 0: none are kept. total = sum of the counts. */
+struct quick {
+    uint32_t units, total;
+    uint8_t count[QUICK_UNITS];
+    char *of[QUICK_UNITS][QUICK_DEPTH];
+};
+
 #define CLOSED_PLACES 1024 /* of objects with pages of their own, in a heap in debug mode */
 
 /* All of a heap. Whoever has the lock, where there is one, may touch all of it; near_at, entry, base and gens are read without it by
  * allot_movable_at (see the header for when).
  *   near_at[slot] is where entry and base lead, for all slots there are, as long as near_slots is not 0
- *   count = objects; used = sum of their sizes; chunks_used = chunks that are CHUNK_USED; far_held = bytes of zones that are taken and
+ *   count = objects, and of the chunks' blocks those that are in `quick` are none; used = sum of their sizes; chunks_used = chunks that are CHUNK_USED; far_held = bytes of zones that are taken and
  *   pages of others' own, as much as was asked of the system */
 struct movable {
     struct os_lock lock;
@@ -184,6 +196,7 @@ struct movable {
     uint32_t zones_most, zones;
     uint32_t far_most, fars, free_far, far_hand; /* far_hand: the clock's */
     struct pins pins;
+    struct quick quick;
 
     uint64_t count, used, pinned, far_count, purgeable, purged;
     size_t far_held, peak;
@@ -319,6 +332,8 @@ void chunk_set_top(struct movable *h, uint32_t c, uint32_t top);
 size_t chunk_trim(struct movable *h, uint32_t c);
 size_t chunk_drop_spare(struct movable *h);
 void block_copy_watched(const struct movable *h, char *to, char *from, size_t bytes);
+/* The same of where it lies, and a chunk that is empty then is released. */
+void block_give(struct movable *h, char *p);
 void chunk_check(struct movable *h, uint32_t c, uint32_t *blocks);
 /* A block with its header goes elsewhere; the places may overlap when that is below. */
 static inline void block_copy(const struct movable *h, char *to, char *from)
@@ -330,6 +345,21 @@ static inline void block_copy(const struct movable *h, char *to, char *from)
         memmove(to - 6, from - 6, 6 + bytes);
     }
 }
+
+/* -- quick.c -- */
+
+/* Keeps a block that is no object's any more; false: it is to be given to its chunk. */
+bool quick_put(struct movable *h, char *p);
+/* The one of so many units that came last, or NULL; and takes it. */
+static inline char *quick_last(const struct movable *h, uint32_t units)
+{
+    const struct quick *q = &h->quick;
+    return units < q->units && q->count[units] ? q->of[units][q->count[units] - 1] : NULL;
+}
+void quick_pop(struct movable *h, uint32_t units);
+/* Gives those of a chunk, or all, to their chunks: whether there were any. */
+bool quick_give_of(struct movable *h, uint32_t c);
+bool quick_give_all(struct movable *h);
 
 /* -- group.c -- */
 
@@ -405,10 +435,10 @@ static inline uint16_t meta_for(uint32_t units, size_t size)
     uint32_t slack = units * 8 - 6 - (uint32_t)size;
     return (uint16_t)(units | (slack & 7) << META_SLACK | slack >> 3);
 }
-/* A block for an object in a chunk, with its header. */
+/* A block for an object in a chunk, with its header, which says so far whether a hole is before it. */
 static inline void block_begin(char *p, uint32_t units, size_t size, uint32_t gen)
 {
-    *meta_of(p) = meta_for(units, size);
+    *meta_of(p) = (uint16_t)((*meta_of(p) & META_BEFORE) | meta_for(units, size));
     *gen_of(p) = gen;
 }
 

@@ -167,9 +167,14 @@ static void under_a_limit_of_addresses(void *arg)
 static void little_address_space(void **state)
 {
     (void)state;
-#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
-    assert_int_equal(child_run(under_a_limit_of_addresses, NULL).status, 0);
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+    bool there_can_be_a_limit = false; /* their shadows are longer */
+#else
+    bool there_can_be_a_limit = true;
 #endif
+    if (there_can_be_a_limit) {
+        assert_int_equal(child_run(under_a_limit_of_addresses, NULL).status, 0);
+    }
 }
 
 static atomic_bool stop;
