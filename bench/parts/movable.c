@@ -194,7 +194,7 @@ static __attribute__((noinline)) uint64_t walk_references(allot_ref first, size_
     return sum;
 }
 
-static void walk(const char *name, size_t nodes, bool shuffled, size_t steps)
+static void walk(const char *name, size_t nodes, bool shuffled, size_t steps, int rounds)
 {
     static uint32_t order[1000000];
     uint64_t seed = 3, best[2] = {UINT64_MAX, UINT64_MAX};
@@ -213,7 +213,7 @@ static void walk(const char *name, size_t nodes, bool shuffled, size_t steps)
         *(struct node *)allot_movable_at(&heap, kept[order[i]].ref) =
             (struct node){.next = allot_movable_at(&heap, next), .next_ref = next, .value = {i}};
     }
-    for (int round = 0; round < 7; round++) {
+    for (int round = 0; round < rounds; round++) {
         uint64_t start = own_time(), sums[2];
         sums[0] = walk_pointers(allot_movable_at(&heap, kept[order[0]].ref), steps);
         uint64_t middle = own_time();
@@ -257,10 +257,10 @@ static void allot_at_16(void)
 static void allot(void)
 {
     init(8);
-    walk("walk_near", 200, true, 2000000);
-    walk("walk_order", 1000000, false, 1000000);
-    walk("walk_shuffled", 1000000, true, 200000);
-    walk("walk_near_late", 200, true, 2000000);
+    walk("walk_near", 200, true, 200000, 101);
+    walk("walk_order", 1000000, false, 1000000, 7);
+    walk("walk_shuffled", 1000000, true, 200000, 7);
+    walk("walk_near_late", 200, true, 200000, 101);
     churn(get_movable, put_movable);
     for (size_t i = 0; i < CHURN; i++)
         put_movable(i);

@@ -62,7 +62,7 @@ struct allot_movable_opts {
     unsigned align; /* bytes: small objects lie at multiples of 8 or 16, which takes 4 bytes more of each. 0: 8 */
 
     /* A heap that has never had more than so many slots has 8 bytes for each besides, its object's address: `at` is a load less
-     * then, which counts where all lies in the nearest cache, as a large table does not. 0: 1024, that is 8 KiB; UINT32_MAX: however
+     * then, which counts where all lies in the nearest cache, as a large table does not. 0: 512, that is 4 KiB; UINT32_MAX: however
      * many. */
     uint32_t near_slots;
 

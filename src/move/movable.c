@@ -15,7 +15,7 @@
 
 #define RESERVE_MOST  ((size_t)64 << 30)
 #define RESERVE_LEAST ((size_t)64 << 20)
-#define NEAR_SLOTS    1024u
+#define NEAR_SLOTS    512u
 
 /* Cuts the tables from one mapping: counts their bytes when it is NULL. */
 static size_t lay_out(struct movable *h, char *tables)

@@ -181,12 +181,12 @@ static void few_slots_have_addresses(void **state)
     (void)state;
     begin(NULL);
     struct movable *h = heap.state;
-    uint32_t few = h->watched ? 0 : 1024; /* who watches sees each look-up in the library */
-    for (int i = 0; i < 1024; i++) {
+    uint32_t few = h->watched ? 0 : 512; /* who watches sees each look-up in the library */
+    for (int i = 0; i < 512; i++) {
         refs[i] = get(20 + random_below(&dice, 300), i);
     }
     assert_int_equal(heap.near_slots, few);
-    for (int i = 0; i < 1024; i++) {
+    for (int i = 0; i < 512; i++) {
         if (i % 4) {
             allot_movable_put(&heap, refs[i]);
             refs[i].gen = 0;
@@ -201,11 +201,11 @@ static void few_slots_have_addresses(void **state)
         assert_true(heap.near_at[slot] == (heap.entry[slot] ? slot_at(h, slot) : NULL));
     }
     size_t held = stats().use.held;
-    for (int i = 1024; i < 2048; i++) {
+    for (int i = 512; i < 2048; i++) {
         refs[i] = get(20, i);
     }
     assert_int_equal(heap.near_slots, 0);
-    assert_true(stats().use.held < held + (1024 * 28 + 8192)); /* the table went back */
+    assert_true(stats().use.held < held + (1536 * 28 + 8192)); /* the table went back */
     allot_movable_check(&heap);
     expect_rest();
     end();
