@@ -37,7 +37,7 @@ static void visit_slot(const struct visit *v, uintptr_t at)
     uint16_t meta;
     memcpy(&meta, copy + 2, sizeof meta);
     memcpy(&gen, copy + 4, sizeof gen);
-    size_t units = meta & META_UNITS, slack = meta >> META_SLACK & 7;
+    size_t units = units_in(v->h, meta), slack = slack_in(v->h, meta);
     if (gen & GEN_FAR) {
         visit_far(v, copy + 8);
     } else if (gen && units * 8 > 6 + slack) {
