@@ -351,7 +351,7 @@ static int rename_page(struct pager *p, void *page, uint64_t to)
     if (frame_in(word) < p->frames && p->frame[frame_in(word)].page == to) {
         return 0;
     }
-    if (word & WINDOWED) {
+    if (word & WINDOWED || window_has(p, to)) {
         return -EBUSY;
     }
     int wrong;

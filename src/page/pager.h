@@ -221,6 +221,7 @@ uint64_t page_sum(uint64_t page, const void *at, size_t size);
 
 /* -- windows: page/window.c. A page that is in one lies there, and its frame is not memory -- */
 
+bool window_has(const struct pager *p, uint64_t page);
 char *window_at(const struct pager *p, uint64_t page);
 /* The page that an address in a window is of; or UINT64_MAX. */
 uint64_t window_page(const struct pager *p, const char *at);
