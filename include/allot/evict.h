@@ -63,7 +63,7 @@ enum {
 
 /* Only of ALLOT_GRADUAL; 0: the default, in brackets. */
 struct allot_evict_opts {
-    unsigned levels;     /* up to 8 (3); the coldest is where new pages begin */
+    unsigned levels;     /* up to 8 (3; 2 for less than 256 frames); the coldest is where new pages begin */
     unsigned fresh;      /* what it may have of the frames at the least and at most, in 1/256 (5) */
     unsigned fresh_most; /*                                                        (230) */
     unsigned pace
