@@ -469,8 +469,10 @@ static int record_process(struct request *request)
         return EXIT_OWN_FAILURE;
     }
     if (result.processes == 0) {
-        complain("nothing was recorded, process %d (%s), it allocated and freed nothing meanwhile", (int)request->pid,
-                 name);
+        complain(
+            "nothing was recorded, process %d (%s), it allocates nothing or the same few blocks: record it for longer, "
+            "or from its start",
+            (int)request->pid, name);
     } else if (!request->quiet) {
         say(request, &result);
     }
