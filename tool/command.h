@@ -6,6 +6,9 @@
 #ifndef ALLOT_TOOL_COMMAND_H
 #define ALLOT_TOOL_COMMAND_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #define EXIT_USAGE 2
 
 int command_compare(int argc, char **argv);
@@ -29,5 +32,19 @@ int command_top(int argc, char **argv);
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* That of what getopt_long answered, '?' or, where the option string begins with one, ':'. */
 void complain_option(const char *command, int answer, char *const *argv);
+
+/* The number in `text`, up to `end`: decimal digits and nothing else. */
+bool is_number(const char *text, const char *end, uint64_t least, uint64_t most, uint64_t *out);
+/* That an option was given; false: it is complained. A `most` of INT32_MAX or more is not told. */
+bool take_number(const char *command, const char *option, const char *text, uint64_t least, uint64_t most,
+                 uint64_t *out);
+
+/* A line on the terminal that says how far a command is, once it takes over a second, and goes away again; nothing where standard
+ * error is none. One at a time. */
+void progress_begin(void);
+/* Tenths of a second since then, if now is a time to say something, and the line is empty; else 0. */
+unsigned progress_due(void);
+bool progress_shows(void); /* whether it ever says something */
+void progress_end(void);
 
 #endif

@@ -1,9 +1,11 @@
 /* The one way the command speaks of trouble: a single line, written in one piece. */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -54,4 +56,28 @@ void complain_option(const char *command, int answer, char *const *argv)
              : word != letter && optopt ? "no value is taken in"
                                         : "no option",
              word, command);
+}
+
+bool is_number(const char *text, const char *end, uint64_t least, uint64_t most, uint64_t *out)
+{
+    char *stop;
+    errno = 0;
+    *out = strtoull(text, &stop, 10);
+    return text[0] >= '0' && text[0] <= '9' && stop == end && !errno && *out >= least && *out <= most;
+}
+
+bool take_number(const char *command, const char *option, const char *text, uint64_t least, uint64_t most,
+                 uint64_t *out)
+{
+    if (is_number(text, text + strlen(text), least, most, out)) {
+        return true;
+    }
+    char range[64] = "";
+    if (most < INT32_MAX) {
+        snprintf(range, sizeof range, " from %" PRIu64 " to %" PRIu64, least, most);
+    } else if (least > 0) {
+        snprintf(range, sizeof range, " from %" PRIu64 " on", least);
+    }
+    complain("%s: --%s %s, on the command line, takes a number%s", command, option, text, range);
+    return false;
 }

@@ -77,17 +77,6 @@ static bool read_choice(const char *option, const char *const *names, size_t cou
     return false;
 }
 
-static bool read_number(const char *option, uint64_t least, uint64_t *out)
-{
-    char *end;
-    *out = strtoull(optarg, &end, 10);
-    if (*optarg < '0' || *optarg > '9' || *end || *out < least || *out > INT32_MAX) {
-        complain("top: --%s %s, on the command line, takes a number", option, optarg);
-        return false;
-    }
-    return true;
-}
-
 static bool read_option(struct request *r, int option, char *const *argv)
 {
     uint64_t number;
@@ -95,7 +84,7 @@ static bool read_option(struct request *r, int option, char *const *argv)
     char *end;
     switch (option) {
     case 'p':
-        if (!read_number("pid", 1, &number)) {
+        if (!take_number("top", "pid", optarg, 1, INT32_MAX, &number)) {
             return false;
         }
         r->pid = (pid_t)number;
@@ -120,7 +109,7 @@ static bool read_option(struct request *r, int option, char *const *argv)
         r->screen.sort = (enum rows_sort)choice;
         return true;
     case 'n':
-        if (!read_number("top", 0, &number)) {
+        if (!take_number("top", "top", optarg, 0, INT32_MAX, &number)) {
             return false;
         }
         r->top = number;
