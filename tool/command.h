@@ -8,6 +8,7 @@
 
 #include <getopt.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #define EXIT_USAGE 2
 
@@ -38,5 +39,8 @@ void complain_option(const char *command, int answer, char *const *argv);
 typedef bool command_take(void *request, int option);
 int command_options(const char *command, int argc, char **argv, const char *letters, const struct option *options,
                     const char *help, command_take *take, void *request);
+/* The number that an option was given; false: it has complained. A `most` of INT32_MAX or more is not told. */
+bool take_number(const char *command, const char *option, const char *text, uint64_t least, uint64_t most,
+                 uint64_t *out);
 
 #endif

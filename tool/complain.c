@@ -1,9 +1,11 @@
 /* The one way the command speaks of trouble: a single line, written in one piece. */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -74,4 +76,20 @@ int command_options(const char *command, int argc, char **argv, const char *lett
         }
     }
     return 0;
+}
+
+bool take_number(const char *command, const char *option, const char *text, uint64_t least, uint64_t most,
+                 uint64_t *out)
+{
+    if (words_read_number(text, most, out) && *out >= least) {
+        return true;
+    }
+    char range[64] = "";
+    if (most < INT32_MAX) {
+        snprintf(range, sizeof range, " from %" PRIu64 " to %" PRIu64, least, most);
+    } else if (least > 0) {
+        snprintf(range, sizeof range, " from %" PRIu64 " on", least);
+    }
+    complain("%s: --%s %s, on the command line, takes a number%s", command, option, text, range);
+    return false;
 }

@@ -51,16 +51,6 @@ struct request {
     bool time, dark, json;
 };
 
-static bool read_number(const char *option, uint64_t least, uint64_t most, uint64_t *out)
-{
-    if (!words_read_number(optarg, most, out) || *out < least) {
-        complain("map: --%s %s, on the command line, takes a number from %llu to %llu", option, optarg,
-                 (unsigned long long)least, (unsigned long long)most);
-        return false;
-    }
-    return true;
-}
-
 static bool read_moment(struct picture_wanted *p)
 {
     if (strcmp(optarg, "peak") == 0 || strcmp(optarg, "end") == 0) {
@@ -81,7 +71,7 @@ static bool read_option(void *request, int option)
     uint64_t number;
     switch (option) {
     case 'p':
-        if (!read_number("pid", 1, INT32_MAX, &number)) {
+        if (!take_number("map", "pid", optarg, 1, INT32_MAX, &number)) {
             return false;
         }
         r->picture.pid = (pid_t)number;
@@ -94,14 +84,14 @@ static bool read_option(void *request, int option)
     case AT:
         return read_moment(&r->picture);
     case PROCESS:
-        if (!read_number("process", 1, UINT32_MAX, &number)) {
+        if (!take_number("map", "process", optarg, 1, UINT32_MAX, &number)) {
             return false;
         }
         r->picture.process = (uint32_t)number;
         return true;
     case 'W':
     case 'H':
-        if (!read_number(option == 'W' ? "width" : "height", 1, PIXELS_MOST, &number)) {
+        if (!take_number("map", option == 'W' ? "width" : "height", optarg, 1, PIXELS_MOST, &number)) {
             return false;
         }
         *(option == 'W' ? &r->width : &r->height) = (unsigned)number;
@@ -114,7 +104,7 @@ static bool read_option(void *request, int option)
         }
         return true;
     case 'n':
-        if (!read_number("top", 0, UINT32_MAX, &number)) {
+        if (!take_number("map", "top", optarg, 0, UINT32_MAX, &number)) {
             return false;
         }
         r->top = (unsigned)number;

@@ -76,15 +76,6 @@ static bool read_choice(const char *option, const char *const *names, size_t cou
     return false;
 }
 
-static bool read_number(const char *option, uint64_t least, uint64_t *out)
-{
-    if (!words_read_number(optarg, INT32_MAX, out) || *out < least) {
-        complain("top: --%s %s, on the command line, takes a number", option, optarg);
-        return false;
-    }
-    return true;
-}
-
 static bool read_option(void *request, int option)
 {
     struct request *r = request;
@@ -93,7 +84,7 @@ static bool read_option(void *request, int option)
     char *end;
     switch (option) {
     case 'p':
-        if (!read_number("pid", 1, &number)) {
+        if (!take_number("top", "pid", optarg, 1, INT32_MAX, &number)) {
             return false;
         }
         r->pid = (pid_t)number;
@@ -118,7 +109,7 @@ static bool read_option(void *request, int option)
         r->screen.sort = (enum rows_sort)choice;
         return true;
     case 'n':
-        if (!read_number("top", 0, &number)) {
+        if (!take_number("top", "top", optarg, 0, INT32_MAX, &number)) {
             return false;
         }
         r->top = number;

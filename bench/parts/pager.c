@@ -215,17 +215,17 @@ static inline uint64_t read_pinned(uint64_t page)
 
 static inline __attribute__((always_inline)) void time_reads(const struct size *of, uint64_t (*read)(uint64_t))
 {
-    uint64_t random = 1, sum = 0, from = spent();
+    uint64_t random = 1, page = number_of(0), from = spent();
     for (size_t i = 0; i < READS_COUNT; i++) {
-        sum += read(number_of(next_random(&random) & (read_pages - 1)));
+        used((void *)(uintptr_t)read(number_of(next_random(&random) & (read_pages - 1))));
     }
     figure(of->free, (double)(spent() - from) / READS_COUNT, "ns");
     from = spent();
     for (size_t i = 0; i < READS_COUNT; i++) {
-        sum = read(i ? sum : number_of(0));
+        page = read(page);
     }
     figure(of->chain, (double)(spent() - from) / READS_COUNT, "ns");
-    used((void *)(uintptr_t)sum);
+    used((void *)(uintptr_t)page);
 }
 
 static void size_is(const struct size *of)

@@ -45,7 +45,8 @@ static uint32_t part(uint32_t frames, unsigned of_256) { return (uint32_t)((uint
 
 void gradual_init(struct evict_state *s, const struct allot_evict_opts *opts)
 {
-    s->levels = (uint8_t)(opts->levels ? opts->levels : s->frames < FEW ? LEVELS_FEW : LEVELS);
+    bool few = s->frames < FEW && opts->pace[2] == 0; /* a pace of the third level's wants it */
+    s->levels = (uint8_t)(opts->levels ? opts->levels : few ? LEVELS_FEW : LEVELS);
     s->unit = s->frames / TIMES ? s->frames / TIMES : 1;
     s->fresh_least = part(s->frames, opts->fresh ? opts->fresh : FRESH_LEAST);
     s->fresh_least += s->fresh_least == 0;
