@@ -121,15 +121,19 @@ static inline uint32_t allot_movable_gen(const char *p)
  * Cost: for small ones two loads side by side, in a heap of few slots one, then the object's; for others a call. */
 static inline void *allot_movable_at(struct allot_movable *heap, allot_ref ref)
 {
-    if (ref.slot < __atomic_load_n(&heap->near_slots, __ATOMIC_RELAXED)) {
-        char *p = heap->near_at[ref.slot];
-        if (__builtin_expect(p && allot_movable_gen(p) == ref.gen, 1)) {
+    uint64_t both; /* the reference in one load: each that is between them makes the next one later */
+    __builtin_memcpy(&both, &ref, sizeof both);
+    uint32_t slot = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? (uint32_t)both : (uint32_t)(both >> 32);
+    uint32_t gen = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? (uint32_t)(both >> 32) : (uint32_t)both;
+    if (slot < __atomic_load_n(&heap->near_slots, __ATOMIC_RELAXED)) {
+        char *p = heap->near_at[slot];
+        if (__builtin_expect(p && allot_movable_gen(p) == gen, 1)) {
             return p;
         }
-    } else if (__builtin_expect(ref.slot < heap->slots, 1)) {
-        uint64_t unit = heap->entry[ref.slot];
-        char *p = heap->base[ref.slot / 256] + unit * 8;
-        if (__builtin_expect(unit && allot_movable_gen(p) == ref.gen, 1)) {
+    } else if (__builtin_expect(slot < heap->slots, 1)) {
+        uint64_t unit = heap->entry[slot];
+        char *p = heap->base[slot / 256] + unit * 8;
+        if (__builtin_expect(unit && allot_movable_gen(p) == gen, 1)) {
             return p;
         }
     }

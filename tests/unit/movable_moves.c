@@ -170,6 +170,87 @@ static void worth(void **state)
     end();
 }
 
+/* -- what came free last -- */
+
+static void comes_back_first(void **state)
+{
+    (void)state;
+    begin(NULL);
+    struct movable *h = heap.state;
+    static void *was[20];
+    for (int i = 0; i < 40; i++) {
+        refs[i] = get(100, i);
+    }
+    for (int i = 0; i < 20; i++) {
+        was[i] = allot_movable_at(&heap, refs[2 * i]);
+        allot_movable_put(&heap, refs[2 * i]);
+        refs[2 * i].gen = 0;
+    }
+    assert_int_equal(h->quick.total, h->watched ? 0 : 8); /* the others are holes */
+    for (int i = 7; i >= 0; i--) {
+        refs[2 * i] = get(99, 2 * i);
+        assert_true(h->watched || allot_movable_at(&heap, refs[2 * i]) == was[i]);
+        assert_int_equal(allot_movable_size(&heap, refs[2 * i]), 99);
+    }
+    assert_int_equal(h->quick.total, 0);
+    allot_movable_check(&heap);
+    expect_rest();
+    end();
+}
+
+/* A block behind which and before which all becomes free keeps what its header says of that. */
+static void knows_of_the_hole_before(void **state)
+{
+    (void)state;
+    begin(NULL);
+    for (int i = 0; i < 30; i++) {
+        refs[i] = get(50, i);
+    }
+    for (int i = 10; i < 18; i++) { /* these are kept, */
+        allot_movable_put(&heap, refs[i]);
+    }
+    allot_movable_put(&heap, refs[9]); /* and these become holes beside them */
+    allot_movable_put(&heap, refs[18]);
+    refs[9].gen = refs[18].gen = 0;
+    for (int i = 10; i < 18; i++) {
+        refs[i] = get(50, i);
+    }
+    allot_movable_check(&heap);
+    expect_rest();
+    end();
+}
+
+/* Kept blocks are room, for lengths that none of them has, before another chunk is made or refused; and they do not keep a chunk. */
+static void is_room_in_the_end(void **state)
+{
+    (void)state;
+    begin(&(struct allot_movable_opts){.limit = CHUNK_SIZE});
+    int n = 0;
+    while ((refs[n] = allot_movable_get(&heap, 58)).gen) {
+        memset(allot_movable_at(&heap, refs[n]), n, 58);
+        n++;
+    }
+    assert_int_equal(stats().chunks, 1);
+    for (int i = 100; i < 108; i++) {
+        allot_movable_put(&heap, refs[i]);
+        refs[i].gen = 0;
+    }
+    refs[100] = get(8 * 64 - 6, 100);
+    assert_int_equal(stats().chunks, 1);
+    allot_movable_check(&heap);
+    expect_rest();
+    for (int i = 0; i < n; i++) {
+        if (refs[i].gen) {
+            allot_movable_put(&heap, refs[i]);
+            refs[i].gen = 0;
+        }
+    }
+    settle();
+    assert_int_equal(stats().chunks, 0);
+    assert_in_range(resident(), 0, 128 << 10);
+    end();
+}
+
 /* -- pins -- */
 
 static void pins_are_counted(void **state)
@@ -218,6 +299,9 @@ int main(void)
         cmocka_unit_test(larger_ones_move_too),
         cmocka_unit_test(moves_are_told),
         cmocka_unit_test(worth),
+        cmocka_unit_test(comes_back_first),
+        cmocka_unit_test(knows_of_the_hole_before),
+        cmocka_unit_test(is_room_in_the_end),
         cmocka_unit_test(pins_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
