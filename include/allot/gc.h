@@ -27,8 +27,8 @@
  *                   found by trial deletion. (Collins 1960; Bacon and Rajan, "Concurrent cycle collection", 2001)
  *
  * The same program runs on all three if it keeps to the rules of the strictest: hold by frames, roots or objects what is to live
- * (MARK, COPY); read it again after whatever may collect (COPY); store by allot_gc_write or allot_gc_give (all); own what was got, and let it go
- * with allot_gc_unref (COUNT). A program for one of them needs that one's.
+ * (MARK, COPY); read it again after whatever may collect (COPY); store by allot_gc_write or allot_gc_give (all); own what was got,
+ * and let it go with allot_gc_unref (COUNT). A program for one of them needs that one's.
  *
  * An object is `size` bytes and what is asked for beyond, zero, at a multiple of 16, behind a header of 8 bytes. References are the
  * addresses of objects' beginnings, or NULL.

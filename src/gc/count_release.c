@@ -52,8 +52,9 @@ static inline void **first_slot(void *object, const struct allot_gc_type *type)
     return from < words ? (void **)object + from : NULL;
 }
 
-/* Nobody gets the dead object from its weak reference any more. False: its finisher comes first, and it waits for that, whole; so a round
- * that is open has to take it for LIVE (cycles_held): with a count of 0, and later with one that is ours, it would find it to be garbage. */
+/* Nobody gets the dead object from its weak reference any more. False: its finisher comes first, and it waits for that, whole; so a
+ * round that is open has to take it for LIVE (cycles_held): with a count of 0, and later with one that is ours, it would find it to
+ * be garbage. */
 static inline bool is_ready(struct gc *gc, struct count_hand *hand, void *object)
 {
     uint64_t header = *gc_header(object);
