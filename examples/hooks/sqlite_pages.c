@@ -4,8 +4,9 @@
  *     slot[frame]: sqlite3_pcache_page, key      beside each frame, and SQLite's extra bytes
  *     apart: what has no frame: pages beyond the cache's size that SQLite must have (createFlag 2), and those of databases in memory
  *
- * A pin of SQLite's is a flag, not a count. A cache is used by one thread at a time: the pager is ALLOT_PAGER_ALONE. Its size is
- * that of PRAGMA cache_size when it was begun, 262144 pages at most; another one takes effect as soon as no page is pinned, and begins empty.
+ * A pin of SQLite's is a flag, not a count. A cache is used by one thread at a time: the pager is ALLOT_PAGER_ALONE. Its size
+ * is that of PRAGMA cache_size when it was begun, 262144 pages at most; another one takes effect as soon as no page is pinned,
+ * and begins empty.
  *
  *     cc sqlite_pages.c $(pkg-config --cflags --libs sqlite3 allot)
  */
