@@ -214,6 +214,7 @@ bool os_is_privileged(void) { return false; }
 bool os_watched;
 void os_watch(void) {}
 bool os_parts_watched(void) { return false; }
+void os_watch_pause(bool pause) { (void)pause; }
 void os_watch_allow(const void *p, size_t length) { (void)p, (void)length; }
 void os_watch_deny(const void *p, size_t length) { (void)p, (void)length; }
 void os_watch_begin(const void *p, size_t size, size_t redzone) { (void)p, (void)size, (void)redzone; }
