@@ -77,7 +77,7 @@ static void see_copied(const struct view *v, const struct copy_unit *u, uintptr_
 static void see_counted(const struct view *v, const struct count_unit *u, uintptr_t data)
 {
     size_t stride = u->stride16 * GC_GRAIN, slots = stride ? size_min(u->slots, UNIT_SIZE / stride) : 0;
-    size_t before = u->lead ? sizeof(struct count_finish) : 0;
+    size_t before = reader_flag(&u->lead) ? sizeof(struct count_finish) : 0;
     for (size_t slot = 0; slot < slots && stride >= before + ALLOT_GC_HEADER; slot++) {
         if (!(*unit_free_word(&u->unit, slot / 64) >> slot % 64 & 1)) {
             continue;

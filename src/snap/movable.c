@@ -19,7 +19,7 @@ static void visit_far(const struct visit *v, const void *stub)
     memcpy(&number, stub, sizeof number);
     struct far *const *leaf = number < v->h->fars ? READ_NTH(v->reader, v->h->far_leaf, number / FAR_LEAF) : NULL;
     const struct far *far = leaf ? READ_NTH(v->reader, *leaf, number % FAR_LEAF) : NULL;
-    if (far && far->in_use && far->at) {
+    if (far && reader_flag(&far->in_use) && far->at) {
         v->add(v->arg, (uintptr_t)far->at, far->size, v->owner);
     }
 }

@@ -286,7 +286,7 @@ static void find_guarded(struct walker *w)
         reader_at(&w->reader, w->reader.desc->guards, GUARD_PLACES_MOST * sizeof *place, sizeof *place);
     for (size_t i = 0; count && place && i < size_min(*count, GUARD_PLACES_MOST) && !w->no_memory; i++) {
         const struct guard_place *p = READ(&w->reader, place[i]);
-        if (p && p->live) {
+        if (p && reader_flag(&p->live)) {
             add_piece(w, (struct piece){.at = (uintptr_t)p->block, .guard = p});
         }
     }
