@@ -79,7 +79,8 @@ void movables_walk(const struct reader *r, struct owners *o, const void *first,
 {
     struct movable *const *at = first ? READ_AT(r, first, struct movable *) : NULL;
     const struct movable *here = at ? *at : NULL;
-    for (size_t n = 0; here && n < MOVABLES_MOST; n++) {
+    struct reader_round round = {0};
+    for (size_t n = 0; here && n < MOVABLES_MOST && !reader_comes_round(&round, here); n++) {
         const struct movable *h = READ(r, here);
         if (!h) {
             return;
