@@ -33,7 +33,8 @@ function(family_program name mode)
     endif()
     add_executable(${target} ${arg_UNPARSED_ARGUMENTS} ${family_common})
     target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include ${CMOCKA_INCLUDE})
-    target_compile_definitions(${target} PRIVATE _GNU_SOURCE ${family_definitions_${mode}})
+    target_compile_definitions(${target} PRIVATE _GNU_SOURCE ${family_definitions_${mode}}
+        $<$<BOOL:${ALLOT_SANITIZE}>:ALLOT_SANITIZED>) # gcc has no macro of its own for each of them
     # What a test does with malloc must reach malloc, also when it is useless or plainly wrong.
     target_compile_options(${target} PRIVATE -fno-builtin)
     target_link_libraries(${target} PRIVATE Threads::Threads $<$<BOOL:${arg_CMOCKA}>:${CMOCKA_LIBRARY}>)
@@ -87,7 +88,8 @@ function(family_test path)
                     string(APPEND options ",watch=on")
                 endif()
                 add_test(NAME ${name}.${mode}.harden${level} COMMAND test-${program}-${build} ${arg_ARGS})
-                set_tests_properties(${name}.${mode}.harden${level} PROPERTIES LABELS ${label} TIMEOUT 300
+                # At level 3 each guard is a request of the system: 400 runs of fault.exhaust, a minute of the processor's time.
+                set_tests_properties(${name}.${mode}.harden${level} PROPERTIES LABELS ${label} TIMEOUT 900
                     ENVIRONMENT "ALLOT_OPTIONS=${options};${environment}")
             endif()
         endforeach()

@@ -24,36 +24,6 @@ static bool write_at(int fd, const void *from, size_t size, uint64_t at)
     return pwrite(fd, from, size, (off_t)at) == (ssize_t)size;
 }
 
-/* -- by the control page -- */
-
-static int ask_page(int fd, const char *area, struct attach_answer *answer)
-{
-    char path[ALLOT_CONTROL_PATH] = "";
-    uint64_t asked, answered = 0;
-    int64_t error = 0;
-    strcpy(path, area);
-    if (!read_at(fd, &asked, sizeof asked, offsetof(struct allot_control, record_asked))) {
-        return -EIO;
-    }
-    asked++;
-    if (!write_at(fd, path, sizeof path, offsetof(struct allot_control, record_path)) ||
-        !write_at(fd, &asked, sizeof asked, offsetof(struct allot_control, record_asked))) {
-        return -EIO;
-    }
-    for (int ms = 0; ms < WAIT_MS && !answer->answered; ms++) {
-        if (!read_at(fd, &answered, sizeof answered, offsetof(struct allot_control, record_answered)) ||
-            !read_at(fd, &error, sizeof error, offsetof(struct allot_control, record_error))) {
-            return -EIO;
-        }
-        answer->answered = answered == asked;
-        answer->error = answer->answered ? (int)error : 0;
-        if (!answer->answered) {
-            usleep(1000);
-        }
-    }
-    return 0;
-}
-
 /* -- through its memory -- */
 
 /* The request in a piece of its memory that lies at `from`; at its end, where one may begin, are bytes of the next piece. 0: none. */
@@ -115,9 +85,9 @@ static uint64_t find_request(pid_t pid, int mem, struct record_request *out)
     return any;
 }
 
-static int ask_memory(pid_t pid, const char *area, struct attach_answer *answer)
+static int open_memory(pid_t pid, struct attach *out)
 {
-    char name[64], path[REQUEST_PATH] = "";
+    char name[64];
     snprintf(name, sizeof name, "/proc/%d/mem", (int)pid);
     int mem = open(name, O_RDWR | O_CLOEXEC);
     if (mem < 0) {
@@ -125,44 +95,88 @@ static int ask_memory(pid_t pid, const char *area, struct attach_answer *answer)
     }
     struct record_request request;
     uint64_t at = find_request(pid, mem, &request);
-    int result = !at ? -ENOENT : request.version != REQUEST_VERSION || request.bytes != sizeof request ? -EPROTO : 0;
-    if (result == 0) {
-        strcpy(path, area);
-        uint32_t asked = request.asked + 1, answered = request.answered;
-        if (!write_at(mem, path, sizeof path, at + offsetof(struct record_request, path)) ||
-            !write_at(mem, &asked, sizeof asked, at + offsetof(struct record_request, asked))) {
-            result = errno == EPERM ? -EACCES : -errno;
-        }
-        for (int ms = 0; result == 0 && ms < WAIT_MS && !answer->answered; ms++) {
-            if (!read_at(mem, &answered, sizeof answered, at + offsetof(struct record_request, answered)) ||
-                !read_at(mem, &answer->error, sizeof answer->error, at + offsetof(struct record_request, error))) {
-                result = -ESRCH;
-            }
-            answer->answered = (uint16_t)answered == (uint16_t)asked;
-            if (!answer->answered) {
-                usleep(1000);
-            }
-        }
-        answer->error = answer->answered ? answer->error : 0;
+    int error = !at ? -ENOENT : request.version != REQUEST_VERSION || request.bytes != sizeof request ? -EPROTO : 0;
+    if (error) {
+        close(mem);
+        return error;
     }
-    close(mem);
-    return result;
+    *out = (struct attach){.fd = mem,
+                           .path_at = at + offsetof(struct record_request, path),
+                           .asked_at = at + offsetof(struct record_request, asked),
+                           .answered_at = at + offsetof(struct record_request, answered),
+                           .error_at = at + offsetof(struct record_request, error)};
+    return 0;
 }
 
-int attach_ask(pid_t pid, const char *area, struct attach_answer *answer)
+/* -- either -- */
+
+int attach_open(pid_t pid, const char *area, struct attach *out)
 {
-    area = area ? area : "";
-    *answer = (struct attach_answer){0};
     if (strlen(area) >= REQUEST_PATH) {
         return -ENAMETOOLONG;
     }
     int fd = strlen(area) < ALLOT_CONTROL_PATH ? control_open(pid) : -ENOENT;
     if (fd < 0) {
-        return fd == -ESRCH ? fd : ask_memory(pid, area, answer);
+        return fd == -ESRCH ? fd : open_memory(pid, out);
     }
-    int result = ask_page(fd, area, answer);
-    close(fd);
-    return result;
+    *out = (struct attach){.fd = fd,
+                           .page = true,
+                           .path_at = offsetof(struct allot_control, record_path),
+                           .asked_at = offsetof(struct allot_control, record_asked),
+                           .answered_at = offsetof(struct allot_control, record_answered),
+                           .error_at = offsetof(struct allot_control, record_error)};
+    return 0;
+}
+
+void attach_close(struct attach *a) { close(a->fd); }
+
+static size_t path_room(const struct attach *a) { return a->page ? ALLOT_CONTROL_PATH : REQUEST_PATH; }
+
+static size_t word_bytes(const struct attach *a) { return a->page ? sizeof(uint64_t) : sizeof(uint32_t); }
+
+/* The upper half of the word in memory counts something else. */
+static bool is_number(const struct attach *a, uint64_t number)
+{
+    return a->page ? number == a->asked : (uint16_t)number == (uint16_t)a->asked;
+}
+
+int attach_look(const struct attach *a, struct attach_answer *out)
+{
+    char path[REQUEST_PATH] = "";
+    uint64_t answered = 0;
+    *out = (struct attach_answer){0};
+    if (!read_at(a->fd, &answered, word_bytes(a), a->answered_at) ||
+        !read_at(a->fd, &out->error, sizeof out->error, a->error_at) ||
+        !read_at(a->fd, path, path_room(a), a->path_at)) {
+        return -ESRCH;
+    }
+    out->answered = is_number(a, answered);
+    out->taken = strncmp(path, a->path, path_room(a)) != 0;
+    out->error = out->answered ? out->error : 0;
+    return 0;
+}
+
+int attach_ask(struct attach *a, const char *area, struct attach_answer *answer)
+{
+    memset(a->path, 0, sizeof a->path);
+    strcpy(a->path, area ? area : "");
+    *answer = (struct attach_answer){0};
+    a->asked = 0;
+    if (!read_at(a->fd, &a->asked, word_bytes(a), a->asked_at)) {
+        return -ESRCH;
+    }
+    a->asked++;
+    errno = EIO;
+    if (!write_at(a->fd, a->path, path_room(a), a->path_at) ||
+        !write_at(a->fd, &a->asked, word_bytes(a), a->asked_at)) {
+        return errno == EPERM ? -EACCES : -errno;
+    }
+    int error = attach_look(a, answer);
+    for (int ms = 0; ms < WAIT_MS && !error && !answer->answered && !answer->taken; ms++) {
+        usleep(1000);
+        error = attach_look(a, answer);
+    }
+    return error;
 }
 
 const char *attach_why(int error, bool answered)
@@ -181,6 +195,8 @@ const char *attach_why(int error, bool answered)
         return "it runs on another version of allot";
     case EBUSY:
         return "it is recorded already";
+    case EALREADY:
+        return "another recorder has asked it in the same moment, and was heard: wait for that one's end";
     default:
         return "it cannot be recorded";
     }

@@ -80,8 +80,7 @@ static bool read_limit(enum figure f, const char *text, struct limit *out)
             return true;
         }
     } else {
-        out->most = strtoull(text, &end, 10);
-        if (text[0] >= '0' && text[0] <= '9' && !*end) {
+        if (words_read_number(text, UINT64_MAX, &out->most)) {
             return true;
         }
     }

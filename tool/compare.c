@@ -15,6 +15,7 @@
 #include "compare.h"
 #include "page/html.h"
 #include "page/replayed.h"
+#include "progress.h"
 #include "words.h"
 
 #define NAMES_MOST 64
@@ -81,20 +82,6 @@ struct request {
 
 /* -- options -- */
 
-static bool read_number(const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *out)
-{
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end || errno || value < least || value > most) {
-        complain("compare: --%s %s, on the command line, takes a number%s", option, text,
-                 least > 0 ? " from 1 on" : "");
-        return false;
-    }
-    *out = value;
-    return true;
-}
-
 static bool add_malloc(struct request *r, char *text)
 {
     char *equals = strchr(text, '=');
@@ -150,7 +137,7 @@ static bool take_option(struct request *r, int option)
     case OPTION_WITH:
         return add_malloc(r, optarg);
     case OPTION_ROUNDS:
-        if (!read_number("rounds", optarg, 1, 1000, &number)) {
+        if (!take_number("compare", "rounds", optarg, 1, 1000, &number)) {
             return false;
         }
         r->rounds = (unsigned)number;
@@ -166,15 +153,15 @@ static bool take_option(struct request *r, int option)
         r->at = optarg;
         return true;
     case OPTION_ROWS:
-        return read_number("rows", optarg, 0, UINT64_MAX, &r->rows);
+        return take_number("compare", "rows", optarg, 0, UINT64_MAX, &r->rows);
     case 'p':
-        if (!read_number("process", optarg, 1, UINT32_MAX, &number)) {
+        if (!take_number("compare", "process", optarg, 1, UINT32_MAX, &number)) {
             return false;
         }
         r->process = (uint32_t)number;
         return true;
     case OPTION_LIMIT:
-        return read_number("limit", optarg, 1, UINT64_MAX, &r->limit);
+        return take_number("compare", "limit", optarg, 1, UINT64_MAX, &r->limit);
     case OPTION_NO_STACKS:
         r->stacks = false;
         return true;
@@ -285,42 +272,15 @@ static bool parse(int argc, char **argv, struct request *out)
 
 /* -- progress, on a terminal, once it takes over a second -- */
 
-static struct {
-    const char *path;
-    struct timespec began;
-    bool on, shown;
-    unsigned last;
-} progress;
+static const char *compared; /* its path */
 
 static void show_progress(void *arg, const char *name, uint64_t done, uint64_t of)
 {
-    struct timespec now;
     (void)arg;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    unsigned tenths = (unsigned)((now.tv_sec - progress.began.tv_sec) * 10 + now.tv_nsec / 100000000 -
-                                 progress.began.tv_nsec / 100000000);
-    if (tenths < 10 || tenths == progress.last) {
-        return;
-    }
-    progress.last = tenths;
-    progress.shown = true;
-    fputs("\r\033[K", stderr);
-    words_put(stderr, words_base(progress.path), 50);
-    fprintf(stderr, ": %u s, on %s %d %%", tenths / 10, name, of ? (int)(100.0 * (double)done / (double)of) : 100);
-}
-
-static void progress_begin(const char *path)
-{
-    progress.path = path;
-    progress.on = isatty(STDERR_FILENO);
-    clock_gettime(CLOCK_MONOTONIC, &progress.began);
-}
-
-static void progress_end(void)
-{
-    if (progress.shown) {
-        fputs("\r\033[K", stderr);
-        progress.shown = false;
+    unsigned tenths = progress_due();
+    if (tenths) {
+        words_put(stderr, words_base(compared), 50);
+        fprintf(stderr, ": %u s, on %s %d %%", tenths / 10, name, of ? (int)(100.0 * (double)done / (double)of) : 100);
     }
 }
 
@@ -451,7 +411,7 @@ static int print_table(const struct request *r, const struct chosen *chosen, con
     }
     if (!table.strategy) {
         struct comparison_wanted wanted = {.model = chosen->model, .replay = {.map_at = UINT64_MAX}};
-        wanted.replay.progress = progress.on ? show_progress : NULL;
+        wanted.replay.progress = progress_shows() ? show_progress : NULL;
         if (comparison_run(ops, false, &wanted, &comparison) != 0 || comparison.best[BY_PEAK].result < 0) {
             complain("no strategy could be replayed, %s, see allot compare without --table", table.name);
             return 1;
@@ -474,7 +434,7 @@ static int print_comparison(const struct request *r, const struct chosen *chosen
                                .process = r->process,
                                .json = r->json,
                                .advice = r->advice && r->models && stacks,
-                               .progress = progress.on ? show_progress : NULL};
+                               .progress = progress_shows() ? show_progress : NULL};
     struct comparison_wanted wanted = {
         .model = chosen->model,
         .real = chosen->real,
@@ -515,7 +475,8 @@ static int compare(struct request *r, const struct chosen *chosen)
     const char *name = r->argv ? r->argv[0] : r->path;
     int failed = profile ? -1 : ops_read(trace, r->process, r->limit, look_progress(name), &ops, &cut, &error);
     look_progress_end();
-    progress_begin(name);
+    compared = name;
+    progress_begin();
     if (profile) {
         complain("a profile has no events to replay, %s, record a trace by allot record", r->path);
     } else if (failed) {

@@ -108,7 +108,7 @@ static void print_json(const struct table_wanted *wanted, const struct rows *row
             json_number(&j, "block", row->block);
         }
         if (!is_free(row) && find_owner(names, row, &frame)) {
-            names_json(&j, &frame, 1);
+            names_json(&j, "frames", &frame, 1);
         }
         json_end(&j);
     }

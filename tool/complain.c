@@ -1,9 +1,11 @@
 /* The one way the command speaks of trouble: a single line, written in one piece. */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -54,4 +56,40 @@ void complain_option(const char *command, int answer, char *const *argv)
              : word != letter && optopt ? "no value is taken in"
                                         : "no option",
              word, command);
+}
+
+int command_options(const char *command, int argc, char **argv, const char *letters, const struct option *options,
+                    const char *help, command_take *take, void *request)
+{
+    opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, letters, options, NULL)) != -1;) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            return 1;
+        }
+        if (option == '?' || option == ':') {
+            complain_option(command, option, argv);
+            return EXIT_USAGE + 1;
+        }
+        if (!take(request, option)) {
+            return EXIT_USAGE + 1;
+        }
+    }
+    return 0;
+}
+
+bool take_number(const char *command, const char *option, const char *text, uint64_t least, uint64_t most,
+                 uint64_t *out)
+{
+    if (words_read_number(text, most, out) && *out >= least) {
+        return true;
+    }
+    char range[64] = "";
+    if (most < INT32_MAX) {
+        snprintf(range, sizeof range, " from %" PRIu64 " to %" PRIu64, least, most);
+    } else if (least > 0) {
+        snprintf(range, sizeof range, " from %" PRIu64 " on", least);
+    }
+    complain("%s: --%s %s, on the command line, takes a number%s", command, option, text, range);
+    return false;
 }

@@ -1,6 +1,5 @@
 /* allot core - the heap of a dead process: what of it was lost, and who pointed to what. Reading the core is core/'s, finding who points
  * to whom graph/'s, grouping and printing leaks leaks_print's. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "core/leaks.h"
 #include "core/print.h"
 #include "leaks_print.h"
+#include "progress.h"
 #include "words.h"
 
 static const char help[] =
@@ -45,18 +45,6 @@ static const char help[] =
     "  allot core --path 0x5581e0c3f2a0 core      why a block was still there\n"
     "  gcore 4711; allot core --heap core.4711    what the heap of one that runs is like\n";
 
-static bool shows_progress;
-
-static void progress(const char *what)
-{
-    if (shows_progress) {
-        fprintf(stderr, "\r\033[Kallot: %s", what ? what : "");
-        if (!what) {
-            fputs("\r\033[K", stderr);
-        }
-    }
-}
-
 /* -- the command line -- */
 
 enum { HEAP = 256, LIST };
@@ -70,20 +58,6 @@ struct request {
     const char *core, *program;
 };
 
-static bool read_address(const char *text, uint64_t *out)
-{
-    char *end;
-    *out = strtoull(text, &end, 0);
-    return *text && !*end && *text != '-' && *out != 0;
-}
-
-static bool read_count(const char *text, size_t *out)
-{
-    char *end;
-    *out = strtoull(text, &end, 10);
-    return *text && !*end && *text != '-';
-}
-
 static bool ask_for(struct request *r, enum ask_what what, const char *text)
 {
     if (r->ask.what != ASK_NOTHING) {
@@ -91,21 +65,20 @@ static bool ask_for(struct request *r, enum ask_what what, const char *text)
         return false;
     }
     r->ask.what = what;
-    if (!read_address(text, &r->ask.address)) {
+    if (!words_read_address(text, &r->ask.address)) {
         complain("no address '%s', on the command line, give one as 0x5581e0c3f2a0", text);
         return false;
     }
     return true;
 }
 
-static bool read_option(struct request *r, int option, char *const *argv)
+static bool read_option(void *request, int option)
 {
+    struct request *r = request;
+    uint64_t number;
     switch (option) {
     case 'a':
         r->all = true;
-        return true;
-    case 'j':
-        r->json = true;
         return true;
     case HEAP:
         r->heap = true;
@@ -117,10 +90,11 @@ static bool read_option(struct request *r, int option, char *const *argv)
         r->suppressions = optarg;
         return true;
     case 'n':
-        if (!read_count(optarg, &r->top)) {
+        if (!words_read_number(optarg, SIZE_MAX, &number)) {
             complain("no number '%s', --top, give how many groups to show", optarg);
             return false;
         }
+        r->top = number;
         return true;
     case 'f':
         return core_limits_read(&r->limits, optarg);
@@ -131,8 +105,7 @@ static bool read_option(struct request *r, int option, char *const *argv)
     case 'r':
         return ask_for(r, ASK_RETAINED, optarg);
     default:
-        complain_option("core", option, argv);
-        return false;
+        return r->json = true;
     }
 }
 
@@ -154,15 +127,9 @@ static int read_arguments(int argc, char **argv, struct request *r)
         {0},
     };
     *r = (struct request){.top = 20, .limits = CORE_LIMITS_NONE};
-    optind = opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, ":an:s:f:w:p:r:jh", options, NULL)) != -1;) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return 1;
-        }
-        if (!read_option(r, option, argv)) {
-            return EXIT_USAGE + 1;
-        }
+    int status = command_options("core", argc, argv, ":an:s:f:w:p:r:jh", options, help, read_option, r);
+    if (status) {
+        return status;
     }
     if (optind == argc || argc - optind > 2) {
         complain("%s, on the command line, see allot core --help",
@@ -178,7 +145,7 @@ static int read_arguments(int argc, char **argv, struct request *r)
 
 static int no_memory(void)
 {
-    progress(NULL);
+    progress_show(NULL);
     complain("no memory to look into it, core, have more memory");
     return 1;
 }
@@ -200,7 +167,7 @@ static int show_leaks(const struct request *r, const struct dead *dead)
                                       .source = source,
                                       .note = core_note(dead, note, sizeof note)};
         if (dead_leaks(dead, leaks, r->all)) {
-            progress(NULL);
+            progress_show(NULL);
             leaks_print(leaks, &wanted);
             status = core_limits_check(&r->limits, dead, leaks);
         } else {
@@ -214,25 +181,25 @@ static int show_leaks(const struct request *r, const struct dead *dead)
 static int show(const struct request *r, struct dead *dead)
 {
     if (r->heap) {
-        progress(NULL);
+        progress_show(NULL);
         core_print_heap(dead, r->core, r->json);
         return core_heap_known(dead) ? 0 : 1;
     }
     if (!core_heap_known(dead)) {
-        progress(NULL);
+        progress_show(NULL);
         complain("%s, %s, see allot core --heap", core_heap_trouble(dead), r->core);
         return 1;
     }
-    progress("finding who points to whom");
+    progress_show("finding who points to whom");
     if (!dead_mark(dead)) {
         return no_memory();
     }
     if (r->ask.what != ASK_NOTHING) {
-        int status = ask_answer(&r->ask, dead, r->json, progress);
+        int status = ask_answer(&r->ask, dead, r->json, progress_show);
         return status < 0 ? no_memory() : status;
     }
     if (r->list) {
-        progress(NULL);
+        progress_show(NULL);
         return core_print_list(dead, r->json) ? 0 : no_memory();
     }
     return show_leaks(r, dead);
@@ -247,9 +214,8 @@ int command_core(int argc, char **argv)
     if (status) {
         return status - 1;
     }
-    shows_progress = isatty(STDERR_FILENO);
-    if (!dead_open(&dead, r.core, r.program, progress, &error)) {
-        progress(NULL);
+    if (!dead_open(&dead, r.core, r.program, progress_show, &error)) {
+        progress_show(NULL);
         complain("%s: %s", r.core, error.line);
         return 1;
     }

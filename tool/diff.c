@@ -333,7 +333,7 @@ static bool parse(int argc, char **argv, struct request *out)
         {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
     };
     int option;
-    char *end;
+    uint64_t number;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":s:n:fjh", options, NULL)) != -1) {
         switch (option) {
@@ -347,11 +347,11 @@ static bool parse(int argc, char **argv, struct request *out)
             }
             break;
         case 'n':
-            out->top = strtoull(optarg, &end, 10);
-            if (optarg[0] < '0' || optarg[0] > '9' || *end) {
+            if (!words_read_number(optarg, SIZE_MAX, &number)) {
                 complain("diff: --top %s, on the command line, takes a number", optarg);
                 return false;
             }
+            out->top = number;
             break;
         case 'f':
             out->functions = true;

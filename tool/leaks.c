@@ -82,9 +82,8 @@ static bool parse(int argc, char **argv, struct leaks *leaks, struct request *ou
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":s:rn:p:e:jh", options, NULL)) != -1) {
-        char *end = NULL;
-        unsigned long long number = strchr("npeP", option) ? strtoull(optarg, &end, 10) : 0;
-        if (end && (optarg[0] < '0' || optarg[0] > '9' || *end || number > (option == 'e' ? 255 : UINT32_MAX))) {
+        uint64_t number = 0, most = option == 'e' ? 255 : option == 'p' ? INT32_MAX : UINT32_MAX;
+        if (strchr("npeP", option) && !words_read_number(optarg, most, &number)) {
             complain("leaks: %s %s, on the command line, takes a number%s",
                      option == 'P' ? "--process" : (char[]){'-', (char)option, 0}, optarg,
                      option == 'e' ? " up to 255" : "");
@@ -109,7 +108,7 @@ static bool parse(int argc, char **argv, struct leaks *leaks, struct request *ou
             out->status = (int)number;
             break;
         case 'p':
-            out->pid = number <= INT32_MAX ? (pid_t)number : 0;
+            out->pid = (pid_t)number;
             break;
         case 'S':
             out->no_stacks = true;

@@ -13,6 +13,7 @@
 #include "launch.h"
 #include "leaks_live.h"
 #include "library.h"
+#include "progress.h"
 #include "snapshot/leaks.h"
 #include "snapshot/request.h"
 #include "supervise.h"
@@ -20,13 +21,6 @@
 #include "words.h"
 
 enum { NOT_RUN = 126 };
-
-static void progress(const char *what)
-{
-    if (isatty(STDERR_FILENO)) {
-        fprintf(stderr, "\r\033[K%s%s", what ? "allot: " : "", what ? what : "");
-    }
-}
 
 bool leaks_is_snapshot(const char *path)
 {
@@ -105,7 +99,7 @@ int leaks_of_process(struct leaks *leaks, struct leaks_wanted *print, pid_t pid,
 {
     int fd;
     char path[32];
-    if (!snapshot_request(pid, &fd, progress)) {
+    if (!snapshot_request(pid, &fd, progress_show)) {
         return 1;
     }
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);

@@ -442,7 +442,7 @@ static void json_leak(struct json *json, const struct leak *leak)
         json_text(json, "process", leak->process ? "several" : NULL);
     }
     json_text(json, "suppression", leaks_suppression(leak, line, sizeof line) ? line : NULL);
-    names_json(json, leak->frame, leak->frames);
+    names_json(json, "frames", leak->frame, leak->frames);
     json_end(json);
 }
 

@@ -2,44 +2,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "command.h"
 #include "look.h"
+#include "progress.h"
 #include "words.h"
 
-static struct {
-    const char *path;
-    time_t began;
-    bool shown;
-} progress;
+static const char *looked_at;
 
-/* On a line of its own, which goes away again. */
 static void show_progress(const struct trace_about *about)
 {
-    if (time(NULL) - progress.began >= 1 && about->bytes > 0) {
-        fputs("\r\033[K", stderr);
-        words_put(stderr, words_base(progress.path), 60);
+    if (about->bytes > 0 && progress_due()) {
+        words_put(stderr, words_base(looked_at), 60);
         fprintf(stderr, ": %d %%", (int)(100.0 * (double)about->read / (double)about->bytes));
-        progress.shown = true;
     }
 }
 
 trace_progress *look_progress(const char *path)
 {
-    progress.path = path;
-    progress.began = time(NULL);
-    return isatty(STDERR_FILENO) ? show_progress : NULL;
+    looked_at = path;
+    progress_begin();
+    return progress_shows() ? show_progress : NULL;
 }
 
-void look_progress_end(void)
-{
-    if (progress.shown) {
-        fputs("\r\033[K", stderr);
-        progress.shown = false;
-    }
-}
+void look_progress_end(void) { progress_end(); }
 
 void look_again(const struct look *look, const struct trace *trace, uint64_t event)
 {

@@ -48,6 +48,9 @@ static void print_help(FILE *to)
                 "  allot record -o app.allot -- ./app     every allocation of it, into a file\n"
                 "  allot report app.allot                 what it did with its memory\n"
                 "  allot leaks -- ./app                   what it loses, and where that was allocated\n"
+                "  allot compare app.allot                which strategy or malloc would serve it better\n"
+                "  allot top -p 4711                      what one that runs does, as it does it\n"
+                "  allot map -p 4711                      and what its heap looks like\n"
                 "  allot help run                         everything about one command\n");
 }
 

@@ -1,15 +1,14 @@
 /* allot map - the heap as a picture. What is drawn is made by map/picture.c; how, in map/draw.c and map/glyphs.c. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "command.h"
 #include "map/picture.h"
 #include "outfile.h"
+#include "progress.h"
 #include "words.h"
 
 static const char help[] =
@@ -52,18 +51,6 @@ struct request {
     bool time, dark, json;
 };
 
-static bool read_number(const char *option, uint64_t least, uint64_t most, uint64_t *out)
-{
-    char *end;
-    *out = strtoull(optarg, &end, 10);
-    if (*optarg < '0' || *optarg > '9' || *end || *out < least || *out > most) {
-        complain("map: --%s %s, on the command line, takes a number from %llu to %llu", option, optarg,
-                 (unsigned long long)least, (unsigned long long)most);
-        return false;
-    }
-    return true;
-}
-
 static bool read_moment(struct picture_wanted *p)
 {
     if (strcmp(optarg, "peak") == 0 || strcmp(optarg, "end") == 0) {
@@ -78,12 +65,13 @@ static bool read_moment(struct picture_wanted *p)
     return true;
 }
 
-static bool read_option(struct request *r, int option, char *const *argv)
+static bool read_option(void *request, int option)
 {
+    struct request *r = request;
     uint64_t number;
     switch (option) {
     case 'p':
-        if (!read_number("pid", 1, INT32_MAX, &number)) {
+        if (!take_number("map", "pid", optarg, 1, INT32_MAX, &number)) {
             return false;
         }
         r->picture.pid = (pid_t)number;
@@ -96,14 +84,14 @@ static bool read_option(struct request *r, int option, char *const *argv)
     case AT:
         return read_moment(&r->picture);
     case PROCESS:
-        if (!read_number("process", 1, UINT32_MAX, &number)) {
+        if (!take_number("map", "process", optarg, 1, UINT32_MAX, &number)) {
             return false;
         }
         r->picture.process = (uint32_t)number;
         return true;
     case 'W':
     case 'H':
-        if (!read_number(option == 'W' ? "width" : "height", 1, PIXELS_MOST, &number)) {
+        if (!take_number("map", option == 'W' ? "width" : "height", optarg, 1, PIXELS_MOST, &number)) {
             return false;
         }
         *(option == 'W' ? &r->width : &r->height) = (unsigned)number;
@@ -116,16 +104,13 @@ static bool read_option(struct request *r, int option, char *const *argv)
         }
         return true;
     case 'n':
-        if (!read_number("top", 0, UINT32_MAX, &number)) {
+        if (!take_number("map", "top", optarg, 0, UINT32_MAX, &number)) {
             return false;
         }
         r->top = (unsigned)number;
         return true;
-    case 'j':
-        return r->json = true;
     default:
-        complain_option("map", option, argv);
-        return false;
+        return r->json = true;
     }
 }
 
@@ -166,15 +151,9 @@ static int read_arguments(int argc, char **argv, struct request *r)
         {NULL, 0, NULL, 0},
     };
     *r = (struct request){.top = 10};
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, ":p:o:tW:H:n:jh", options, NULL)) != -1;) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return 1;
-        }
-        if (!read_option(r, option, argv)) {
-            return EXIT_USAGE + 1;
-        }
+    int status = command_options("map", argc, argv, ":p:o:tW:H:n:jh", options, help, read_option, r);
+    if (status) {
+        return status;
     }
     int files = argc - optind;
     if (files != (r->picture.pid ? 0 : 1) || (r->json && r->output)) {
@@ -186,15 +165,6 @@ static int read_arguments(int argc, char **argv, struct request *r)
     }
     r->picture.path = r->picture.pid ? NULL : argv[optind];
     return check_sizes(r) ? 0 : EXIT_USAGE + 1;
-}
-
-static void told(const char *what)
-{
-    static bool shown;
-    if (isatty(STDERR_FILENO) && (what || shown)) {
-        fprintf(stderr, "\r\033[K%s%s", what ? "allot: " : "", what ? what : "");
-        shown = what;
-    }
 }
 
 static struct draw_wanted draw_of(const struct request *r)
@@ -241,7 +211,7 @@ int command_map(int argc, char **argv)
         return 1;
     }
     struct glyphs_wanted glyphs = plan(&r);
-    bool done = picture_make(&r.picture, &picture, told);
+    bool done = picture_make(&r.picture, &picture, progress_show);
     if (done && r.output) {
         struct draw_wanted draw = draw_of(&r);
         done = picture_draw(&picture, &draw);

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -18,6 +17,7 @@
 #include "pages/record.h"
 #include "pages/sizes.h"
 #include "pages/tell.h"
+#include "progress.h"
 #include "words.h"
 
 static const char help[] =
@@ -86,22 +86,6 @@ static bool refuse(const char *option, const char *text, const char *takes)
     return false;
 }
 
-static bool number_of(const char *text, const char *end, uint64_t least, uint64_t most, uint64_t *out)
-{
-    char *stop;
-    errno = 0;
-    unsigned long long value = strtoull(text, &stop, 10);
-    *out = value;
-    return text[0] >= '0' && text[0] <= '9' && stop == end && !errno && value >= least && value <= most;
-}
-
-static bool read_number(const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *out)
-{
-    char takes[80];
-    snprintf(takes, sizeof takes, "a number from %" PRIu64 " to %" PRIu64, least, most);
-    return number_of(text, text + strlen(text), least, most, out) || refuse(option, text, takes);
-}
-
 /* Numbers with commas between, `most` of them at the most; how many, 0: it is no such list. */
 static unsigned read_list(const char *text, unsigned most, uint64_t largest, unsigned *out)
 {
@@ -109,7 +93,7 @@ static unsigned read_list(const char *text, unsigned most, uint64_t largest, uns
     for (const char *end;; text = end + 1) {
         uint64_t number;
         end = strchrnul(text, ',');
-        if (count == most || !number_of(text, end, 0, largest, &number)) {
+        if (count == most || !words_read_part(text, end, largest, &number)) {
             return 0;
         }
         out[count++] = (unsigned)number;
@@ -166,8 +150,8 @@ static bool read_tlb(struct request *r, const char *text)
     uint64_t entries, ways = 4;
     r->of_translation = "tlb";
     const char *slash = strchrnul(text, '/');
-    bool fine = number_of(text, slash, 1, 1 << 20, &entries) &&
-                (!*slash || number_of(slash + 1, slash + strlen(slash), 1, TRANSLATE_WAYS_MOST, &ways));
+    bool fine = words_read_part(text, slash, 1 << 20, &entries) && entries > 0 &&
+                (!*slash || (words_read_number(slash + 1, TRANSLATE_WAYS_MOST, &ways) && ways > 0));
     ways = fine && !*slash && entries < ways ? entries : ways;
     if (!fine || entries % ways || !is_power(entries / ways)) {
         return refuse("tlb", text,
@@ -237,18 +221,18 @@ static bool read_option(struct request *r, int option, char *const *argv)
     case TLB:
         return read_tlb(r, optarg);
     case 'w':
-        fine = read_number("window", optarg, 0, REFS_WINDOW_MOST, &number);
+        fine = take_number("pages", "window", optarg, 0, REFS_WINDOW_MOST, &number);
         r->refs.window = (int)number;
         return fine;
     case NO_CODE:
         return r->refs.no_code = true;
     case LIMIT:
-        return read_number("limit", optarg, 1, INT64_MAX, &r->refs.limit);
+        return take_number("pages", "limit", optarg, 1, INT64_MAX, &r->refs.limit);
     case TRACE:
         r->keep = optarg;
         return true;
     case LEVELS:
-        fine = read_number("levels", optarg, 2, 8, &number);
+        fine = take_number("pages", "levels", optarg, 2, 8, &number);
         r->curves.gradual.levels = (unsigned)number;
         return fine;
     case PACE:
@@ -256,7 +240,7 @@ static bool read_option(struct request *r, int option, char *const *argv)
     case FRESH:
         return read_fresh(r, optarg);
     case THREADS:
-        fine = read_number("threads", optarg, 1, 256, &number);
+        fine = take_number("pages", "threads", optarg, 1, 256, &number);
         r->curves.threads = (unsigned)number;
         return fine;
     default:
@@ -354,23 +338,17 @@ static int read_arguments(int argc, char **argv, struct request *r)
 
 /* -- how far it is, on a terminal, after a second -- */
 
-static struct {
-    time_t began;
-    bool on, shown;
-} progress;
-
 static void show(const char *what, uint64_t done, uint64_t whole)
 {
-    if (!progress.on || time(NULL) - progress.began < 1) {
+    if (!progress_due()) {
         return;
     }
     if (whole > 0) {
         double part = (double)done / (double)whole;
-        fprintf(stderr, "\r\033[K%s: %d %%", what, (int)(100 * (part < 1 ? part : 1)));
+        fprintf(stderr, "%s: %d %%", what, (int)(100 * (part < 1 ? part : 1)));
     } else { /* a pipe: nobody knows how much comes */
-        fprintf(stderr, "\r\033[K%s: %s", what, words_bytes(done).text);
+        fprintf(stderr, "%s: %s", what, words_bytes(done).text);
     }
-    progress.shown = true;
 }
 
 static void show_reading(const char *path, uint64_t read, uint64_t bytes)
@@ -379,20 +357,6 @@ static void show_reading(const char *path, uint64_t read, uint64_t bytes)
     show("reading", read, bytes);
 }
 static void show_replaying(uint64_t done, uint64_t whole) { show("replaying", done, whole); }
-
-static void progress_begin(void)
-{
-    progress.on = isatty(STDERR_FILENO);
-    progress.began = time(NULL);
-}
-
-static void progress_end(void)
-{
-    if (progress.shown) {
-        fputs("\r\033[K", stderr);
-        progress.shown = false;
-    }
-}
 
 /* -- what goes in and comes out -- */
 

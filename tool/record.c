@@ -15,12 +15,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "attach.h"
@@ -101,7 +103,7 @@ static bool parse(int argc, char **argv, struct request *out)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    char *end;
+    uint64_t number;
     int option;
 
     opterr = 0;
@@ -136,11 +138,11 @@ static bool parse(int argc, char **argv, struct request *out)
             out->quiet = true;
             break;
         case 'p':
-            out->pid = (pid_t)strtol(optarg, &end, 10);
-            if (out->pid <= 0 || *end) {
+            if (!words_read_number(optarg, INT32_MAX, &number) || number == 0) {
                 complain("record: no process %s, after -p, a number is wanted", optarg);
                 return false;
             }
+            out->pid = (pid_t)number;
             break;
         case OPTION_FOR:
             if (!words_read_ns(optarg, &out->for_ns) || out->for_ns == 0) {
@@ -299,6 +301,13 @@ static bool make_folder(char folder[PATH_MAX])
     return false;
 }
 
+/* Its number: in another one, which has its own /proc, the collector's path leads elsewhere or nowhere (probe/record.h). */
+static uint64_t own_pid_namespace(void)
+{
+    struct stat st;
+    return stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
+}
+
 static int record(struct request *request)
 {
     struct collect_result result;
@@ -312,8 +321,8 @@ static int record(struct request *request)
     }
     char *option, folder[PATH_MAX] = "";
     bool looks = request->leaks && !request->system_malloc && make_folder(folder);
-    if (asprintf(&option, "record=%s%s%s%s", apart_area(collector), looks ? ",leaks=exit,leaks_file=" : "", folder,
-                 looks ? "/%p" : "") < 0) {
+    if (asprintf(&option, "record=%s#%" PRIu64 "%s%s%s", apart_area(collector), own_pid_namespace(),
+                 looks ? ",leaks=exit,leaks_file=" : "", folder, looks ? "/%p" : "") < 0) {
         complain("no memory, for the options, run fewer programs");
         return EXIT_OWN_FAILURE;
     }
@@ -348,18 +357,51 @@ static int record(struct request *request)
     return status;
 }
 
-/* Until the process has ended, the time is over, or somebody asks this one to end. */
-static void wait_while_recording(const struct request *request, const sigset_t *ends)
+/* Whether the process has come to the collector's area: not what it has said, which may have been to another recorder. */
+static bool has_come(const struct apart *collector)
 {
+    uint32_t processes = 0;
+    int fd = open(apart_area(collector), O_RDONLY | O_CLOEXEC);
+    bool read = fd >= 0 && pread(fd, &processes, sizeof processes, offsetof(struct ring_area, processes)) > 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return read && processes > 0;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Until the process has ended, the time is over, or somebody asks this one to end. False: the process is another recorder's, who asked
+ * before it heard of this one; until it has come that is looked for now and then, as a process that does nothing hears of nobody. */
+static bool wait_while_recording(const struct request *request, const struct apart *collector,
+                                 const struct attach *attach, const sigset_t *ends)
+{
+    enum { LOOK_NS = 200000000 };
     int signals = signalfd(-1, ends, SFD_CLOEXEC), process = (int)syscall(SYS_pidfd_open, request->pid, 0);
     struct pollfd wait[] = {{.fd = signals, .events = POLLIN}, {.fd = process, .events = POLLIN}};
-    struct timespec left = {(time_t)(request->for_ns / 1000000000), (long)(request->for_ns % 1000000000)};
+    uint64_t end = request->for_ns ? now_ns() + request->for_ns : UINT64_MAX;
+    struct attach_answer answer = {0};
+    bool come = has_come(collector), over = false;
 
-    while (ppoll(wait, 2, request->for_ns ? &left : NULL, NULL) < 0 && errno == EINTR) {
-        ;
+    while (!over && !(answer.taken && !come)) {
+        uint64_t now = now_ns(), most = come ? UINT64_MAX : LOOK_NS, left = end > now ? end - now : 0;
+        left = left < most ? left : most;
+        struct timespec next = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
+        int ready = ppoll(wait, 2, left == UINT64_MAX ? NULL : &next, NULL);
+        over = ready > 0 || (ready < 0 && errno != EINTR) || now_ns() >= end;
+        come = come || has_come(collector);
+        if (!come && attach_look(attach, &answer) != 0) {
+            over = true;
+        }
     }
     close(process);
     close(signals);
+    return come || !answer.taken;
 }
 
 static int refused(pid_t pid, const char *name, const char *why_not)
@@ -395,24 +437,43 @@ static int record_process(struct request *request)
         reach_remove(reach);
         return EXIT_OWN_FAILURE;
     }
-    error = attach_ask(request->pid, reach->fd ? reach->path : apart_area(collector), &answer);
+    const char *area = reach->fd ? reach->path : apart_area(collector);
+    struct attach attach;
+    error = attach_open(request->pid, area, &attach);
+    bool opened = !error;
+    error = error ? error : attach_ask(&attach, area, &answer);
     if (error || answer.answered) {
         reach_remove(reach);
     }
-    if (error || answer.error) {
-        apart_end(collector, &result);
-        remove_trace(request);
-        return refused(request->pid, name, attach_why(error ? error : answer.error, !error));
+    bool said = !error; /* by the process */
+    error = error ? error : answer.error;
+    if (!error && !wait_while_recording(request, collector, &attach, &ends)) {
+        error = -EALREADY;
     }
-    wait_while_recording(request, &ends);
-    reach_remove(reach);
-    attach_ask(request->pid, NULL, &answer);
+    if (said) {
+        reach_remove(reach);
+    }
+    if (said && !error) {
+        attach_ask(&attach, NULL, &answer);
+    }
+    if (opened) {
+        attach_close(&attach);
+    }
     apart_end(collector, &result);
+    if (error) {
+        remove_trace(request);
+        return refused(request->pid, name, attach_why(error, said));
+    }
     if (result.error) {
         complain("the recording ends early, %s, %s", request->name, why(result.error));
         return EXIT_OWN_FAILURE;
     }
-    if (!request->quiet) {
+    if (result.processes == 0) {
+        complain(
+            "nothing was recorded, process %d (%s), it allocates nothing or the same few blocks: record it for longer, "
+            "or from its start",
+            (int)request->pid, name);
+    } else if (!request->quiet) {
         say(request, &result);
     }
     return 0;

@@ -128,18 +128,6 @@ struct request {
     struct view_wanted view;
 };
 
-static bool read_number(const char *option, const char *text, uint64_t most, uint64_t *out)
-{
-    char *end;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end || value > most) {
-        complain("report: --%s %s, on the command line, takes a number", option, text);
-        return false;
-    }
-    *out = value;
-    return true;
-}
-
 static bool read_time(const char *option, const char *text, uint64_t *out)
 {
     if (!words_read_ns(text, out)) {
@@ -173,13 +161,13 @@ static bool take_option(struct request *r, int option)
         r->report.all_tables = false;
         return true;
     case 'n':
-        if (!read_number("top", optarg, UINT32_MAX, &number)) {
+        if (!take_number("report", "top", optarg, 0, UINT32_MAX, &number)) {
             return false;
         }
         r->report.top = number;
         return true;
     case 'p':
-        if (!read_number("process", optarg, UINT32_MAX, &number)) {
+        if (!take_number("report", "process", optarg, 0, UINT32_MAX, &number)) {
             return false;
         }
         if (number == 0) {

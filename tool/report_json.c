@@ -36,18 +36,6 @@ static void put_bins(struct json *j, const char *key, const uint64_t *bin, const
     json_end(j);
 }
 
-static void put_frame(struct json *j, const struct symbol_frame *f)
-{
-    json_object(j, NULL);
-    json_text(j, "function", f->function);
-    json_text(j, "file", f->file);
-    json_number(j, "line", f->line);
-    json_text(j, "module", f->module);
-    json_number(j, "offset", f->offset);
-    json_flag(j, "inlined", f->inlined);
-    json_end(j);
-}
-
 static void put_life(struct json *j, const struct profile_site *s)
 {
     double ended = (double)(s->frees - s->passed), mean = s->life_sum / ended,
@@ -70,10 +58,7 @@ static void put_site(struct json *j, const struct look *look, const struct group
     const struct profile_site *s = &g->sum;
     uint64_t sizes[PROFILE_BINS];
     json_object(j, NULL);
-    json_text(j, "function", g->place.function);
-    json_text(j, "file", g->place.file);
-    json_number(j, "line", g->place.line);
-    json_text(j, "module", g->place.module);
+    names_json_place(j, &g->place);
     json_number(j, "stacks", g->sites);
     json_number(j, "allocs", s->allocs);
     json_number(j, "bytes", s->bytes);
@@ -99,11 +84,7 @@ static void put_site(struct json *j, const struct look *look, const struct group
         sizes[i] = s->sizes[i];
     }
     put_bins(j, "sizes", sizes, NULL);
-    json_array(j, "stack");
-    for (size_t i = 0, count = look_callers(look, g->widest, caller, FRAMES); i < count; i++) {
-        put_frame(j, &caller[i]);
-    }
-    json_end(j);
+    names_json(j, "stack", caller, look_callers(look, g->widest, caller, FRAMES));
     json_end(j);
 }
 
@@ -256,11 +237,7 @@ static void put_link(struct json *j, const struct look *look, const struct verdi
     json_text(j, "mode", s->link.mode);
     if (s->link.site) {
         struct symbol_frame place;
-        json_array(j, "place");
-        for (size_t i = 0, count = look_callers(look, s->link.site, &place, 1); i < count; i++) {
-            put_frame(j, &place);
-        }
-        json_end(j);
+        names_json(j, "place", &place, look_callers(look, s->link.site, &place, 1));
     }
     if (s->link.to) {
         put_moment(j, look->profile, "from", s->link.from);

@@ -1,5 +1,4 @@
 /* allot snap - a running process's heap: a picture of it, taken by itself, and looked into. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include "command.h"
 #include "json.h"
 #include "outfile.h"
+#include "progress.h"
 #include "snapshot/around.h"
 #include "snapshot/ask.h"
 #include "snapshot/growth.h"
@@ -59,20 +59,6 @@ struct request {
     uint64_t address;
 };
 
-static void progress(const char *what)
-{
-    if (isatty(STDERR_FILENO)) {
-        fprintf(stderr, "\r\033[K%s%s", what ? "allot: " : "", what ? what : "");
-    }
-}
-
-static bool read_number(const char *text, uint64_t *out, int base)
-{
-    char *end;
-    *out = strtoull(text, &end, base);
-    return *text >= '0' && *text <= '9' && !*end;
-}
-
 static bool ask(struct request *r, enum snapshot_question what, const char *address)
 {
     if (r->ask != ASK_SNAP_NOTHING) {
@@ -80,25 +66,26 @@ static bool ask(struct request *r, enum snapshot_question what, const char *addr
         return false;
     }
     r->ask = what;
-    if (address && (!read_number(address, &r->address, 0) || r->address == 0)) {
+    if (address && !words_read_address(address, &r->address)) {
         complain("snap: no address '%s', on the command line, give one as 0x7f0e0a4010", address);
         return false;
     }
     return true;
 }
 
-static bool read_option(struct request *r, int option, char *const *argv)
+static bool read_option(void *request, int option)
 {
+    struct request *r = request;
     uint64_t number = 0;
     switch (option) {
     case 'p':
-        r->pid = read_number(optarg, &number, 10) && number <= INT32_MAX ? (pid_t)number : 0;
+        r->pid = words_read_number(optarg, INT32_MAX, &number) ? (pid_t)number : 0;
         if (r->pid == 0) {
             complain("snap: no process '%s', on the command line, give its number", optarg);
         }
         return r->pid;
     case 'n':
-        if (!read_number(optarg, &number, 10)) {
+        if (!words_read_number(optarg, SIZE_MAX, &number)) {
             complain("snap: no number '%s', --top, give how many to show", optarg);
             return false;
         }
@@ -115,8 +102,6 @@ static bool read_option(struct request *r, int option, char *const *argv)
         return r->leaks = true;
     case 'a':
         return r->all = r->leaks = true;
-    case 'j':
-        return r->json = true;
     case LIST:
         return ask(r, ASK_SNAP_LIST, NULL);
     case 'w':
@@ -126,8 +111,7 @@ static bool read_option(struct request *r, int option, char *const *argv)
     case 'r':
         return ask(r, ASK_SNAP_RETAINED, optarg);
     default:
-        complain_option("snap", option, argv);
-        return false;
+        return r->json = true;
     }
 }
 
@@ -150,15 +134,9 @@ static int read_arguments(int argc, char **argv, struct request *r)
         {NULL, 0, NULL, 0},
     };
     *r = (struct request){.top = 20};
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, ":p:o:las:w:r:n:jh", options, NULL)) != -1;) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return 1;
-        }
-        if (!read_option(r, option, argv)) {
-            return EXIT_USAGE + 1;
-        }
+    int status = command_options("snap", argc, argv, ":p:o:las:w:r:n:jh", options, help, read_option, r);
+    if (status) {
+        return status;
     }
     int files = argc - optind;
     if (r->pid ? files != 0 : files < 1 || files > 2 || r->output) {
@@ -397,7 +375,7 @@ int command_snap(int argc, char **argv)
         complain("%s: %s, give another --output", r.output, strerror(-error));
         return 1;
     }
-    if (!snapshot_request(r.pid, &fd, progress)) {
+    if (!snapshot_request(r.pid, &fd, progress_show)) {
         return 1;
     }
     if (r.output) {

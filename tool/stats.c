@@ -12,6 +12,7 @@
 #include "command.h"
 #include "control.h"
 #include "stats_print.h"
+#include "words.h"
 
 static const char help[] = "usage: allot stats [--json]\n"
                            "       allot stats [OPTION...] PID|NAME\n"
@@ -84,9 +85,8 @@ static void compare_name(pid_t pid, int fd, void *arg)
 /* The id that a word means; 0, and it is said why, when it means none. */
 static pid_t find(const char *process)
 {
-    char *end;
-    long pid = strtol(process, &end, 10);
-    if (*process && !*end && pid > 0 && pid == (pid_t)pid) {
+    uint64_t pid;
+    if (words_read_number(process, INT32_MAX, &pid) && pid > 0) {
         return (pid_t)pid;
     }
     struct search s = {.name = process};

@@ -1,6 +1,5 @@
 /* allot top - what a running process does with its heap, as it does it. What is asked of the process, and what that costs it, is top/feed's;
  * the screen is top/screen's. */
-#include <getopt.h>
 #include <math.h>
 #include <signal.h>
 #include <stdint.h>
@@ -77,25 +76,15 @@ static bool read_choice(const char *option, const char *const *names, size_t cou
     return false;
 }
 
-static bool read_number(const char *option, uint64_t least, uint64_t *out)
+static bool read_option(void *request, int option)
 {
-    char *end;
-    *out = strtoull(optarg, &end, 10);
-    if (*optarg < '0' || *optarg > '9' || *end || *out < least || *out > INT32_MAX) {
-        complain("top: --%s %s, on the command line, takes a number", option, optarg);
-        return false;
-    }
-    return true;
-}
-
-static bool read_option(struct request *r, int option, char *const *argv)
-{
+    struct request *r = request;
     uint64_t number;
     unsigned choice;
     char *end;
     switch (option) {
     case 'p':
-        if (!read_number("pid", 1, &number)) {
+        if (!take_number("top", "pid", optarg, 1, INT32_MAX, &number)) {
             return false;
         }
         r->pid = (pid_t)number;
@@ -120,7 +109,7 @@ static bool read_option(struct request *r, int option, char *const *argv)
         r->screen.sort = (enum rows_sort)choice;
         return true;
     case 'n':
-        if (!read_number("top", 0, &number)) {
+        if (!take_number("top", "top", optarg, 0, INT32_MAX, &number)) {
             return false;
         }
         r->top = number;
@@ -130,11 +119,8 @@ static bool read_option(struct request *r, int option, char *const *argv)
         return true;
     case ONCE:
         return r->once = true;
-    case 'j':
-        return r->json = true;
     default:
-        complain_option("top", option, argv);
-        return false;
+        return r->json = true;
     }
 }
 
@@ -149,15 +135,9 @@ static int read_arguments(int argc, char **argv, struct request *r)
         {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
     };
     *r = (struct request){.top = 20, .screen = {.every = 1, .folder = "."}};
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, ":p:e:v:s:n:jh", options, NULL)) != -1;) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return 1;
-        }
-        if (!read_option(r, option, argv)) {
-            return EXIT_USAGE + 1;
-        }
+    int status = command_options("top", argc, argv, ":p:e:v:s:n:jh", options, help, read_option, r);
+    if (status) {
+        return status;
     }
     if (!r->pid || optind != argc) {
         complain("top: %s, on the command line, see allot top --help",

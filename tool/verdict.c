@@ -54,6 +54,11 @@ const struct group *part_most(const struct look *look, part_figure *of)
     return best;
 }
 
+bool part_was_never_freed(const struct look *look, const struct group *g)
+{
+    return look->profile->verdicts == 0 && g->sum.frees == 0 && g->sum.left_blocks >= NEVER_FREED_MANY;
+}
+
 unsigned part_weight(uint64_t part, uint64_t whole)
 {
     double share = whole ? (double)part / (double)whole * 1000 : 0;
@@ -203,6 +208,21 @@ static void shorten(struct verdict *v)
     }
 }
 
+/* Where nothing is found and most of what was live at the peak is of a place that frees nothing, that is what to ask for next. */
+static void say_what_to_ask(const struct look *look, struct verdict *v)
+{
+    struct verdict_sentence *s = &v->sentence[0];
+    const struct group *g =
+        v->count && is_about(s, "peak") && s->link.site ? &look->group[look->group_of_site[s->link.site]] : NULL;
+    if (g && part_was_never_freed(look, g) && part_is_memory_finding(g->sum.left_bytes, look->profile->peak_bytes)) {
+        size_t end = strlen(s->text) - 1; /* the full stop */
+        snprintf(
+            s->text + end, sizeof s->text - end,
+            ", none of whose %s blocks was ever freed: allot record --leaks gives the verdict whether they are lost.",
+            words_count(g->sum.left_blocks).text);
+    }
+}
+
 void verdict_with(const struct look *look, const struct verdict_beside *beside, struct verdict *v)
 {
     const struct pinned *pinned = beside->pinned;
@@ -224,6 +244,7 @@ void verdict_with(const struct look *look, const struct verdict_beside *beside, 
     say_failed(look, v);
     say_recording(look, v);
     order(v);
+    say_what_to_ask(look, v);
     shorten(v);
 }
 

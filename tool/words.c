@@ -175,6 +175,33 @@ bool words_read_bytes(const char *text, uint64_t *bytes)
     return true;
 }
 
+static bool read_in(const char *text, const char *end, int base, uint64_t most, uint64_t *number)
+{
+    char *stop;
+    int kept = errno;
+    errno = 0;
+    unsigned long long value = strtoull(text, &stop, base);
+    bool is = isdigit((unsigned char)text[0]) && stop == end && !errno && value <= most;
+    errno = kept;
+    *number = is ? value : 0;
+    return is;
+}
+
+bool words_read_part(const char *text, const char *end, uint64_t most, uint64_t *number)
+{
+    return read_in(text, end, 10, most, number);
+}
+
+bool words_read_number(const char *text, uint64_t most, uint64_t *number)
+{
+    return words_read_part(text, text + strlen(text), most, number);
+}
+
+bool words_read_address(const char *text, uint64_t *address)
+{
+    return read_in(text, text + strlen(text), 0, UINT64_MAX, address) && *address != 0;
+}
+
 bool words_read_ns(const char *text, uint64_t *ns)
 {
     static const struct {

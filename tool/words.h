@@ -29,6 +29,11 @@ const char *words_base(const char *path);
 
 /* Bytes as people write them: 200M, 1.5G, 4096; units of 1024. False: it is none. */
 bool words_read_bytes(const char *text, uint64_t *bytes);
+/* A number, of digits only; one that is a part of a text, up to `end`; and one that is not 0 and may be hexadecimal: 0x7f0e0a4010.
+ * False: it is none, or more than `most`. */
+bool words_read_number(const char *text, uint64_t most, uint64_t *number);
+bool words_read_part(const char *text, const char *end, uint64_t most, uint64_t *number);
+bool words_read_address(const char *text, uint64_t *address);
 /* A span of time: 1.5 (seconds), 20ms, 3us, 2s, 5min. */
 bool words_read_ns(const char *text, uint64_t *ns);
 

@@ -122,4 +122,48 @@ static inline void heap_figures(void)
     figure("longest", (double)stats.longest_ns / 1e6, "ms");
 }
 
+/* -- trees, bottom up -- */
+
+/* Where plain pointers hold what they refer to. */
+#define PLAIN_TREE(name, new_node)                                                   \
+    static struct node *name##_tree(int depth)                                       \
+    {                                                                                \
+        if (depth <= 0) {                                                            \
+            return new_node;                                                         \
+        }                                                                            \
+        struct node *left = name##_tree(depth - 1), *right = name##_tree(depth - 1); \
+        struct node *node = new_node;                                                \
+        node->left = left;                                                           \
+        node->right = right;                                                         \
+        return node;                                                                 \
+    }                                                                                \
+    struct name##_tree_is_complete
+
+/* With frames and the barrier: mark and copy. */
+static inline struct node *framed_tree(int depth)
+{
+    if (depth <= 0) {
+        return get_node();
+    }
+    ALLOT_GC_FRAME(&me, frame, 2);
+    frame.slot[0] = framed_tree(depth - 1);
+    frame.slot[1] = framed_tree(depth - 1);
+    struct node *node = get_node();
+    allot_gc_write(&me, node, &node->left, frame.slot[0]);
+    allot_gc_write(&me, node, &node->right, frame.slot[1]);
+    return node;
+}
+
+/* With references that are owned: count. */
+static inline struct node *counted_tree(int depth)
+{
+    if (depth <= 0) {
+        return get_node();
+    }
+    struct node *left = counted_tree(depth - 1), *right = counted_tree(depth - 1), *node = get_node();
+    allot_gc_give(&me, node, &node->left, left);
+    allot_gc_give(&me, node, &node->right, right);
+    return node;
+}
+
 #endif

@@ -36,20 +36,6 @@ static struct node **shelf;
 
 /* -- with frames and the barrier: mark and copy -- */
 
-static struct node *framed_tree(int depth)
-{
-    if (depth <= 0) {
-        return get_node();
-    }
-    ALLOT_GC_FRAME(&me, frame, 2);
-    frame.slot[0] = framed_tree(depth - 1);
-    frame.slot[1] = framed_tree(depth - 1);
-    struct node *node = get_node();
-    allot_gc_write(&me, node, &node->left, frame.slot[0]);
-    allot_gc_write(&me, node, &node->right, frame.slot[1]);
-    return node;
-}
-
 static void framed_put(size_t place)
 {
     struct node *tree = framed_tree(DEPTH);
@@ -83,25 +69,7 @@ static const struct way copy_way = {begin_copy, framed_put, framed_waste, framed
 
 /* -- with owned references: count -- */
 
-static struct node *counted_tree(int depth)
-{
-    if (depth <= 0) {
-        return get_node();
-    }
-    struct node *left = counted_tree(depth - 1), *right = counted_tree(depth - 1), *node = get_node();
-    allot_gc_write(&me, node, &node->left, left);
-    allot_gc_write(&me, node, &node->right, right);
-    allot_gc_unref(&me, left);
-    allot_gc_unref(&me, right);
-    return node;
-}
-
-static void counted_put(size_t place)
-{
-    struct node *tree = counted_tree(DEPTH);
-    allot_gc_write(&me, shelf, &shelf[place], tree);
-    allot_gc_unref(&me, tree);
-}
+static void counted_put(size_t place) { allot_gc_give(&me, shelf, &shelf[place], counted_tree(DEPTH)); }
 
 static void counted_waste(void) { allot_gc_unref(&me, counted_tree(DEPTH)); }
 
@@ -109,8 +77,7 @@ static void counted_exchange(size_t one, size_t two)
 {
     struct node *a = shelf[one], *b = shelf[two], *left = allot_gc_ref(&me, a->left);
     allot_gc_write(&me, a, &a->left, b->left);
-    allot_gc_write(&me, b, &b->left, left);
-    allot_gc_unref(&me, left);
+    allot_gc_give(&me, b, &b->left, left);
 }
 
 static void begin_count(void) { begin_framed(ALLOT_GC_COUNT); }
@@ -119,17 +86,7 @@ static const struct way count_way = {begin_count, counted_put, counted_waste, co
 
 /* -- libgc -- */
 
-static struct node *boehm_tree(int depth)
-{
-    if (depth <= 0) {
-        return had(libgc.malloc(sizeof(struct node)));
-    }
-    struct node *left = boehm_tree(depth - 1), *right = boehm_tree(depth - 1);
-    struct node *node = had(libgc.malloc(sizeof(struct node)));
-    node->left = left;
-    node->right = right;
-    return node;
-}
+PLAIN_TREE(boehm, had(libgc.malloc(sizeof(struct node))));
 
 static void boehm_put(size_t place) { shelf[place] = boehm_tree(DEPTH); }
 

@@ -5,7 +5,7 @@
  *
  * And what a reference costs: lists of nodes of 64 bytes, walked by pointers and by references, the best of many walks by turns.
  *   walk_near      200 nodes, shuffled, which the nearest cache holds        walk_order      a million, in the order they were made in
- *   walk_shuffled  a million, shuffled
+ *   walk_shuffled  a million, shuffled                                       walk_near_late  200 again, in a heap that has a million slots
  */
 #include "part.h"
 
@@ -194,7 +194,7 @@ static __attribute__((noinline)) uint64_t walk_references(allot_ref first, size_
     return sum;
 }
 
-static void walk(const char *name, size_t nodes, bool shuffled, size_t steps)
+static void walk(const char *name, size_t nodes, bool shuffled, size_t steps, int rounds)
 {
     static uint32_t order[1000000];
     uint64_t seed = 3, best[2] = {UINT64_MAX, UINT64_MAX};
@@ -213,7 +213,7 @@ static void walk(const char *name, size_t nodes, bool shuffled, size_t steps)
         *(struct node *)allot_movable_at(&heap, kept[order[i]].ref) =
             (struct node){.next = allot_movable_at(&heap, next), .next_ref = next, .value = {i}};
     }
-    for (int round = 0; round < 7; round++) {
+    for (int round = 0; round < rounds; round++) {
         uint64_t start = own_time(), sums[2];
         sums[0] = walk_pointers(allot_movable_at(&heap, kept[order[0]].ref), steps);
         uint64_t middle = own_time();
@@ -233,26 +233,45 @@ static void walk(const char *name, size_t nodes, bool shuffled, size_t steps)
         allot_movable_put(&heap, kept[i].ref);
 }
 
-static void allot(void)
+/* The objects of a GiB, thinned, and compacted. */
+static void compact(void)
 {
-    if (allot_movable_init(&heap, (size_t)8 << 30, NULL) != 0)
-        fail("out of memory");
-    walk("walk_near", 200, true, 2000000);
-    walk("walk_order", 1000000, false, 1000000);
-    walk("walk_shuffled", 1000000, true, 200000);
-    churn(get_movable, put_movable);
-    for (size_t i = 0; i < CHURN; i++)
-        put_movable(i);
-    allot_movable_trim(&heap);
     double base = before(), live = thin(get_movable, put_movable);
     figure("rss_before", (resident() - base) / live, "of what lives");
     steps(base, live);
     allot_movable_done(&heap);
 }
 
+static void init(unsigned align)
+{
+    if (allot_movable_init(&heap, (size_t)8 << 30, &(struct allot_movable_opts){.align = align}) != 0)
+        fail("out of memory");
+}
+
+static void allot_at_16(void)
+{
+    init(16);
+    compact();
+}
+
+static void allot(void)
+{
+    init(8);
+    walk("walk_near", 200, true, 200000, 101);
+    walk("walk_order", 1000000, false, 1000000, 7);
+    walk("walk_shuffled", 1000000, true, 200000, 7);
+    walk("walk_near_late", 200, true, 200000, 101);
+    churn(get_movable, put_movable);
+    for (size_t i = 0; i < CHURN; i++)
+        put_movable(i);
+    allot_movable_trim(&heap);
+    compact();
+}
+
 static const struct variant variants[] = {
     {"*malloc", "the same objects of malloc", mallocs},
     {"allot", "allot_movable, in steps of 128 KiB", allot},
+    {"aligned", "the same, objects at multiples of 16", allot_at_16},
 };
 static const char *const demands[] = {
     "rss allot <= 1.08",

@@ -1,6 +1,8 @@
 /* pager.c - what a page costs that is there, and one that is not: allot_pager beside what it is made of.
  *
- * hit: pages, of 16384 that all are in memory, at random, pinned and unpinned. miss: of a file of 64 MiB in the system's cache, at
+ * hit: pages, of 16384 that all are in memory, at random, pinned and unpinned; nothing is read in them. free_N, chain_N: of N pages,
+ * of which a number is read in between; which page is next is drawn (free: what follows may begin before), or is the number that was
+ * read (chain: as in a tree). Their numbers are a quarter of those that there are. miss: of a file of 64 MiB in the system's cache, at
  * random, with frames for a sixteenth of it; the time of all over the misses. The file is made where TMPDIR says, and gone at the
  * end.
  */
@@ -147,6 +149,138 @@ static void *hash_looks(void *seed)
     return NULL;
 }
 
+/* -- hits of so many pages, of which a number is read -- */
+
+static const struct size {
+    const char *free, *chain;
+    size_t pages, bytes;
+} sizes[] = {
+    {"free_1k", "chain_1k", 1 << 10, PAGE},
+    {"free_16k", "chain_16k", 1 << 14, PAGE},
+    {"free_256k", "chain_256k", 1 << 18, PAGE},
+    {"free_1m", "chain_1m", 1 << 20, PAGE / 8},
+};
+enum { READS_COUNT = 2000000 };
+
+static size_t read_pages; /* a power of two */
+static unsigned read_lines;
+
+static uint64_t number_of(uint64_t index) { return 4 * index + (index * 0x9e3779b97f4a7c15 >> 62); }
+
+/* Where in the page it is: not always in its first line, as these share few places in a cache. */
+static uint64_t *word_in(void *page, uint64_t number)
+{
+    return (uint64_t *)((char *)page + (number * 0xd1b54a32d192ed03 >> 32) % read_lines * 64);
+}
+
+/* One cycle through all pages (Sattolo 1986). */
+static uint64_t *make_cycle(void)
+{
+    uint64_t *next = malloc(read_pages * sizeof *next), random = 88172645463325252;
+    for (size_t i = 0; i < read_pages; i++) {
+        next[i] = i;
+    }
+    for (size_t i = read_pages - 1; i > 0; i--) {
+        size_t k = next_random(&random) % i;
+        uint64_t other = next[i];
+        next[i] = next[k];
+        next[k] = other;
+    }
+    return next;
+}
+
+static struct slot {
+    uint64_t page;
+    char *at;
+} * slots;
+
+static inline struct slot *slot_of(uint64_t page)
+{
+    size_t i = page * 0x9e3779b97f4a7c15 >> (64 - __builtin_ctzll(2 * read_pages));
+    while (slots[i].at && slots[i].page != page) {
+        i = (i + 1) & (2 * read_pages - 1);
+    }
+    return &slots[i];
+}
+
+static inline uint64_t read_hashed(uint64_t page) { return *word_in(slot_of(page)->at, page); }
+
+static inline uint64_t read_pinned(uint64_t page)
+{
+    void *at = allot_pager_pin(&pager, page, ALLOT_PAGER_READ);
+    uint64_t read = *word_in(at, page);
+    allot_pager_unpin(&pager, at, ALLOT_PAGER_READ);
+    return read;
+}
+
+static inline __attribute__((always_inline)) void time_reads(const struct size *of, uint64_t (*read)(uint64_t))
+{
+    uint64_t random = 1, page = number_of(0), from = spent();
+    for (size_t i = 0; i < READS_COUNT; i++) {
+        used((void *)(uintptr_t)read(number_of(next_random(&random) & (read_pages - 1))));
+    }
+    figure(of->free, (double)(spent() - from) / READS_COUNT, "ns");
+    from = spent();
+    for (size_t i = 0; i < READS_COUNT; i++) {
+        page = read(page);
+    }
+    figure(of->chain, (double)(spent() - from) / READS_COUNT, "ns");
+    used((void *)(uintptr_t)page);
+}
+
+static void size_is(const struct size *of)
+{
+    read_pages = of->pages;
+    read_lines = (unsigned)of->bytes / 64;
+}
+
+static void hashed_reads(void)
+{
+    for (const struct size *of = sizes; of < sizes + COUNT(sizes); of++) {
+        size_is(of);
+        uint64_t *next = make_cycle();
+        slots = calloc(2 * of->pages, sizeof *slots);
+        char *pages = aligned_alloc(PAGE, of->pages * of->bytes);
+        for (size_t i = 0; i < of->pages; i++) {
+            uint64_t page = number_of(i);
+            *slot_of(page) = (struct slot){page, pages + i * of->bytes};
+            *word_in(pages + i * of->bytes, page) = number_of(next[i]);
+        }
+        free(next);
+        time_reads(of, read_hashed);
+        free(slots);
+        free(pages);
+    }
+}
+
+static int reads_nothing(void *self, uint64_t page, size_t size, void *const *into, size_t count)
+{
+    (void)self, (void)page, (void)size, (void)into, (void)count;
+    return 0;
+}
+
+static void pinned_reads(unsigned how, enum allot_evict_policy policy)
+{
+    const struct allot_store nowhere = {.read = reads_nothing, .write = reads_nothing};
+    for (const struct size *of = sizes; of < sizes + COUNT(sizes); of++) {
+        struct allot_pager_opts opts = {.page = of->bytes, .frames = of->pages, .how = how, .policy = policy};
+        size_is(of);
+        uint64_t *next = make_cycle();
+        if (allot_pager_init(&pager, &nowhere, &opts) != 0) {
+            fail("allot_pager_init");
+        }
+        for (size_t i = 0; i < of->pages; i++) {
+            uint64_t page = number_of(i);
+            void *at = allot_pager_pin(&pager, page, ALLOT_PAGER_FRESH);
+            *word_in(at, page) = number_of(next[i]);
+            allot_pager_unpin(&pager, at, ALLOT_PAGER_WRITE);
+        }
+        free(next);
+        time_reads(of, read_pinned);
+        allot_pager_abandon(&pager);
+    }
+}
+
 /* -- misses -- */
 
 static int make_file(void)
@@ -242,12 +376,14 @@ static void hash(void)
     }
     hash_looks((void *)1);
     figure("hit", nanoseconds_of(hash_looks), "ns");
+    hashed_reads();
 }
 
 static void of(unsigned how, enum allot_evict_policy policy)
 {
     hits(how, policy);
     allot_store_done(&store);
+    pinned_reads(how, policy);
     misses(how, policy);
 }
 
@@ -270,10 +406,8 @@ static const struct variant variants[] = {
 };
 
 static const char *const demands[] = {
-    "hit allot <= 2 hash",
-    "hit allot <= 15",
-    "two_threads allot >= 1.7",
-    "miss allot <= 1.3 bare",
+    "chain_16k allot <= 2 hash", "chain_256k allot <= 2 hash", "chain_1m allot <= 2 hash",
+    "hit allot <= 15",           "two_threads allot >= 1.7",   "miss allot <= 1.3 bare",
 };
 
 int main(int argc, char **argv) { return part_main(argc, argv, variants, COUNT(variants), demands, COUNT(demands)); }

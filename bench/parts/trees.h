@@ -82,12 +82,6 @@ static const struct way malloc_way = {begin_nothing, malloc_top_down, malloc_bot
 
 /* -- what a stack and plain pointers hold: libgc, and mark when it is conservative -- */
 
-static inline void set_node(struct node *node, struct node *left, struct node *right)
-{
-    node->left = left;
-    node->right = right;
-}
-
 #define CONSERVATIVE(name, new_node, new_doubles)                                               \
     static void name##_children(struct node *node, int depth)                                   \
     {                                                                                           \
@@ -98,16 +92,7 @@ static inline void set_node(struct node *node, struct node *left, struct node *r
             name##_children(node->right, depth - 1);                                            \
         }                                                                                       \
     }                                                                                           \
-    static struct node *name##_tree(int depth)                                                  \
-    {                                                                                           \
-        if (depth <= 0) {                                                                       \
-            return new_node;                                                                    \
-        }                                                                                       \
-        struct node *left = name##_tree(depth - 1), *right = name##_tree(depth - 1);            \
-        struct node *node = new_node;                                                           \
-        set_node(node, left, right);                                                            \
-        return node;                                                                            \
-    }                                                                                           \
+    PLAIN_TREE(name, new_node);                                                                 \
     static void name##_top_down(int depth, struct node **root)                                  \
     {                                                                                           \
         *root = new_node;                                                                       \
@@ -162,20 +147,6 @@ static void framed_children(struct node *node, int depth)
     }
 }
 
-static struct node *framed_tree(int depth)
-{
-    if (depth <= 0) {
-        return get_node();
-    }
-    ALLOT_GC_FRAME(&me, frame, 2);
-    frame.slot[0] = framed_tree(depth - 1);
-    frame.slot[1] = framed_tree(depth - 1);
-    struct node *node = get_node();
-    allot_gc_write(&me, node, &node->left, frame.slot[0]);
-    allot_gc_write(&me, node, &node->right, frame.slot[1]);
-    return node;
-}
-
 static void framed_top_down(int depth, struct node **root)
 {
     *root = get_node();
@@ -194,33 +165,14 @@ static const struct way copy_way = {begin_copy, framed_top_down, framed_bottom_u
 
 /* -- references that are owned: count -- */
 
-/* The reference that the caller has becomes the slot's. */
-static inline void own(struct node *node, struct node **slot, struct node *child)
-{
-    allot_gc_write(&me, node, slot, child);
-    allot_gc_unref(&me, child);
-}
-
 static void counted_children(struct node *node, int depth)
 {
     if (depth > 0) {
-        own(node, &node->left, get_node());
-        own(node, &node->right, get_node());
+        allot_gc_give(&me, node, &node->left, get_node());
+        allot_gc_give(&me, node, &node->right, get_node());
         counted_children(node->left, depth - 1);
         counted_children(node->right, depth - 1);
     }
-}
-
-static struct node *counted_tree(int depth)
-{
-    if (depth <= 0) {
-        return get_node();
-    }
-    struct node *left = counted_tree(depth - 1), *right = counted_tree(depth - 1);
-    struct node *node = get_node();
-    own(node, &node->left, left);
-    own(node, &node->right, right);
-    return node;
 }
 
 static void counted_top_down(int depth, struct node **root)

@@ -14,6 +14,8 @@
  *     cc program.c boehm.c -lallot          with this folder's gc.h, or libgc's own
  */
 #define _GNU_SOURCE
+#define GC_THREADS
+#define GC_NO_THREAD_REDIRECTS
 #include "gc.h"
 
 #include <errno.h>
@@ -202,7 +204,7 @@ void *GC_malloc_uncollectable(size_t size)
     return object;
 }
 
-static bool forget_kept(const void *object)
+static void forget_kept(const void *object)
 {
     take_lock();
     struct kept *kept = table.kept;
@@ -216,13 +218,15 @@ static bool forget_kept(const void *object)
         }
     }
     give_lock();
-    return kept;
 }
 
 void GC_free(void *object)
 {
-    if (object && !forget_kept(object) && find_leak) {
-        allot_gc_put(mutator(), object);
+    if (object) {
+        forget_kept(object);
+        if (find_leak) {
+            allot_gc_put(mutator(), object);
+        }
     }
 }
 
@@ -441,4 +445,129 @@ void *GC_call_with_alloc_lock(GC_fn_type fn, void *data)
     void *result = fn(data);
     give_lock();
     return result;
+}
+
+/* One that was begun by GC_pthread_create; uncollectable until it has been joined, or has ended detached. `value` is what it begins with,
+ * and then what it returned. */
+struct thread {
+    struct thread *next; /* of `threads` */
+    pthread_t id;
+    void *(*fn)(void *);
+    void *value;
+    bool detached, ended;
+};
+static struct thread *threads; /* the lock's */
+
+static void forget_thread(struct thread *thread)
+{
+    struct thread **at = &threads;
+    while (*at != thread) {
+        at = &(*at)->next;
+    }
+    *at = thread->next;
+    GC_free(thread);
+}
+
+static void end_thread(void *arg)
+{
+    struct thread *thread = arg;
+    take_lock();
+    thread->ended = true;
+    if (thread->detached) {
+        forget_thread(thread);
+    }
+    give_lock();
+    allot_gc_detach(&me); /* destructors of its keys may join in again */
+}
+
+static void *run_thread(void *arg)
+{
+    struct thread *thread = arg;
+    mutator();
+    pthread_cleanup_push(end_thread, thread);
+    thread->value = thread->fn(thread->value);
+    pthread_cleanup_pop(1);
+    return NULL;
+}
+
+int GC_pthread_create(pthread_t *id, const pthread_attr_t *attributes, void *(*fn)(void *), void *data)
+{
+    int detached = PTHREAD_CREATE_JOINABLE;
+    if (attributes) {
+        pthread_attr_getdetachstate(attributes, &detached);
+    }
+    struct thread *thread = GC_malloc_uncollectable(sizeof *thread);
+    if (!thread) {
+        return EAGAIN;
+    }
+    *thread = (struct thread){.fn = fn, .value = data, .detached = detached == PTHREAD_CREATE_DETACHED};
+    take_lock();
+    int wrong =
+        pthread_create(&thread->id, attributes, run_thread, thread); /* it ends, and is joined, under the lock */
+    if (wrong) {
+        GC_free(thread);
+    } else {
+        thread->next = threads;
+        threads = thread;
+        *id = thread->id;
+    }
+    give_lock();
+    return wrong;
+}
+
+static struct thread *thread_of(pthread_t id)
+{
+    struct thread *thread = threads;
+    while (thread && !pthread_equal(thread->id, id)) {
+        thread = thread->next;
+    }
+    return thread;
+}
+
+struct join {
+    pthread_t id;
+    void *result;
+    int wrong;
+};
+
+static void *join(void *arg)
+{
+    struct join *j = arg;
+    j->wrong = pthread_join(j->id, &j->result);
+    return NULL;
+}
+
+int GC_pthread_join(pthread_t id, void **result)
+{
+    struct join j = {.id = id};
+    take_lock();
+    struct thread *thread = thread_of(id);
+    give_lock();
+    GC_do_blocking(join, &j);
+    if (!j.wrong && thread) {
+        take_lock();
+        j.result = j.result == PTHREAD_CANCELED ? j.result : thread->value;
+        forget_thread(thread);
+        give_lock();
+    }
+    if (!j.wrong && result) {
+        *result = j.result;
+    }
+    return j.wrong;
+}
+
+int GC_pthread_detach(pthread_t id)
+{
+    int wrong = pthread_detach(id);
+    if (!wrong) {
+        take_lock();
+        struct thread *thread = thread_of(id);
+        if (thread && thread->ended) {
+            forget_thread(thread);
+        } else if (thread) {
+            thread->detached = true;
+        }
+        give_lock();
+    }
+    return wrong;
 }

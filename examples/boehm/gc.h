@@ -77,9 +77,22 @@ void GC_set_find_leak(int on); /* before GC_init */
 int GC_get_find_leak(void);
 
 /* Threads join in with their first call, and leave when they end. One that waits lets the others collect if it waits in GC_do_blocking or
- * GC_pthread_join. */
+ * GC_pthread_join, which with GC_THREADS is what pthread_join means. */
 void *GC_do_blocking(GC_fn_type fn, void *data);
 void *GC_call_with_alloc_lock(GC_fn_type fn, void *data);
+
+#ifdef GC_THREADS
+#include <pthread.h>
+/* What a thread begins with, and what it returns until that is asked for, is held. */
+int GC_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *), void *data);
+int GC_pthread_join(pthread_t thread, void **result);
+int GC_pthread_detach(pthread_t thread);
+#ifndef GC_NO_THREAD_REDIRECTS
+#define pthread_create(thread, attributes, fn, data) GC_pthread_create(thread, attributes, fn, data)
+#define pthread_join(thread, result)                 GC_pthread_join(thread, result)
+#define pthread_detach(thread)                       GC_pthread_detach(thread)
+#endif
+#endif
 
 #ifdef __cplusplus
 }

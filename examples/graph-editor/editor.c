@@ -247,8 +247,7 @@ static void note(struct change **list, enum what what, void *object, char *name,
     SET(change, before, *list);
     change->what = what;
     change->command = of;
-    allot_gc_write(&me, document, list, change);
-    allot_gc_unref(&me, change);
+    allot_gc_give(&me, document, list, change);
 }
 
 static void did(enum what what, void *object, char *name)
@@ -326,8 +325,7 @@ static const char *do_node(const char *name)
     struct node *node = take(&held.slot[0], make(&node_type, 0));
     char *copy = text(name);
     node = held.slot[0];
-    SET(node, name, copy);
-    allot_gc_unref(&me, copy);
+    allot_gc_give(&me, node, &node->name, copy);
     link_node(node);
     did(NODE_ADDED, node, NULL);
     return NULL;
@@ -412,8 +410,7 @@ static const char *do_select(const char *name)
         return "memory is out";
     }
     selected = held.slot[0];
-    SET(selected, weak, weak);
-    allot_gc_unref(&me, weak);
+    allot_gc_give(&me, selected, &selected->weak, weak);
     SET(selected, next, document->selection);
     SET(document, selection, selected);
     return NULL;

@@ -4,8 +4,9 @@
  *     slot[frame]: sqlite3_pcache_page, key      beside each frame, and SQLite's extra bytes
  *     apart: what has no frame: pages beyond the cache's size that SQLite must have (createFlag 2), and those of databases in memory
  *
- * A pin of SQLite's is a flag, not a count. A cache is used by one thread at a time: the pager is ALLOT_PAGER_ALONE. Its size is
- * that of PRAGMA cache_size when it was begun; another one takes effect as soon as no page is pinned, and begins empty.
+ * A pin of SQLite's is a flag, not a count. A cache is used by one thread at a time: the pager is ALLOT_PAGER_ALONE. Its size
+ * is that of PRAGMA cache_size when it was begun, 262144 pages at most; another one takes effect as soon as no page is pinned,
+ * and begins empty.
  *
  *     cc sqlite_pages.c $(pkg-config --cflags --libs sqlite3 allot)
  */
@@ -23,7 +24,7 @@
 #include <allot/malloc.h>
 #include <allot/pager.h>
 
-enum { APARTS = 256 };
+enum { APARTS = 256, FRAMES_MOST = 1 << 18 };
 
 struct slot {
     sqlite3_pcache_page page;
@@ -180,7 +181,8 @@ static sqlite3_pcache *pages_create(int size, int extra, int purgeable)
 
 static void pages_cachesize(sqlite3_pcache *cache, int pages)
 {
-    ((struct cache *)cache)->wanted = pages > 0 ? (size_t)pages : 0;
+    /* A file that is broken may ask for any number. */
+    ((struct cache *)cache)->wanted = pages < 0 ? 0 : pages < FRAMES_MOST ? (size_t)pages : FRAMES_MOST;
 }
 
 static int pages_count(sqlite3_pcache *cache)

@@ -63,8 +63,9 @@ enum {
 
 /* Only of ALLOT_GRADUAL; 0: the default, in brackets. */
 struct allot_evict_opts {
-    unsigned levels;     /* up to 8 (3); the coldest is where new pages begin */
-    unsigned fresh;      /* what it may have of the frames at the least and at most, in 1/256 (5) */
+    unsigned
+        levels;     /* up to 8 (3; 2 for less than 256 frames, if pace[2] is 0); the coldest is where new pages begin */
+    unsigned fresh; /* what it may have of the frames at the least and at most, in 1/256 (5) */
     unsigned fresh_most; /*                                                        (230) */
     unsigned pace
         [8]; /* of how many pages one cools from that level to the next below as one page is read, in 1/256: fixed; all 0:

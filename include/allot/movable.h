@@ -14,10 +14,12 @@
  * A reference is 8 bytes, a slot and a generation, and may be kept anywhere, also in files (allot_movable_save). It is good for one
  * object and never for another: who uses it after put ends with a line, however often the slot was used since.
  *
- * Objects of up to ALLOT_MOVABLE_SMALL bytes lie in chunks of 512 KiB, after a header of 6 bytes, at multiples of 8; each has 2 bytes
- * in a table of slots, which stay until the slots of their group, 256, are all free. Others, and all that may be purged, lie in zones
- * of 16 MiB that are regions (allot/region.h), or in pages of their own, at multiples of 16. (Jones, Hosking and Moss, "The Garbage
- * Collection Handbook", 2012, chapter 3; the Memory Manager of "Inside Macintosh" II, 1985, whose lock bit is a count here.)
+ * Objects of up to ALLOT_MOVABLE_SMALL bytes lie in chunks of 512 KiB, after a header of 6 bytes, at multiples of 8, or of 16 for who has
+ * long doubles or SSE's types in them (opts.align); each has 2 bytes in a table of slots, which stay until the slots of their group,
+ * 256, are all free. Others, and all that may be purged, lie in zones of 16 MiB that are regions (allot/region.h), or in pages of
+ * their own, at multiples of 16. Where AddressSanitizer or valgrind's memcheck watch, only objects may be touched, and `at` is a call.
+ * (Jones, Hosking and Moss, "The Garbage Collection Handbook", 2012, chapter 3; the Memory Manager of "Inside Macintosh" II, 1985,
+ * whose lock bit is a count here.)
  *
  * Not where all is dropped at once (allot/arena.h), where all is of one size (allot/pool.h), or where others keep addresses.
  *
@@ -40,13 +42,14 @@ typedef struct {
     uint32_t slot, gen;
 } allot_ref;
 
-#define ALLOT_MOVABLE_SMALL 8178 /* bytes */
+#define ALLOT_MOVABLE_SMALL 8178 /* bytes; at multiples of 16 it is 8170 */
 
 struct allot_movable {
-    const uint16_t
-        *entry; /* private: of each slot, where its object is, in 8 bytes from `base` of its group; 0: free */
+    char *const *near_at;  /* private: of each slot below `near_slots` the address of its object, or NULL, */
+    uint32_t near_slots;   /* as long as there have never been more slots; then 0 */
+    uint32_t slots;        /* that there can be */
+    const uint16_t *entry; /* of each, where its object is, in 8 bytes from `base` of its group; 0: free */
     char *const *base;
-    uint32_t slots; /* that there can be */
     void *state;
 };
 
@@ -56,6 +59,12 @@ struct allot_movable_opts {
         limit; /* bytes that it may hold, in whole chunks; beyond them what is purgeable goes, then calls fail. 0: `reserve` */
     unsigned waste; /* percent: a chunk is worth emptying when so much of it is free; 1 to 99, 0: 12 */
     bool lock;      /* for several threads */
+    unsigned align; /* bytes: small objects lie at multiples of 8 or 16, which takes 4 bytes more of each. 0: 8 */
+
+    /* A heap that has never had more than so many slots has 8 bytes for each besides, its object's address: `at` is a load less
+     * then, which counts where all lies in the nearest cache, as a large table does not. 0: 512, that is 4 KiB; UINT32_MAX: however
+     * many. */
+    uint32_t near_slots;
 
     /* Every step moves all there is, once, whatever its size, and what was there before is unmapped: an address that was kept
      * faults at its next use. Each object of the larger kind has pages of its own. For tests. */
@@ -99,20 +108,33 @@ ALLOT_API size_t allot_movable_size(struct allot_movable *heap, allot_ref ref);
 /* As allot_movable_at, of what that does not have at hand. */
 ALLOT_API void *allot_movable_find(struct allot_movable *heap, allot_ref ref);
 
+/* Private: the generation in front of an object. */
+static inline uint32_t allot_movable_gen(const char *p)
+{
+    uint32_t gen;
+    __builtin_memcpy(&gen, p - sizeof gen, sizeof gen);
+    return gen;
+}
+
 /* Where an object is. Good until the next step, purge, trim or load, and until it is resized or put; of a purgeable one until the next
  * call of any kind. NULL for none; and with errno, of a purgeable one that cannot be built again. A stale reference ends the process.
- * Cost: two loads side by side, then the object's: for small ones; for others a call. */
+ * Cost: for small ones two loads side by side, in a heap of few slots one, then the object's; for others a call. */
 static inline void *allot_movable_at(struct allot_movable *heap, allot_ref ref)
 {
-    if (__builtin_expect(ref.slot < heap->slots, 1)) {
-        uint64_t unit = heap->entry[ref.slot];
-        char *p = heap->base[ref.slot / 256] + unit * 8;
-        if (__builtin_expect(unit != 0, 1)) {
-            uint32_t gen;
-            __builtin_memcpy(&gen, p - sizeof gen, sizeof gen);
-            if (__builtin_expect(gen == ref.gen, 1)) {
-                return p;
-            }
+    uint64_t both; /* the reference in one load: each that is between them makes the next one later */
+    __builtin_memcpy(&both, &ref, sizeof both);
+    uint32_t slot = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? (uint32_t)both : (uint32_t)(both >> 32);
+    uint32_t gen = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? (uint32_t)(both >> 32) : (uint32_t)both;
+    if (slot < __atomic_load_n(&heap->near_slots, __ATOMIC_RELAXED)) {
+        char *p = heap->near_at[slot];
+        if (__builtin_expect(p && allot_movable_gen(p) == gen, 1)) {
+            return p;
+        }
+    } else if (__builtin_expect(slot < heap->slots, 1)) {
+        uint64_t unit = heap->entry[slot];
+        char *p = heap->base[slot / 256] + unit * 8;
+        if (__builtin_expect(unit && allot_movable_gen(p) == gen, 1)) {
+            return p;
         }
     }
     return allot_movable_find(heap, ref);
@@ -182,8 +204,8 @@ ALLOT_API int allot_movable_save(struct allot_movable *heap, int (*write)(void *
                                  void *arg);
 
 /* Fills a heap that has never had an object with what was saved, at other addresses. `read` fills all of `bytes` and returns 0 or -errno.
- * 0; -EINVAL when the heap is not new, or it is no such image or a damaged one, as far as can be told from its records; -ENOMEM; or what
- * read returned. On failure the heap has none. */
+ * 0; -EINVAL when the heap is not new, or it is no such image, one of a heap with another opts.align, or a damaged one, as far as can be
+ * told from its records; -ENOMEM; or what read returned. On failure the heap has none. */
 ALLOT_API int allot_movable_load(struct allot_movable *heap, int (*read)(void *arg, void *bytes, size_t length),
                                  void *arg);
 

@@ -29,19 +29,21 @@ enum {
 
 /* -- when -- */
 
-/* Of what the heap has held at some time - or nearly, as what is free below stays resident for a while - what is not in use now. */
-static size_t room_below(const struct gc *gc)
+/* Of what the heap has held at some time what is not in use now. */
+static size_t room_below(const struct gc *gc, size_t held)
 {
-    size_t in_use = gc->held - gc->copy.spares * UNIT_SIZE, before = gc->peak - gc->peak / 16;
-    return before - size_min(before, in_use);
+    return held - size_min(held, gc->held - gc->copy.spares * UNIT_SIZE);
 }
+
+/* Not all of it, as what is free below stays resident for a while. */
+static size_t nearly_all_held(const struct gc *gc) { return gc->peak - gc->peak / 16; }
 
 /* Due when so many bytes have been promoted: as the heap's opts say of what lives; but where that would take more memory than the heap has
  * held before, when a sixth of what lives has been. Half of that memory may be the nursery's. */
 void copy_set_due(struct gc *gc)
 {
     struct copy *c = &gc->copy;
-    size_t live = gc->used, most = live / 100 * gc->opts.growth, room = room_below(gc);
+    size_t live = gc->used, most = live / 100 * gc->opts.growth, room = room_below(gc, nearly_all_held(gc));
     c->nursery_most = size_min(size_max(room / 2 / UNIT_SIZE * UNIT_SIZE, NURSERY_FREE), gc->opts.young);
     room -= size_min(room, c->nursery_most);
     size_t due = size_max(size_min(size_max(live / 6, room), most), gc->opts.least);
@@ -56,16 +58,20 @@ void copy_set_due(struct gc *gc)
 }
 
 /* Where few survive, a larger nursery saves copies of what would have died soon; where most do, it saves nothing, and is made small again
- * if it takes memory that the heap has not had before. */
+ * if it takes memory that the heap has not had before. Whatever has survived so far, all of the next may: so it is never larger than what
+ * it and as many copies find room in, but for the first NURSERY_FREE bytes. */
 static void fit_nursery(struct gc *gc, size_t young)
 {
     struct copy *c = &gc->copy;
     size_t left = c->due - size_min(c->due, c->promoted);
-    bool room = left + 2 * c->nursery <= room_below(gc);
+    bool room = left + 2 * c->nursery <= room_below(gc, nearly_all_held(gc));
     if (c->phase != COPY_IDLE || c->nursery > c->nursery_most || (c->survived > young / 4 * 3 && !room)) {
         c->nursery = size_max(c->nursery / 2, size_min(gc->opts.young, NURSERY_LEAST));
     } else if ((room || c->survived < young / 2) && 2 * c->nursery <= c->nursery_most) {
         c->nursery *= 2;
+    }
+    while (c->nursery > NURSERY_FREE && 2 * c->nursery > room_below(gc, gc->peak)) {
+        c->nursery /= 2;
     }
 }
 

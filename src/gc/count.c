@@ -177,6 +177,18 @@ void count_write(struct mutator *me, void *object, void **slot, void *value)
     }
 }
 
+/* The value's count stays: whoever the program has a reference to is LIVE, or will be when SCANNING comes to it, so the round is told of
+ * nothing but the slot. */
+void count_give(struct mutator *me, void *object, void **slot, void *value)
+{
+    void *old = *slot;
+    cycles_written(me->gc, object, slot, old);
+    *slot = value;
+    if (old) {
+        count_unref(me, old);
+    }
+}
+
 /* All references there will be are counted before one that there was goes: `from` may be all that holds it. */
 void count_write_many(struct mutator *me, void *object, void **to, void *const *from, size_t count)
 {
@@ -215,6 +227,7 @@ int count_attach(struct mutator *me)
 {
     me->face->fresh = ALLOT_GC_WATCHED | 1;
     me->face->apart = ALLOT_GC_MAYBE; /* there are none */
+    me->face->gives = !count_is_searched(me->gc);
     return 0;
 }
 

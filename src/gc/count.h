@@ -123,6 +123,7 @@ int count_attach(struct mutator *me);
 void count_detach(struct mutator *me, bool lost);
 void *count_get(struct mutator *me, const struct allot_gc_type *type, size_t size);
 void count_write(struct mutator *me, void *object, void **slot, void *value);
+void count_give(struct mutator *me, void *object, void **slot, void *value);
 void count_write_many(struct mutator *me, void *object, void **to, void *const *from, size_t count);
 void count_collect(struct gc *gc);
 bool count_step(struct gc *gc, uint64_t deadline);

@@ -119,8 +119,8 @@ static void no_word(struct allot_gc_visit *visit, uintptr_t word)
 static void count_references(struct proof *p, void *object)
 {
     uint64_t header = gc_header_of(object);
-    if ((header & COUNT_MASK) == 0) {
-        return;
+    if ((header & COUNT_MASK) == 0 && !(gc_type(header)->finish && count_finish_of(object)->age)) {
+        return; /* else it waits for its finisher, and refers to what it did */
     }
     p->entry = cycles_entry(p->gc, object);
     p->object = object;

@@ -160,6 +160,16 @@ static inline void cycles_referred(struct gc *gc, void *object)
     }
 }
 
+/* The object has gone, but for its finisher, which may want all that it refers to. */
+static inline void cycles_held(struct gc *gc, const struct count_hand *hand, void *object)
+{
+    if (count_is_searched(gc)) {
+        count_lock(gc, hand);
+        cycles_held_now(gc, object);
+        count_unlock(gc, hand);
+    }
+}
+
 static inline void cycles_written(struct gc *gc, void *object, void **slot, void *old)
 {
     if (count_is_searched(gc)) {

@@ -15,7 +15,8 @@
  * budget stops between two references.
  *
  * Objects with a finisher wait in `due` first, whole, with all they refer to; a finisher is run with one reference that is ours, and
- * the object goes if it is left with none. Nothing is nested: what a finisher lets go waits until it has returned.
+ * the object goes if it is left with none. Finishers are never nested: one that is due to what another does waits until that has
+ * returned. What needs none goes at once, also then: so wherever the program comes to a safe point, no object has a link in it.
  */
 #include "gc/count_ops.h"
 
@@ -51,7 +52,9 @@ static inline void **first_slot(void *object, const struct allot_gc_type *type)
     return from < words ? (void **)object + from : NULL;
 }
 
-/* Nobody gets the dead object from its weak reference any more. False: its finisher comes first, and it waits for that. */
+/* Nobody gets the dead object from its weak reference any more. False: its finisher comes first, and it waits for that, whole; so a
+ * round that is open has to take it for LIVE (cycles_held): with a count of 0, and later with one that is ours, it would find it to
+ * be garbage. */
 static inline bool is_ready(struct gc *gc, struct count_hand *hand, void *object)
 {
     uint64_t header = *gc_header(object);
@@ -63,6 +66,7 @@ static inline bool is_ready(struct gc *gc, struct count_hand *hand, void *object
     if (likely(!gc_type(header)->finish || count_finish_of(object)->age == 0)) {
         return true;
     }
+    cycles_held(gc, hand, object);
     count_finish_of(object)->next = NULL;
     if (hand->due) {
         count_finish_of(hand->due_last)->next = object;
@@ -360,42 +364,33 @@ void count_queue_hands_due(struct gc *gc, struct count_hand *hand)
     }
 }
 
-void count_settle(struct gc *gc, struct count_hand *hand)
+static void work_all_off(struct gc *gc, struct count_hand *hand)
 {
-    if (hand->busy) {
-        return;
+    size_t work = SIZE_MAX;
+    count_work_off(gc, hand, &work);
+    if (unlikely(hand->due && gc_is(gc, ALLOT_GC_BY_HAND))) {
+        count_lock(gc, hand);
+        count_queue_hands_due(gc, hand);
+        count_unlock(gc, hand);
     }
-    hand->busy = true;
-    for (;;) {
-        size_t work = SIZE_MAX;
-        count_work_off(gc, hand, &work);
-        if (unlikely(hand->due && gc_is(gc, ALLOT_GC_BY_HAND))) {
-            count_lock(gc, hand);
-            count_queue_hands_due(gc, hand);
-            count_unlock(gc, hand);
-        }
-        void *object = pop_due(&hand->due);
-        if (likely(!object)) {
-            break;
-        }
-        __atomic_fetch_add(gc_header(object), 1, __ATOMIC_RELAXED);
-        count_finish_of(object)->age = 0;
-        finish(gc, hand, object);
-    }
-    hand->busy = false;
 }
 
-size_t count_finish(struct gc *gc, struct mutator *me, size_t most)
+/* Those of the heap's that are due, unless a finisher runs already, of whatever thread or below. */
+static size_t finish_due(struct gc *gc, struct count_hand *hand, size_t most)
 {
-    struct count_hand *hand = me ? &me->count.hand : &gc->count.finder;
     size_t ran = 0;
+    if (hand->busy) {
+        return 0;
+    }
     os_lock(&gc->lock);
     if (!gc->finishing) {
         gc->finishing = true;
         gc->finisher = gc_thread();
         for (void *object; (most == 0 || ran < most) && (object = pop_due(&gc->count.due)) != NULL; ran++) {
             os_unlock(&gc->lock);
+            hand->busy = true;
             finish(gc, hand, object);
+            hand->busy = false;
             count_settle(gc, hand);
             os_lock(&gc->lock);
         }
@@ -403,4 +398,28 @@ size_t count_finish(struct gc *gc, struct mutator *me, size_t most)
     }
     os_unlock(&gc->lock);
     return ran;
+}
+
+void count_settle(struct gc *gc, struct count_hand *hand)
+{
+    work_all_off(gc, hand);
+    if (hand->busy || likely(!hand->due)) {
+        return;
+    }
+    hand->busy = true;
+    for (void *object; (object = pop_due(&hand->due)) != NULL;) {
+        __atomic_fetch_add(gc_header(object), 1, __ATOMIC_RELAXED);
+        count_finish_of(object)->age = 0;
+        finish(gc, hand, object);
+        work_all_off(gc, hand);
+    }
+    hand->busy = false;
+    if (!gc_is(gc, ALLOT_GC_BY_HAND)) {
+        finish_due(gc, hand, 0); /* of circles, which a finisher found while it ran */
+    }
+}
+
+size_t count_finish(struct gc *gc, struct mutator *me, size_t most)
+{
+    return finish_due(gc, me ? &me->count.hand : &gc->count.finder, most);
 }

@@ -105,9 +105,18 @@ static bool leave_the_rest(struct gc *gc, size_t *work)
     return !c->from;
 }
 
-static void to(struct gc *gc, enum cycles_phase phase)
+/* Stores by allot_gc_give are plain ones as long as none has to be told. The world stands. */
+static void begin_phase(struct gc *gc, enum cycles_phase phase)
 {
     gc->count.cycles.phase = phase;
+    for (struct mutator *m = gc->mutators; m; m = m->next) {
+        m->face->gives = !count_is_searched(gc);
+    }
+}
+
+static void to(struct gc *gc, enum cycles_phase phase)
+{
+    begin_phase(gc, phase);
     gc->count.cycles.part = NULL;
     cycles_from_start(gc, &gc->count.cycles.place);
 }
@@ -320,6 +329,7 @@ static void end(struct gc *gc)
     struct cycles *c = &gc->count.cycles;
     forget_large(gc);
     *c = (struct cycles){.rounds = c->rounds + !c->no_memory, .found = c->found, .visited = c->visited};
+    begin_phase(gc, CYCLES_NONE);
 }
 
 void cycles_drop(struct gc *gc)
@@ -345,7 +355,7 @@ bool cycles_begin(struct gc *gc)
         return false;
     }
     count_figures(gc);
-    c->phase = CYCLES_MARKING;
+    begin_phase(gc, CYCLES_MARKING);
     c->from = gc->count.noted;
     c->large_from = gc->count.large_noted || gc->no_roots;
     c->most = gc->no_roots ? SIZE_MAX : gc->used / GC_GRAIN + large_count(gc);

@@ -24,7 +24,8 @@
  *   the program stores into a slot of a COUNTED member: what was there has one less of its trial count, and the member is
  *     HELD, which makes it LIVE, as the program has it; the new value is no part of anybody's trial count
  *   an object gets one reference more, while SCANNING: it is LIVE
- *   a member's count comes to 0: it goes, and takes its share of its children's trial counts along
+ *   a member's count comes to 0: it goes, and takes its share of its children's trial counts along; if it is to be finished first, it
+ *     is HELD, or LIVE, until it has been
  *
  * So at the end of SCANNING who is not LIVE is referred to by such only, and cannot be reached any more: it stays so. A trial count that
  * is too low makes an object LIVE that is not; that follows a reference that it lost, so it is a candidate of the next round.
@@ -32,9 +33,9 @@
  * Termination: a round has at most as many members as there were objects when it began; who would be the next is taken for LIVE and
  * a candidate. A circle that is garbage when a round begins is found by it, however small the pieces; or by the next, after such.
  *
- * Work: a reference visited, an object looked at, 64 slots passed over, 128 bytes of trial counts begun: one each. A piece ends when its work is spent; it is exceeded by
- * at most an object's own 64 references, or those that its `trace` reports. Memory: 4 bytes for each slot of units with members, in
- * units of 64 KiB; the heap's limit keeps room for it.
+ * Work: a reference visited, an object looked at, 64 slots passed over, 128 bytes of trial counts begun: one each. A piece ends when its
+ * work is spent; it is exceeded by at most an object's own 64 references, or those that its `trace` reports. Memory: 4 bytes for each
+ * slot of units with members, in units of 64 KiB; the heap's limit keeps room for it.
  *
  * All but the barriers runs while the world stands; the barriers take the lock.
  */
@@ -133,6 +134,7 @@ void cycles_drop(struct gc *gc);
 
 void cycles_note(struct gc *gc, const void *object, uint64_t header);
 void cycles_referred_now(struct gc *gc, void *object);
+void cycles_held_now(struct gc *gc, void *object);
 void cycles_written_now(struct gc *gc, void *object, void **slot, void *old);
 void cycles_cut_now(struct gc *gc, void *object, void **slot, void *child);
 void cycles_forget(struct gc *gc, void *object);

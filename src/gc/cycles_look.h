@@ -23,7 +23,7 @@ static inline void on_word(struct allot_gc_visit *visit, uintptr_t word)
     (void)word;
 }
 
-/* Visits all of an object, or as much of its tail as there is work for: then it is c->part. `slot` is inlined. */
+/* Visits all of an object, or as much of its tail as there is work for, a word at least: then it is c->part. `slot` is inlined. */
 static inline __attribute__((always_inline)) void look_at(struct look *look, void *object, size_t *work,
                                                           gc_on_slot *slot)
 {
@@ -39,7 +39,7 @@ static inline __attribute__((always_inline)) void look_at(struct look *look, voi
     spend(work, 1 + look->visited);
     if (unlikely(type->flags & ALLOT_GC_REFS)) {
         size_t words = count_size_of(object) / sizeof(void *), at = size_max(from, gc_first_word(type, words));
-        size_t to = words - size_min(at, words) <= *work ? words : at + *work;
+        size_t now = size_max(*work, 1), to = words - size_min(at, words) <= now ? words : at + now;
         c->part = to < words ? object : NULL;
         c->word = to;
         gc_visit_words(&look->visit, object, type, at, to, slot, on_word);

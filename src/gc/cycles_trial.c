@@ -259,6 +259,24 @@ void cycles_referred_now(struct gc *gc, void *object)
     }
 }
 
+/* While MARKING it is enough to say so: SCANNING comes to all members. */
+static void hold(struct gc *gc, void *object, uint32_t *entry)
+{
+    if (cycles(gc)->phase == CYCLES_SCANNING) {
+        take_for_live(gc, object, entry);
+    } else {
+        *entry |= TRIAL_HELD;
+    }
+}
+
+void cycles_held_now(struct gc *gc, void *object)
+{
+    uint32_t *entry = member(gc, object);
+    if (entry) {
+        hold(gc, object, entry);
+    }
+}
+
 /* What the slot refers to has been counted with its object. */
 static bool is_counted(struct gc *gc, const uint32_t *entry, const void *object, void *const *slot)
 {
@@ -284,11 +302,7 @@ void cycles_written_now(struct gc *gc, void *object, void **slot, void *old)
     if (old) {
         count_down(gc, old);
     }
-    if (cycles(gc)->phase == CYCLES_SCANNING) {
-        take_for_live(gc, object, entry);
-    } else {
-        *entry |= TRIAL_HELD;
-    }
+    hold(gc, object, entry);
 }
 
 void cycles_cut_now(struct gc *gc, void *object, void **slot, void *child)

@@ -235,6 +235,18 @@ void allot_gc_write_slow(struct allot_gc_mutator *face, void *object, void **slo
     BY_KIND(me->gc, write, me, object, slot, value);
 }
 
+void allot_gc_give_slow(struct allot_gc_mutator *face, void *object, void **slot, void *value)
+{
+    struct mutator *me = here(face);
+    if (!me) {
+        away(face)->give_slow(face, object, slot, value);
+    } else if (me->gc->kind == ALLOT_GC_COUNT) {
+        count_give(me, object, slot, value);
+    } else {
+        BY_KIND(me->gc, write, me, object, slot, value);
+    }
+}
+
 void allot_gc_write_many(struct allot_gc_mutator *face, void *object, void *slots, void *const *from, size_t count)
 {
     void **to = slots;

@@ -70,6 +70,7 @@ const struct instance own_instance = {
             .scan_stack = allot_gc_scan_stack,
             .get_slow = allot_gc_get_slow,
             .write_slow = allot_gc_write_slow,
+            .give_slow = allot_gc_give_slow,
             .ref = allot_gc_ref,
             .unref = allot_gc_unref,
             .put = allot_gc_put,

@@ -20,7 +20,7 @@
 #include <allot/tag.h>
 
 /* Changes with the layout of segments, slabs and this table: copies of different numbers cannot share a process. */
-#define INSTANCE_ABI 8
+#define INSTANCE_ABI 9
 
 struct os_known;
 
@@ -35,6 +35,7 @@ struct instance_gc {
     void (*scan_stack)(struct allot_gc_mutator *, void *);
     void *(*get_slow)(struct allot_gc_mutator *, const struct allot_gc_type *, size_t);
     void (*write_slow)(struct allot_gc_mutator *, void *, void **, void *);
+    void (*give_slow)(struct allot_gc_mutator *, void *, void **, void *);
     void *(*ref)(struct allot_gc_mutator *, void *);
     void (*unref)(struct allot_gc_mutator *, void *);
     void (*put)(struct allot_gc_mutator *, void *);

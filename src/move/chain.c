@@ -16,14 +16,18 @@ static void before_fork(void)
 {
     os_lock(&lock);
     for (struct movable *h = first; h; h = h->next) {
-        movable_lock(h);
+        if (h->locked) {
+            os_lock(&h->lock);
+        }
     }
 }
 
 static void after_fork_in_parent(void)
 {
     for (struct movable *h = first; h; h = h->next) {
-        movable_unlock(h);
+        if (h->locked) {
+            os_unlock(&h->lock);
+        }
     }
     os_unlock(&lock);
 }

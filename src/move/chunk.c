@@ -188,7 +188,8 @@ void chunk_give(struct movable *h, uint32_t c, uint32_t unit)
 {
     struct chunk *chunk = &h->chunk[c];
     char *p = unit_at(h, c, unit);
-    uint32_t units = units_of(p), end = unit + units;
+    uint32_t units = units_of(h, p), end = unit + units;
+    object_ends(h, p, units * 8 - 6);
     chunk->used -= units;
     chunk->changed = true;
     if (*meta_of(p) & META_BEFORE) {
@@ -213,11 +214,20 @@ void chunk_give(struct movable *h, uint32_t c, uint32_t unit)
     chunk_add_hole(h, c, unit, end - unit);
 }
 
+void block_give(struct movable *h, char *p)
+{
+    uint32_t c = chunk_of(h, p);
+    chunk_give(h, c, (uint32_t)((size_t)(p - chunk_at(h, c)) / 8));
+    if (h->chunk[c].used == 0) {
+        chunk_release(h, c);
+    }
+}
+
 bool chunk_resize(struct movable *h, uint32_t c, uint32_t unit, uint32_t units)
 {
     struct chunk *chunk = &h->chunk[c];
     char *p = unit_at(h, c, unit);
-    uint32_t was = units_of(p), end = unit + was;
+    uint32_t was = units_of(h, p), end = unit + was;
     uint16_t rest = *meta_of(p) & (uint16_t)~META_UNITS;
     if (units == was) {
         return true;
@@ -249,6 +259,25 @@ bool chunk_resize(struct movable *h, uint32_t c, uint32_t unit, uint32_t units)
     return true;
 }
 
+/* The object alone is copied by who watches, with what is known of its bytes' values; a stub has none. */
+void block_copy_watched(const struct movable *h, char *to, char *from, size_t bytes)
+{
+    uint16_t meta = *meta_of(from);
+    uint32_t gen = *gen_of(from);
+    size_t apart = to < from ? (size_t)(from - to) : bytes, new = size_min(apart, bytes);
+    if (is_far(from)) {
+        *far_number(to) = *far_number(from);
+    } else {
+        object_begins(h, to, new);
+        memmove(to, from, bytes);
+        if (to < from) {
+            object_ends(h, from + bytes - new, new);
+        }
+    }
+    *meta_of(to) = meta;
+    *gen_of(to) = gen;
+}
+
 void chunk_forget_holes(struct movable *h, uint32_t c)
 {
     struct chunk *chunk = &h->chunk[c];
@@ -256,7 +285,7 @@ void chunk_forget_holes(struct movable *h, uint32_t c)
         class_goes(h, c, lowest_bit(bits));
     }
     chunk->top_class = HOLE_CLASSES;
-    memset(heads(h, c), 0, FIRST_UNIT * 8 - 8);
+    memset(heads(h, c), 0, HEADS_SIZE);
 }
 
 /* -- whole chunks -- */
@@ -294,6 +323,7 @@ uint32_t chunk_make(struct movable *h)
     *chunk = (struct chunk){
         .open = NO_GROUP, .full = NO_GROUP, .state = CHUNK_USED, .top_class = HOLE_CLASSES, .high = chunk->high};
     h->chunks_used++;
+    object_ends(h, chunk_at(h, c) + HEADS_SIZE, CHUNK_SIZE - HEADS_SIZE);
     chunk_forget_holes(h, c);
     chunk_set_top(h, c, FIRST_UNIT);
     movable_note_held(h);
@@ -370,7 +400,7 @@ void chunk_check(struct movable *h, uint32_t c, uint32_t *blocks)
     for (uint32_t unit = FIRST_UNIT, units; unit < chunk->top; unit += units) {
         char *p = unit_at(h, c, unit);
         bool hole = *gen_of(p) == 0;
-        units = hole ? *meta_of(p) : units_of(p);
+        units = hole ? *meta_of(p) : units_of(h, p);
         CHECK(units > 0 && units <= chunk->top - unit, "block of a movable heap", p);
         CHECK(!hole || (!hole_before && unit + units < chunk->top), "hole of a movable heap", p);
         CHECK(hole || !(*meta_of(p) & META_BEFORE) == !hole_before, "block of a movable heap", p);

@@ -22,11 +22,11 @@ enum { TRIMS = 16 }; /* system calls of a step at most */
 
 /* -- a group leaves its chunk -- */
 
-static uint32_t units_in(const struct movable *h, uint32_t g)
+static uint32_t units_of_group(const struct movable *h, uint32_t g)
 {
     uint32_t units = 0;
     for (uint32_t slot = g * GROUP_SLOTS; slot < (g + 1) * GROUP_SLOTS; slot++) {
-        units += h->entry[slot] ? units_of(slot_at(h, slot)) : 0;
+        units += h->entry[slot] ? units_of(h, slot_at(h, slot)) : 0;
     }
     return units;
 }
@@ -35,7 +35,7 @@ static uint32_t units_in(const struct movable *h, uint32_t g)
 static size_t move_group(struct movable *h, uint32_t g, uint32_t to, uint32_t unit)
 {
     uint16_t was[GROUP_SLOTS];
-    uint16_t *entry = h->entry + g * GROUP_SLOTS;
+    const uint16_t *entry = h->entry + g * GROUP_SLOTS;
     char *old = h->base[g], *now = chunk_at(h, to);
     uint32_t from = chunk_of(h, old);
     size_t bytes = 0;
@@ -43,10 +43,10 @@ static size_t move_group(struct movable *h, uint32_t g, uint32_t to, uint32_t un
     for (unsigned i = 0; i < GROUP_SLOTS; i++) {
         if (was[i]) {
             char *p = old + (size_t)was[i] * 8, *q = now + (size_t)unit * 8;
-            uint32_t units = units_of(p);
-            memcpy(q - 6, p - 6, (size_t)units * 8 - (size_t)(*meta_of(p) >> META_SLACK & 7));
+            uint32_t units = units_of(h, p);
+            block_copy(h, q, p);
             *meta_of(q) &= (uint16_t)~META_BEFORE;
-            entry[i] = (uint16_t)unit;
+            slot_leads_to(h, g * GROUP_SLOTS + i, to, unit);
             unit += units;
             bytes += units * 8;
         }
@@ -81,7 +81,7 @@ static uint32_t group_to_move(const struct movable *h, uint32_t c)
 
 static bool is_sparse(const struct movable *h, const struct chunk *chunk)
 {
-    uint32_t held = chunk->top - FIRST_UNIT, waste = held - chunk->used;
+    uint32_t held = chunk->top - FIRST_UNIT, waste = held - live_units(chunk);
     return (uint64_t)waste * 100 >= (uint64_t)held * h->waste && (size_t)waste * 8 >= os_page;
 }
 
@@ -110,9 +110,9 @@ static uint32_t pick_source(const struct movable *h)
             continue;
         }
         uint64_t held = chunk->top - FIRST_UNIT;
-        if (best == NO_CHUNK || chunk->used * best_held < best_used * held) {
+        if (best == NO_CHUNK || live_units(chunk) * best_held < best_used * held) {
             best = c;
-            best_used = chunk->used;
+            best_used = live_units(chunk);
             best_held = held;
         }
     }
@@ -183,7 +183,7 @@ static size_t slide_all(struct movable *h, uint32_t c, const struct placed *all,
     for (size_t i = 0; i < count; i++) {
         uint32_t unit = all[i].unit;
         char *p = unit_at(h, c, unit);
-        uint32_t units = units_of(p);
+        uint32_t units = units_of(h, p);
         *meta_of(p) &= (uint16_t)~META_BEFORE;
         if (unit == to || (pins_of(p) && !is_far(p))) {
             if (unit > to) {
@@ -195,8 +195,8 @@ static size_t slide_all(struct movable *h, uint32_t c, const struct placed *all,
             continue;
         }
         char *q = unit_at(h, c, to);
-        memmove(q - 6, p - 6, (size_t)units * 8 - (size_t)(*meta_of(p) >> META_SLACK & 7));
-        h->entry[all[i].slot] = (uint16_t)to;
+        block_copy(h, q, p);
+        slot_leads_to(h, all[i].slot, c, to);
         if (!is_far(q)) {
             movable_tell(h, all[i].slot, p, q);
         }
@@ -228,14 +228,21 @@ static size_t slide(struct movable *h, uint32_t c)
 /* Empties the source some more; what was moved and given back, or 0: nothing is worth it. */
 static size_t compact_some(struct movable *h)
 {
+    uint64_t returned = h->returned;
     for (;;) {
         if (h->source == NO_CHUNK && (h->source = pick_source(h)) == NO_CHUNK) {
-            return 0;
+            if (quick_give_all(h)) {
+                continue;
+            }
+            return (size_t)(h->returned - returned);
+        }
+        quick_give_of(h, h->source);
+        if (h->source == NO_CHUNK) {
+            continue; /* that was all there was */
         }
         uint32_t source = h->source, g = group_to_move(h, source);
-        uint64_t returned = h->returned;
         size_t bytes = 0;
-        uint32_t units = g != NO_GROUP ? units_in(h, g) : 0;
+        uint32_t units = g != NO_GROUP ? units_of_group(h, g) : 0;
         if (g != NO_GROUP &&
             (h->target == NO_CHUNK || h->target == source || CHUNK_UNITS - h->chunk[h->target].top < units)) {
             h->target = pick_target(h, units);
@@ -289,7 +296,7 @@ static size_t move_all(struct movable *h)
             continue;
         }
         for (uint32_t g; h->chunk[c].used && (g = group_to_move(h, c)) != NO_GROUP;) {
-            uint32_t units = units_in(h, g);
+            uint32_t units = units_of_group(h, g);
             if (h->target == NO_CHUNK || CHUNK_UNITS - h->chunk[h->target].top < units) {
                 h->target = chunk_make(h);
             }
@@ -361,13 +368,17 @@ size_t allot_movable_trim(struct allot_movable *heap)
 {
     struct movable *h = movable_of(heap);
     movable_lock(h);
-    size_t bytes = chunk_drop_spare(h);
+    uint64_t returned = h->returned;
+    quick_give_all(h);
+    chunk_drop_spare(h);
     for (uint32_t c = 0; c < h->chunks; c++) {
-        bytes += chunk_trim(h, c);
+        chunk_trim(h, c);
     }
-    bytes += slots_trim(h) + far_trim(h);
+    slots_trim(h);
+    far_trim(h);
     h->trim_due = false;
     h->trim_from = 0;
+    size_t bytes = (size_t)(h->returned - returned);
     movable_unlock(h);
     return bytes;
 }

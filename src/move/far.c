@@ -45,6 +45,13 @@ static void touch(struct movable *h, uint32_t z, uint64_t at, uint64_t size)
     h->far_held += size;
 }
 
+/* An object's place in a mapping: all else of that is nobody's. */
+static void begin_own(const struct movable *h, const char *own, size_t size)
+{
+    object_ends(h, own, own_bytes(size));
+    object_begins(h, own + FAR_HEADER, size);
+}
+
 static void give(struct movable *h, struct far *far)
 {
     struct zone *zone = &h->zone[far->zone];
@@ -69,6 +76,9 @@ static bool zone_begin(struct movable *h, uint32_t z)
     struct allot_region_opts opts = {.fit = ALLOT_FIRST, .unit = ZONE_UNIT};
     if (!zone->made && allot_region_init(&zone->region, 0, ZONE_SIZE, &opts) != 0) {
         return false;
+    }
+    if (!zone->made) {
+        object_ends(h, zone_at(h, z), ZONE_SIZE);
     }
     zone->made = true;
     zone->refused = SIZE_MAX;
@@ -99,6 +109,7 @@ static bool place_in_zone(struct movable *h, struct far *far, uint32_t number, s
         far->zone = z;
         far->id = range.id;
         settle(far, zone_at(h, z) + range.at, number);
+        object_begins(h, far->at, bytes - FAR_HEADER);
         return true;
     }
     return false;
@@ -124,6 +135,7 @@ static bool place(struct movable *h, uint32_t number, size_t size)
         h->far_held += own_bytes(size);
         far->zone = OWN_PAGES;
         settle(far, own, number);
+        begin_own(h, own, size);
     }
     far->size = size;
     movable_note_held(h);
@@ -132,6 +144,7 @@ static bool place(struct movable *h, uint32_t number, size_t size)
 
 static void close_place(struct movable *h, char *own, size_t length)
 {
+    object_begins(h, own, length); /* the place is no object's, and may be anybody's */
     if (h->debug) {
         closed_add(h->closed, CLOSED_PLACES, &h->closed_next, own, length);
     } else {
@@ -146,6 +159,7 @@ static void unplace(struct movable *h, struct far *far)
         h->returned += own_bytes(far->size);
         close_place(h, place_of(far), own_bytes(far->size));
     } else {
+        object_ends(h, far->at, far->size);
         give(h, far);
     }
     far->at = NULL;
@@ -216,10 +230,15 @@ static bool resize_in_place(struct movable *h, struct far *far, size_t size)
 {
     if (far->zone == OWN_PAGES) {
         size_t was = own_bytes(far->size), now = own_bytes(size);
+        if (now < was) {
+            object_begins(h, place_of(far) + now, was - now);
+        }
         if (!os_resize(place_of(far), was, now)) {
             return false;
         }
         h->far_held += now - was;
+        object_resizes(h, far->at, far->size, size);
+        object_ends(h, far->at + size, now - FAR_HEADER - size);
         return true;
     }
     struct zone *zone = &h->zone[far->zone];
@@ -231,6 +250,7 @@ static bool resize_in_place(struct movable *h, struct far *far, size_t size)
     zone->used -= was;
     h->far_held -= was;
     touch(h, far->zone, range.at, range.size);
+    object_resizes(h, far->at, far->size, size);
     zone->changed = true;
     h->trim_due = true;
     return true;
@@ -242,11 +262,17 @@ static bool resize_pages(struct movable *h, uint32_t number, size_t size)
     struct far *far = far_of(h, number);
     size_t was = own_bytes(far->size), now = own_bytes(size);
     char *from = place_of(far), *to = os_map(now);
+    if (h->watched) {
+        os_watch_allow(from, was); /* where it was may be anybody's then */
+    }
     if (!to || !os_move(from, was, to, now)) {
         return false;
     }
     h->far_held += now - was;
     settle(far, to, number);
+    object_resizes(h, far->at, far->size, size);
+    object_ends(h, to, FAR_HEADER);
+    object_ends(h, far->at + size, now - FAR_HEADER - size);
     return true;
 }
 
@@ -286,7 +312,10 @@ int far_build(struct movable *h, uint32_t number)
 {
     struct far *far = far_of(h, number);
     far->was_used = true;
-    return h->opts.rebuild(h->opts.arg, far->key, far->at, far->size);
+    movable_lets_in(h, true);
+    int failed = h->opts.rebuild(h->opts.arg, far->key, far->at, far->size);
+    movable_lets_in(h, false);
+    return failed;
 }
 
 void *far_use(struct movable *h, uint32_t number)
@@ -417,9 +446,12 @@ static size_t carry_out(struct movable *h, uint32_t z, const struct allot_move *
     uint32_t number = number_at(h, z, move->from.at);
     struct far *far = far_of(h, number);
     char *from = far->at;
-    memcpy(zone_at(h, z) + move->to.at, place_of(far), FAR_HEADER + far->size);
+    char *to = zone_at(h, z) + move->to.at;
+    object_begins(h, to + FAR_HEADER, far->size);
+    memcpy(to + FAR_HEADER, from, far->size);
+    object_ends(h, from, far->size);
     allot_region_commit(&zone->region, move);
-    far->at = zone_at(h, z) + move->to.at + FAR_HEADER;
+    settle(far, to, number);
     far->id = move->to.id;
     touch(h, z, move->to.at, move->to.size);
     zone->used -= move->from.size;
@@ -465,8 +497,9 @@ size_t far_move_all(struct movable *h)
             continue;
         }
         char *from = place_of(far);
-        memcpy(to, from, FAR_HEADER + far->size);
-        far->at = to + FAR_HEADER;
+        begin_own(h, to, far->size);
+        memcpy(to + FAR_HEADER, far->at, far->size);
+        settle(far, to, n);
         close_place(h, from, own_bytes(far->size));
         h->moved += far->size;
         done += far->size;
@@ -480,6 +513,7 @@ void far_done(struct movable *h)
     for (uint32_t n = 0; n < h->fars; n++) {
         struct far *far = far_of(h, n);
         if (far->in_use && far->at && far->zone == OWN_PAGES) {
+            object_begins(h, place_of(far), own_bytes(far->size));
             os_unmap(place_of(far), own_bytes(far->size));
         }
     }
@@ -491,6 +525,7 @@ void far_done(struct movable *h)
         os_unmap(h->far_leaf[leaf], FAR_LEAF * sizeof(struct far));
     }
     if (h->far_area) {
+        object_begins(h, h->far_area, h->zones * ZONE_SIZE);
         os_unmap(h->far_area, h->far_size);
     }
 }

@@ -64,6 +64,13 @@ void group_to(struct movable *h, uint32_t n, uint32_t from, uint32_t to)
     }
 }
 
+/* There are more slots than near_at has room for: `at` goes by entry and base from now on. */
+static void __attribute__((noinline, cold)) forget_near(struct movable *h)
+{
+    h->near_slots = 0;
+    os_purge(h->near_at, h->near_most * sizeof *h->near_at);
+}
+
 static size_t table_page(uint32_t group) { return (size_t)group * GROUP_SLOTS * sizeof(uint16_t) / os_page; }
 
 static uint32_t group_make(struct movable *h)
@@ -79,6 +86,9 @@ static uint32_t group_make(struct movable *h)
     }
     h->group[n].free_from = 0;
     bitmap_set(h->tables_touched, table_page(n));
+    if (unlikely(near_is_full(h))) {
+        forget_near(h);
+    }
     return n;
 }
 
@@ -89,6 +99,9 @@ bool group_claim(struct movable *h, uint32_t n, uint32_t c)
     }
     h->groups++;
     bitmap_set(h->tables_touched, table_page(n));
+    if (near_is_full(h)) {
+        forget_near(h);
+    }
     group_to(h, n, NO_CHUNK, c);
     return true;
 }
@@ -138,6 +151,9 @@ void slot_give(struct movable *h, uint32_t slot)
     uint32_t n = slot / GROUP_SLOTS, c = chunk_of(h, h->base[n]);
     struct group *g = &h->group[n];
     h->entry[slot] = 0;
+    if (slot < h->near_slots) {
+        h->near_at[slot] = NULL;
+    }
     g->used--;
     g->free_from = (uint16_t)size_min(g->free_from, slot % GROUP_SLOTS);
     if (g->used == 0) {
@@ -191,10 +207,11 @@ void slots_check(struct movable *h)
         const struct group *g = &h->group[n];
         uint32_t used = 0, pinned = 0;
         for (uint32_t slot = n * GROUP_SLOTS; slot < (n + 1) * GROUP_SLOTS; slot++) {
-            if (!h->entry[slot]) {
+            char *p = h->entry[slot] ? slot_at(h, slot) : NULL;
+            CHECK(slot >= h->near_slots || h->near_at[slot] == p, "group of a movable heap", g);
+            if (!p) {
                 continue;
             }
-            char *p = slot_at(h, slot);
             uint32_t gen = *gen_of(p) & GEN_MOST;
             CHECK(gen > 0 && gen <= g->gen, "object of a movable heap", p);
             CHECK(slot % GROUP_SLOTS < g->free_from || used < GROUP_SLOTS, "group of a movable heap", g);

@@ -13,7 +13,7 @@
 
 struct image_head {
     char magic[16];
-    uint32_t groups, other_order; /* 1, elsewhere 2^24 */
+    uint32_t groups, order; /* order: of bytes, 1, elsewhere 2^24; and 2^8 more of objects at multiples of 16 */
     uint64_t count;
 };
 
@@ -30,6 +30,8 @@ struct image_object {
     uint32_t kind, zero;
 };
 
+static uint32_t order_of(const struct movable *h) { return 1 | h->odd << 8; }
+
 /* -- save -- */
 
 struct saving {
@@ -43,7 +45,7 @@ static int save_object(const struct saving *s, uint32_t slot)
     static const char zeros[8];
     char *p = slot_at(s->h, slot);
     struct far *far = is_far(p) ? far_at(s->h, p) : NULL;
-    struct image_object o = {.slot = slot, .gen = slot_gen(s->h, slot), .size = far ? far->size : block_bytes(p)};
+    struct image_object o = {.slot = slot, .gen = slot_gen(s->h, slot), .size = far ? far->size : block_bytes(s->h, p)};
     if (far) {
         o.kind = far->purgeable ? IMAGE_PURGEABLE : IMAGE_FAR;
         o.key = far->key;
@@ -62,7 +64,7 @@ static int save_group(const struct saving *s, uint32_t n)
     struct image_group head = {.gen = g->gen, .used = g->used};
     uint32_t slot = n * GROUP_SLOTS, end = slot + GROUP_SLOTS;
     for (uint32_t i = slot; i < end; i++) {
-        head.units += s->h->entry[i] ? units_of(slot_at(s->h, i)) : 0;
+        head.units += s->h->entry[i] ? units_of(s->h, slot_at(s->h, i)) : 0;
     }
     int failed = s->write(s->arg, &head, sizeof head);
     for (; slot < end && !failed; slot++) {
@@ -76,7 +78,7 @@ int allot_movable_save(struct allot_movable *heap, int (*write)(void *arg, const
     struct movable *h = movable_of(heap);
     struct saving s = {h, write, arg};
     movable_lock(h);
-    struct image_head head = {.groups = h->groups, .other_order = 1, .count = h->count};
+    struct image_head head = {.groups = h->groups, .order = order_of(h), .count = h->count};
     memcpy(head.magic, IMAGE_MAGIC, sizeof head.magic);
     int failed = write(arg, &head, sizeof head);
     for (uint32_t n = 0; n < h->groups && !failed; n++) {
@@ -104,7 +106,7 @@ static int read_bytes(const struct loading *l, char *to, uint64_t size)
 
 static bool is_possible(const struct loading *l, const struct image_object *o)
 {
-    bool fits = o->kind == IMAGE_SMALL ? o->size <= ALLOT_MOVABLE_SMALL : o->size <= PTRDIFF_MAX / 2;
+    bool fits = o->kind == IMAGE_SMALL ? o->size <= small_most(l->h) : o->size <= PTRDIFF_MAX / 2;
     return o->kind <= IMAGE_PURGEABLE && o->size >= SIZE_LEAST && fits && o->zero == 0 &&
            (o->kind != IMAGE_PURGEABLE || l->h->opts.rebuild);
 }
@@ -122,7 +124,7 @@ static int load_object(struct loading *l, uint32_t n, uint32_t *at)
         return -EINVAL;
     }
     size_t bytes = o.kind == IMAGE_SMALL ? o.size : sizeof(uint32_t);
-    uint32_t number = 0, units = units_for(bytes), unit = chunk_take_top(h, l->chunk, units);
+    uint32_t number = 0, units = units_for(h, bytes), unit = chunk_take_top(h, l->chunk, units);
     if (!unit) {
         return -EINVAL; /* more than the group said */
     }
@@ -137,10 +139,13 @@ static int load_object(struct loading *l, uint32_t n, uint32_t *at)
         *far_number(p) = number;
         far_of(h, number)->slot = o.slot;
     }
-    h->entry[o.slot] = (uint16_t)unit;
+    slot_leads_to(h, o.slot, l->chunk, unit);
     h->group[n].used++;
     h->count++;
     h->used += o.size;
+    if (o.kind == IMAGE_SMALL) {
+        object_begins(h, p, o.size);
+    }
     *at = o.slot + 1;
     return o.kind == IMAGE_PURGEABLE ? 0 : read_bytes(l, o.kind == IMAGE_FAR ? far_of(h, number)->at : p, o.size);
 }
@@ -194,6 +199,7 @@ static void forget_all(struct movable *h)
             movable_drop(h, slot);
         }
     }
+    quick_give_all(h);
     memset(h->group, 0, h->groups * sizeof *h->group);
     h->groups = 0;
     h->free_groups = NO_GROUP;
@@ -206,7 +212,7 @@ int allot_movable_load(struct allot_movable *heap, int (*read)(void *arg, void *
     struct image_head head;
     movable_lock(h);
     int failed = h->groups ? -EINVAL : read(arg, &head, sizeof head);
-    if (!failed && (memcmp(head.magic, IMAGE_MAGIC, sizeof head.magic) != 0 || head.other_order != 1)) {
+    if (!failed && (memcmp(head.magic, IMAGE_MAGIC, sizeof head.magic) != 0 || head.order != order_of(h))) {
         failed = -EINVAL;
     }
     bool is_new = h->groups == 0;
@@ -221,6 +227,7 @@ int allot_movable_load(struct allot_movable *heap, int (*read)(void *arg, void *
         forget_all(h);
     }
     h->refused += failed == -ENOMEM;
+    movable_tell_near(heap, h);
     movable_unlock(h);
     return failed;
 }

@@ -15,6 +15,7 @@
 
 #define RESERVE_MOST  ((size_t)64 << 30)
 #define RESERVE_LEAST ((size_t)64 << 20)
+#define NEAR_SLOTS    512u
 
 /* Cuts the tables from one mapping: counts their bytes when it is NULL. */
 static size_t lay_out(struct movable *h, char *tables)
@@ -38,6 +39,7 @@ static size_t lay_out(struct movable *h, char *tables)
     TABLE(closed, h->debug ? CLOSED_PLACES * sizeof *h->closed : 0);
     at = align_up(at, os_page);
     TABLE(entry, pages * os_page);
+    TABLE(near_at, align_up(h->near_most * sizeof *h->near_at, os_page));
 #undef TABLE
     return at;
 }
@@ -47,6 +49,7 @@ static struct movable *map_all(size_t reserve, const struct allot_movable_opts *
     struct movable all = {
         .locked = opts->lock,
         .debug = opts->debug,
+        .odd = opts->align == 16,
         .waste = opts->waste ? opts->waste : 12,
         .opts = *opts,
         .area_size = align_up(reserve, CHUNK_SIZE),
@@ -62,6 +65,11 @@ static struct movable *map_all(size_t reserve, const struct allot_movable_opts *
     all.zones_most = (uint32_t)(all.far_size / ZONE_SIZE);
     /* 128 groups fill a chunk with objects of the smallest block; as many again serve chunks whose groups are sparse. */
     all.groups_most = (uint32_t)size_min((size_t)all.chunks_most * 256, GROUPS_MOST - 1);
+    all.near_most = (uint32_t)size_min(align_up(opts->near_slots ? opts->near_slots : NEAR_SLOTS, GROUP_SLOTS),
+                                       (size_t)all.groups_most * GROUP_SLOTS);
+    all.watched = os_parts_watched();
+    all.quick.units = all.debug || all.watched ? 0 : QUICK_UNITS;
+    all.near_slots = all.watched ? 0 : all.near_most;
     all.far_most = (uint32_t)size_min(all.far_size / ZONE_UNIT, (size_t)1 << 31);
     all.tables_size = lay_out(&all, NULL);
     char *tables = os_map(all.tables_size), *area = tables ? os_map_aligned(all.area_size, CHUNK_SIZE) : NULL;
@@ -85,7 +93,7 @@ int allot_movable_init(struct allot_movable *heap, size_t reserve, const struct 
     static const struct allot_movable_opts defaults;
     opts = opts ? opts : &defaults;
     *heap = (struct allot_movable){0};
-    if (opts->waste > 99 || reserve > PTRDIFF_MAX / 8) {
+    if (opts->waste > 99 || (opts->align && opts->align != 8 && opts->align != 16) || reserve > PTRDIFF_MAX / 8) {
         return -EINVAL;
     }
     int saved = errno;
@@ -101,7 +109,12 @@ int allot_movable_init(struct allot_movable *heap, size_t reserve, const struct 
     }
     chain_of_movables_add(h);
     *heap =
-        (struct allot_movable){.entry = h->entry, .base = h->base, .slots = h->groups_most * GROUP_SLOTS, .state = h};
+        (struct allot_movable){.near_at = h->near_at,
+                               .near_slots = h->near_slots,
+                               .slots = h->watched ? 0 : h->groups_most * GROUP_SLOTS, /* 0: all of `at` is done here */
+                               .entry = h->entry,
+                               .base = h->base,
+                               .state = h};
     return 0;
 }
 
@@ -173,10 +186,31 @@ static uint32_t search_everywhere(struct movable *h, uint32_t units)
     return NO_CHUNK;
 }
 
+static allot_ref begin_block(struct movable *h, uint32_t slot, char *p, size_t size, uint32_t gen_bits)
+{
+    uint32_t gen = slot_next_gen(h, slot);
+    block_begin(p, units_for(h, size), size, gen | gen_bits);
+    if (gen_bits == 0) {
+        object_begins(h, p, size);
+    }
+    return (allot_ref){slot, gen};
+}
+
 /* A block with a new reference; its header says `size`. */
 static allot_ref make_block(struct movable *h, size_t size, uint32_t gen_bits, char **out)
 {
-    uint32_t units = units_for(size), c = chunk_with_room(h, units), slot = UINT32_MAX;
+    uint32_t units = units_for(h, size), slot = UINT32_MAX;
+    *out = quick_last(h, units);
+    if (*out && (slot = slot_take(h, chunk_of(h, *out))) != UINT32_MAX) {
+        uint32_t c = chunk_of(h, *out);
+        quick_pop(h, units);
+        slot_leads_to(h, slot, c, (uint32_t)((size_t)(*out - chunk_at(h, c)) / 8));
+        return begin_block(h, slot, *out, size, gen_bits);
+    }
+    uint32_t c = chunk_with_room(h, units);
+    if (c == NO_CHUNK && quick_give_all(h)) {
+        c = chunk_with_room(h, units);
+    }
     c = c == NO_CHUNK ? chunk_make(h) : c;
     if (likely(c != NO_CHUNK)) {
         slot = slot_take(h, c);
@@ -192,20 +226,16 @@ static allot_ref make_block(struct movable *h, size_t size, uint32_t gen_bits, c
         }
     }
     uint32_t unit = chunk_take(h, c, units);
-    h->entry[slot] = (uint16_t)unit;
-    uint32_t gen = slot_next_gen(h, slot);
+    slot_leads_to(h, slot, c, unit);
     *out = unit_at(h, c, unit);
-    block_begin(*out, units, size, gen | gen_bits);
-    return (allot_ref){slot, gen};
+    return begin_block(h, slot, *out, size, gen_bits);
 }
 
 static void drop_block(struct movable *h, uint32_t slot, char *p)
 {
-    uint32_t c = chunk_of(h, p), unit = h->entry[slot];
     slot_give(h, slot);
-    chunk_give(h, c, unit);
-    if (h->chunk[c].used == 0) {
-        chunk_release(h, c);
+    if (!quick_put(h, p)) {
+        block_give(h, p);
     }
 }
 
@@ -254,8 +284,9 @@ allot_ref allot_movable_get(struct allot_movable *heap, size_t size)
     char *p;
     size = size_max(size, SIZE_LEAST);
     movable_lock(h);
-    allot_ref ref = likely(size <= ALLOT_MOVABLE_SMALL) ? make_block(h, size, 0, &p) : get_far(h, size, false, 0);
+    allot_ref ref = likely(size <= small_most(h)) ? make_block(h, size, 0, &p) : get_far(h, size, false, 0);
     ref = count_in(h, ref, size);
+    movable_tell_near(heap, h);
     movable_unlock(h);
     return ref;
 }
@@ -270,6 +301,7 @@ allot_ref allot_movable_get_purgeable(struct allot_movable *heap, size_t size, u
     movable_lock(h);
     size = size_max(size, SIZE_LEAST);
     allot_ref ref = count_in(h, get_far(h, size, true, key), size);
+    movable_tell_near(heap, h);
     movable_unlock(h);
     return ref;
 }
@@ -285,7 +317,7 @@ bool allot_movable_is(struct allot_movable *heap, allot_ref ref)
     return is;
 }
 
-static size_t size_of(struct movable *h, char *p) { return is_far(p) ? far_at(h, p)->size : block_bytes(p); }
+static size_t size_of(struct movable *h, char *p) { return is_far(p) ? far_at(h, p)->size : block_bytes(h, p); }
 
 size_t allot_movable_size(struct allot_movable *heap, allot_ref ref)
 {
@@ -393,11 +425,12 @@ static int send_away(struct movable *h, uint32_t slot, char *p, size_t size)
         return -ENOMEM;
     }
     struct far *far = far_of(h, number);
-    memcpy(far->at, p, size_min(size, block_bytes(p)));
+    memcpy(far->at, p, size_min(size, block_bytes(h, p)));
     far->slot = slot;
-    uint32_t units = units_for(sizeof number);
+    object_ends(h, p, block_bytes(h, p));
+    uint32_t units = units_for(h, sizeof number);
     chunk_resize(h, chunk_of(h, p), h->entry[slot], units);
-    *meta_of(p) = (uint16_t)((*meta_of(p) & META_BEFORE) | units | (units * 8 - 6 - sizeof number) << META_SLACK);
+    *meta_of(p) = (uint16_t)((*meta_of(p) & META_BEFORE) | meta_for(units, sizeof number));
     *gen_of(p) |= GEN_FAR;
     *far_number(p) = number;
     return 0;
@@ -406,37 +439,45 @@ static int send_away(struct movable *h, uint32_t slot, char *p, size_t size)
 /* A block of the same slot, as long as that, elsewhere in its chunk: NULL when there is no room. The old one is there still. */
 static char *another_block(struct movable *h, uint32_t slot, size_t size)
 {
-    uint32_t c = chunk_of(h, h->base[slot / GROUP_SLOTS]), units = units_for(size), unit = chunk_take(h, c, units);
+    uint32_t c = chunk_of(h, h->base[slot / GROUP_SLOTS]), units = units_for(h, size), unit = chunk_take(h, c, units);
+    if (!unit && quick_give_of(h, c)) {
+        unit = chunk_take(h, c, units);
+    }
     if (!unit) {
         return NULL;
     }
     char *to = unit_at(h, c, unit);
     block_begin(to, units, size, slot_gen(h, slot));
+    object_begins(h, to, size);
     return to;
 }
 
 static void replace_block(struct movable *h, uint32_t slot, char *to)
 {
     uint32_t was = h->entry[slot], c = chunk_of(h, to);
-    h->entry[slot] = (uint16_t)((size_t)(to - chunk_at(h, c)) / 8);
+    slot_leads_to(h, slot, c, (uint32_t)((size_t)(to - chunk_at(h, c)) / 8));
     chunk_give(h, c, was);
 }
 
 static int resize_small(struct movable *h, uint32_t slot, char *p, size_t size)
 {
-    uint32_t units = units_for(size);
-    if (size <= ALLOT_MOVABLE_SMALL && chunk_resize(h, chunk_of(h, p), h->entry[slot], units)) {
-        *meta_of(p) = (uint16_t)((*meta_of(p) & ~(7u << META_SLACK)) | (units * 8 - 6 - size) << META_SLACK);
+    uint32_t units = units_for(h, size);
+    size_t was = block_bytes(h, p);
+    uint32_t c = chunk_of(h, p), unit = h->entry[slot];
+    if (size <= small_most(h) &&
+        (chunk_resize(h, c, unit, units) || (pins_of(p) && quick_give_of(h, c) && chunk_resize(h, c, unit, units)))) {
+        *meta_of(p) = (uint16_t)((*meta_of(p) & (META_BEFORE | PINS_MANY << META_PINS)) | meta_for(units, size));
+        object_resizes(h, p, was, size);
         return 0;
     }
     if (pins_of(p)) {
         return -EBUSY;
     }
-    char *to = size <= ALLOT_MOVABLE_SMALL ? another_block(h, slot, size) : NULL;
+    char *to = size <= small_most(h) ? another_block(h, slot, size) : NULL;
     if (!to) {
         return send_away(h, slot, p, size);
     }
-    memcpy(to, p, block_bytes(p));
+    memcpy(to, p, was);
     replace_block(h, slot, to);
     return 0;
 }
@@ -445,7 +486,7 @@ static int resize_far(struct movable *h, uint32_t slot, char *stub, size_t size)
 {
     uint32_t number = *far_number(stub);
     struct far *far = far_of(h, number);
-    char *home = size <= ALLOT_MOVABLE_SMALL && far->pins == 0 ? another_block(h, slot, size) : NULL;
+    char *home = size <= small_most(h) && far->pins == 0 ? another_block(h, slot, size) : NULL;
     if (!home) {
         return far_resize(h, number, size);
     }
@@ -532,14 +573,22 @@ static int walk(struct movable *h, int (*visit)(void *arg, allot_ref ref, void *
 void allot_movable_done(struct allot_movable *heap)
 {
     struct movable *h = movable_of(heap);
+    bool watched = h->watched;
+    if (watched) {
+        os_watch_pause(true);
+    }
     if (h->pinned) {
         walk(h, refuse_pinned, h);
     }
     chain_of_movables_remove(h);
+    object_begins(h, h->area, (size_t)h->chunks * CHUNK_SIZE); /* it is nobody's then, and may be anybody's */
     far_done(h);
     pins_free(&h->pins);
     os_unmap(h->area, h->area_size);
     os_unmap(h->tables, h->tables_size);
+    if (watched) {
+        os_watch_pause(false);
+    }
     *heap = (struct allot_movable){0};
 }
 
@@ -561,7 +610,7 @@ unsigned allot_movable_worth(struct allot_movable *heap, allot_ref ref)
     movable_lock(h);
     char *p = expect(h, ref, "use of a stale reference");
     const struct chunk *chunk = &h->chunk[chunk_of(h, p)];
-    uint32_t held = chunk->top - FIRST_UNIT, percent = (uint32_t)((uint64_t)(held - chunk->used) * 100 / held);
+    uint32_t held = chunk->top - FIRST_UNIT, percent = (uint32_t)((uint64_t)(held - live_units(chunk)) * 100 / held);
     unsigned worth = !is_far(p) && percent >= h->waste ? percent : 0;
     movable_unlock(h);
     return worth;
@@ -592,9 +641,25 @@ void allot_movable_stats(struct allot_movable *heap, struct allot_movable_stats 
     for (size_t i = 0; i < align_up(pages, 64) / 64; i++) {
         out->use.held += count_bits(h->tables_touched[i]) * os_page;
     }
+    out->use.held += h->near_slots ? align_up(h->groups * GROUP_SLOTS * sizeof *h->near_at, os_page) : 0;
     out->use.held += far_touched(h) + h->groups * (sizeof *h->group + sizeof *h->base) + h->chunks * sizeof *h->chunk;
     out->use.peak = h->peak;
     movable_unlock(h);
+}
+
+struct visiting {
+    struct movable *h;
+    int (*visit)(void *arg, allot_ref ref, void *at, size_t size);
+    void *arg;
+};
+
+static int visit_one(void *arg, allot_ref ref, void *at, size_t size)
+{
+    const struct visiting *v = arg;
+    movable_lets_in(v->h, true);
+    int stop = v->visit(v->arg, ref, at, size);
+    movable_lets_in(v->h, false);
+    return stop;
 }
 
 int allot_movable_walk(struct allot_movable *heap, int (*visit)(void *arg, allot_ref ref, void *at, size_t size),
@@ -602,7 +667,7 @@ int allot_movable_walk(struct allot_movable *heap, int (*visit)(void *arg, allot
 {
     struct movable *h = movable_of(heap);
     movable_lock(h);
-    int stop = walk(h, visit, arg);
+    int stop = walk(h, visit_one, &(struct visiting){h, visit, arg});
     movable_unlock(h);
     return stop;
 }
@@ -622,6 +687,7 @@ bool allot_movable_check(struct allot_movable *heap)
     struct movable *h = movable_of(heap);
     movable_lock(h);
     uint64_t sums[2] = {0}, blocks = 0, used = 0;
+    quick_give_all(h);
     slots_check(h);
     for (uint32_t c = 0; c < h->chunks; c++) {
         if (h->chunk[c].state == CHUNK_USED) {

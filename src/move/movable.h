@@ -29,12 +29,14 @@
 #include "move/closed.h"
 #include "os/fault.h"
 #include "os/lock.h"
+#include "os/watch.h"
 
 #define CHUNK_SHIFT 19
 #define CHUNK_SIZE  ((size_t)1 << CHUNK_SHIFT)
 #define CHUNK_UNITS 65536u
-#define FIRST_UNIT  17u /* behind the heads; its header begins at byte 130 */
-#define SIZE_LEAST  3u  /* as slack has three bits */
+#define FIRST_UNIT  18u /* behind the heads; even, as all are in a heap whose objects lie at multiples of 16 */
+#define HEADS_SIZE  (FIRST_UNIT * 8 - 8)
+#define SIZE_LEAST  3u /* as slack has three bits */
 
 #define GROUP_SLOTS 256u
 #define GROUPS_MOST ((uint32_t)1 << 24)
@@ -56,7 +58,8 @@
 
 /* -- what a chunk consists of: blocks and holes, side by side from FIRST_UNIT to top; no two holes touch, none touches top --
  *
- *   byte 8e - 6: meta, 16 bits   of a block: units, 10; slack in bytes, 3; a hole is before it, 1; pins, 2
+ *   byte 8e - 6: meta, 16 bits   of a block: units, 10; slack in bytes, 3; a hole is before it, 1; pins, 2. Where objects lie at
+ *                                multiples of 16 units are even, and their lowest bit is the slack's fourth
  *                                of a hole: units
  *   byte 8e - 4: gen, 32 bits    0: a hole
  *   byte 8e:     the object; of a hole of 2 units and more, its links in the list of its class, 16 bits each: next, prev (0: none)
@@ -71,13 +74,8 @@
 static inline uint16_t *meta_of(char *p) { return (uint16_t *)(void *)(p - 6); }
 static inline uint32_t *gen_of(char *p) { return (uint32_t *)(void *)(p - 4); }
 static inline uint16_t *units_before(char *p) { return (uint16_t *)(void *)(p - 8); }
-static inline uint32_t units_of(char *p) { return *meta_of(p) & META_UNITS; }
 static inline uint32_t pins_of(char *p) { return *meta_of(p) >> META_PINS; }
 static inline bool is_far(char *p) { return *gen_of(p) & GEN_FAR; }
-
-static inline size_t block_bytes(char *p) { return units_of(p) * 8 - 6 - (*meta_of(p) >> META_SLACK & 7); }
-
-static inline uint32_t units_for(size_t size) { return (uint32_t)((size + 6 + 7) / 8); }
 
 /* The class of a hole, 4 to a doubling from 16 units on; and the first one all of whose holes are so long. */
 static inline unsigned class_of_hole(uint32_t units)
@@ -97,11 +95,11 @@ static inline unsigned class_for(uint32_t units)
 
 enum chunk_state { CHUNK_FREE, CHUNK_USED, CHUNK_SPARE, CHUNK_CLOSED };
 
-/* used = sum of its blocks' units; used <= top - FIRST_UNIT. bins has a bit for each class that has holes, and for that of
+/* used = sum of its blocks' units; used <= top - FIRST_UNIT; quick: those of them that are no object's (move/quick.c). bins has a bit for each class that has holes, and for that of
  * what is left above top. `open` are groups that have a free slot to give, `full` the others, in lists. */
 struct chunk {
     uint64_t bins;
-    uint32_t used, top;
+    uint32_t used, quick, top;
     uint32_t high; /* units up to which pages may be resident */
     uint32_t open, full;
     uint32_t round; /* debug: the step that it was made in */
@@ -109,6 +107,8 @@ struct chunk {
     uint8_t top_class; /* HOLE_CLASSES: none */
     bool changed;      /* since it was last looked at whether it is worth emptying */
 };
+
+static inline uint32_t live_units(const struct chunk *chunk) { return chunk->used - chunk->quick; }
 
 /* used: its slots that have an object; pinned: of these. A free one has no slot used, and is in a list by `next`. */
 struct group {
@@ -147,15 +147,28 @@ struct pins {
     size_t used, room;
 };
 
+#define QUICK_UNITS 66u /* of fewer */
+#define QUICK_DEPTH 8u
+
+/* Blocks that came free last (move/quick.c); `units`: QUICK_UNITS, or 0: none are kept. total = sum of the counts. */
+struct quick {
+    uint32_t units, total;
+    uint8_t count[QUICK_UNITS];
+    char *of[QUICK_UNITS][QUICK_DEPTH];
+};
+
 #define CLOSED_PLACES 1024 /* of objects with pages of their own, in a heap in debug mode */
 
-/* All of a heap. Whoever has the lock, where there is one, may touch all of it; entry, base and gens are read without it by
+/* All of a heap. Whoever has the lock, where there is one, may touch all of it; near_at, entry, base and gens are read without it by
  * allot_movable_at (see the header for when).
- *   count = objects; used = sum of their sizes; chunks_used = chunks that are CHUNK_USED; far_held = bytes of zones that are taken and
+ *   near_at[slot] is where entry and base lead, for all slots there are, as long as near_slots is not 0
+ *   count = objects, and of the chunks' blocks those that are in `quick` are none; used = sum of their sizes; chunks_used = chunks that are CHUNK_USED; far_held = bytes of zones that are taken and
  *   pages of others' own, as much as was asked of the system */
 struct movable {
     struct os_lock lock;
     bool locked, debug;
+    bool watched; /* somebody watches the program's accesses (os/watch.h): all is denied but objects; near_slots is 0 */
+    uint32_t odd; /* 1: objects lie at multiples of 16, and no unit's number or count is odd; else 0 */
     unsigned waste;
     struct movable *prev, *next; /* all of them (move/chain.c) */
     struct allot_movable_opts opts;
@@ -166,6 +179,8 @@ struct movable {
     size_t tables_size, area_size, far_size;
     uint16_t *entry;
     char **base;
+    char **near_at;
+    uint32_t near_most, near_slots; /* slots that near_at has room for; the same, or 0 once there were more */
     struct group *group;
     struct chunk *chunk;
     struct zone *zone;
@@ -181,6 +196,7 @@ struct movable {
     uint32_t zones_most, zones;
     uint32_t far_most, fars, free_far, far_hand; /* far_hand: the clock's */
     struct pins pins;
+    struct quick quick;
 
     uint64_t count, used, pinned, far_count, purgeable, purged;
     size_t far_held, peak;
@@ -210,10 +226,22 @@ static inline void movable_lock(struct movable *h)
     if (h->locked) {
         os_lock(&h->lock);
     }
+    if (unlikely(h->watched)) {
+        os_watch_pause(true);
+    }
+}
+
+/* While a function of the program's runs it is watched again. */
+static inline void movable_lets_in(const struct movable *h, bool in)
+{
+    if (unlikely(h->watched)) {
+        os_watch_pause(!in);
+    }
 }
 
 static inline void movable_unlock(struct movable *h)
 {
+    movable_lets_in(h, true);
     if (h->locked) {
         os_unlock(&h->lock);
     }
@@ -232,7 +260,52 @@ static inline char *slot_at(const struct movable *h, uint32_t slot)
 {
     return h->base[slot / GROUP_SLOTS] + (size_t)h->entry[slot] * 8;
 }
+static inline void slot_leads_to(struct movable *h, uint32_t slot, uint32_t c, uint32_t unit)
+{
+    h->entry[slot] = (uint16_t)unit;
+    if (slot < h->near_slots) {
+        h->near_at[slot] = unit_at(h, c, unit);
+    }
+}
 static inline uint32_t slot_gen(const struct movable *h, uint32_t slot) { return *gen_of(slot_at(h, slot)) & GEN_MOST; }
+
+static inline uint32_t units_in(const struct movable *h, uint32_t meta) { return meta & META_UNITS & ~h->odd; }
+static inline uint32_t slack_in(const struct movable *h, uint32_t meta)
+{
+    return (meta >> META_SLACK & 7) | (meta & h->odd) << 3;
+}
+static inline uint32_t units_of(const struct movable *h, char *p) { return units_in(h, *meta_of(p)); }
+static inline size_t block_bytes(const struct movable *h, char *p)
+{
+    return (size_t)units_of(h, p) * 8 - 6 - slack_in(h, *meta_of(p));
+}
+static inline uint32_t units_for(const struct movable *h, size_t size)
+{
+    return ((uint32_t)((size + 6 + 7) / 8) + h->odd) & ~h->odd;
+}
+/* An object's bytes may be touched, and have no value; or are nobody's. */
+static inline void object_begins(const struct movable *h, const char *p, size_t size)
+{
+    if (unlikely(h->watched)) {
+        os_watch_undefined(p, size);
+    }
+}
+static inline void object_ends(const struct movable *h, const char *p, size_t size)
+{
+    if (unlikely(h->watched)) {
+        os_watch_deny(p, size);
+    }
+}
+static inline void object_resizes(const struct movable *h, const char *p, size_t was, size_t size)
+{
+    if (size > was) {
+        object_begins(h, p + was, size - was);
+    } else if (size < was) {
+        object_ends(h, p + size, was - size);
+    }
+}
+/* The longest that is a small object. */
+static inline size_t small_most(const struct movable *h) { return ALLOT_MOVABLE_SMALL - 8 * h->odd; }
 
 /* -- chunk.c -- */
 
@@ -258,7 +331,35 @@ void chunk_set_top(struct movable *h, uint32_t c, uint32_t top);
 /* Pages above top, or of the spare one, go back: bytes. */
 size_t chunk_trim(struct movable *h, uint32_t c);
 size_t chunk_drop_spare(struct movable *h);
+void block_copy_watched(const struct movable *h, char *to, char *from, size_t bytes);
+/* The same of where it lies, and a chunk that is empty then is released. */
+void block_give(struct movable *h, char *p);
 void chunk_check(struct movable *h, uint32_t c, uint32_t *blocks);
+/* A block with its header goes elsewhere; the places may overlap when that is below. */
+static inline void block_copy(const struct movable *h, char *to, char *from)
+{
+    size_t bytes = block_bytes(h, from);
+    if (unlikely(h->watched)) {
+        block_copy_watched(h, to, from, bytes);
+    } else {
+        memmove(to - 6, from - 6, 6 + bytes);
+    }
+}
+
+/* -- quick.c -- */
+
+/* Keeps a block that is no object's any more; false: it is to be given to its chunk. */
+bool quick_put(struct movable *h, char *p);
+/* The one of so many units that came last, or NULL; and takes it. */
+static inline char *quick_last(const struct movable *h, uint32_t units)
+{
+    const struct quick *q = &h->quick;
+    return units < q->units && q->count[units] ? q->of[units][q->count[units] - 1] : NULL;
+}
+void quick_pop(struct movable *h, uint32_t units);
+/* Gives those of a chunk, or all, to their chunks: whether there were any. */
+bool quick_give_of(struct movable *h, uint32_t c);
+bool quick_give_all(struct movable *h);
 
 /* -- group.c -- */
 
@@ -270,6 +371,11 @@ void slot_give(struct movable *h, uint32_t slot);
 void group_to(struct movable *h, uint32_t g, uint32_t from, uint32_t to);
 bool group_claim(struct movable *h, uint32_t g, uint32_t c);
 size_t slots_trim(struct movable *h);
+/* After there are more groups: whether they are too many for near_at. */
+static inline bool near_is_full(const struct movable *h)
+{
+    return h->near_slots && h->groups > h->near_slots / GROUP_SLOTS;
+}
 void slots_check(struct movable *h);
 
 /* -- far.c -- */
@@ -306,17 +412,33 @@ static inline size_t movable_held(const struct movable *h)
     return ((size_t)h->chunks_used + (h->spare != NO_CHUNK)) * CHUNK_SIZE + h->far_held;
 }
 void movable_note_held(struct movable *h);
+/* Other threads may read it, in allot_movable_at. */
+static inline void movable_tell_near(struct allot_movable *heap, const struct movable *h)
+{
+    if (unlikely(heap->near_slots != h->near_slots)) {
+        __atomic_store_n(&heap->near_slots, h->near_slots, __ATOMIC_RELAXED);
+    }
+}
 static inline void movable_tell(struct movable *h, uint32_t slot, void *from, void *to)
 {
     h->moves++;
     if (h->moved_to) {
-        h->moved_to(h->moved_arg, (allot_ref){slot, slot_gen(h, slot)}, from, to);
+        allot_ref ref = {slot, slot_gen(h, slot)};
+        movable_lets_in(h, true);
+        h->moved_to(h->moved_arg, ref, from, to);
+        movable_lets_in(h, false);
     }
 }
-/* A block for an object in a chunk, with its header. */
+/* What meta says of the length of a block: units, and slack. */
+static inline uint16_t meta_for(uint32_t units, size_t size)
+{
+    uint32_t slack = units * 8 - 6 - (uint32_t)size;
+    return (uint16_t)(units | (slack & 7) << META_SLACK | slack >> 3);
+}
+/* A block for an object in a chunk, with its header, which says so far whether a hole is before it. */
 static inline void block_begin(char *p, uint32_t units, size_t size, uint32_t gen)
 {
-    *meta_of(p) = (uint16_t)(units | (units * 8 - 6 - size) << META_SLACK);
+    *meta_of(p) = (uint16_t)((*meta_of(p) & META_BEFORE) | meta_for(units, size));
     *gen_of(p) = gen;
 }
 

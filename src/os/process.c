@@ -195,6 +195,15 @@ int os_thread_id(void) { return (int)syscall(SYS_gettid); }
 
 int os_process_id(void) { return (int)syscall(SYS_getpid); }
 
+uint64_t os_pid_namespace(void)
+{
+    int saved = errno;
+    struct stat of;
+    uint64_t number = stat("/proc/self/ns/pid", &of) == 0 ? of.st_ino : 0;
+    errno = saved;
+    return number;
+}
+
 bool os_process_lives(int pid)
 {
     int saved = errno, fd = (int)syscall(SYS_pidfd_open, pid, 0);

@@ -37,6 +37,9 @@ static inline bool os_calls_are_filtered(void) { return os_call_filters() != 0; 
 int os_thread_id(void);
 int os_process_id(void);
 
+/* Which pid namespace the process is in, as a number that no other has meanwhile; 0: not known. */
+uint64_t os_pid_namespace(void);
+
 /* Whether a process of that id, as this one sees it, is there and has not ended; it may be another by now. */
 bool os_process_lives(int pid);
 

@@ -16,6 +16,8 @@
 #define VALGRIND_MALLOCLIKE_BLOCK(p, size, rz, zeroed) ((void)(rz))
 #define VALGRIND_RESIZEINPLACE_BLOCK(p, was, size, rz) ((void)(rz))
 #define VALGRIND_FREELIKE_BLOCK(p, rz)                 ((void)(rz))
+#define VALGRIND_DISABLE_ERROR_REPORTING               ((void)0)
+#define VALGRIND_ENABLE_ERROR_REPORTING                ((void)0)
 #endif
 
 extern void __asan_poison_memory_region(const volatile void *p, size_t length) __attribute__((weak));
@@ -110,6 +112,15 @@ void os_watch_end(const void *p, size_t size, size_t redzone)
     VALGRIND_FREELIKE_BLOCK(p, redzone);
     if (has_asan()) {
         __asan_poison_memory_region(p, size);
+    }
+}
+
+void os_watch_pause(bool pause)
+{
+    if (pause) {
+        VALGRIND_DISABLE_ERROR_REPORTING;
+    } else {
+        VALGRIND_ENABLE_ERROR_REPORTING;
     }
 }
 

@@ -25,6 +25,9 @@ void os_watch_resize(const void *p, size_t was, size_t size, size_t redzone);
 void os_watch_end(const void *p, size_t size, size_t redzone);
 void os_watch_roots(const void *p, size_t length, bool are);
 
+/* Memcheck says nothing of what this thread does until the same with false: for who reads much of what it has denied. They nest. */
+void os_watch_pause(bool pause);
+
 /* The same for the parts, which are watched in any process: asks once who does. */
 bool os_parts_watched(void);
 void os_watch_undefined(const void *p, size_t size);

@@ -54,14 +54,13 @@ void ahead_had(struct pager *p, uint64_t page, size_t count)
 /* 0, or why not. */
 static int page_arrives(struct pager *p, const struct coming *c, uint64_t bits, unsigned how)
 {
-    int wrong = atomic_load_explicit(&p->window, memory_order_relaxed)
-                    ? window_place(p, c->page, frame_at(p, c->frame), bits & DIRTY, &bits)
-                    : 0;
+    struct frame *f = &p->frame[c->frame];
+    atomic_store(&f->page,
+                 c->page); /* before the look at windows: one that is made, or ends, looks at the numbers then */
+    int wrong = atomic_load(&p->window) ? window_place(p, c->page, frame_at(p, c->frame), bits & DIRTY, &bits) : 0;
     if (wrong) {
         return wrong;
     }
-    struct frame *f = &p->frame[c->frame];
-    atomic_store_explicit(&f->page, c->page, memory_order_relaxed);
     atomic_store_explicit(&f->entry, c->at, memory_order_release);
     allot_evict_enter(&p->evict, c->frame, c->ghost, how & ALLOT_PAGER_COLD ? ALLOT_EVICT_COLD : 0);
     entry_store(p, c->at, RESIDENT | bits | c->frame);

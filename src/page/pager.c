@@ -45,9 +45,9 @@ char *page_at(const struct pager *p, uint32_t frame, uint64_t word)
 /* Of an entry's word, where a pin may get through: pinned once more. False: it has changed, or was cleared of its hits. */
 static bool add_pin(struct pager *p, entry *at, uint64_t word, uint64_t add, unsigned how)
 {
-    if ((word & HITS) == HITS) {
+    if (word & HITS_MANY) {
         if (atomic_compare_exchange_strong(at, &word, word & ~HITS)) {
-            tally(p, hits, HITS / HIT);
+            tally(p, hits, (word & HITS) / HIT);
         }
         return false;
     }
@@ -127,21 +127,16 @@ static __attribute__((noinline)) void *hit_in_order(struct pager *p, uint32_t fr
     return frame_at(p, frame);
 }
 
-/* The calls are all in its tail, so that it needs no stack. */
-void *allot_pager_pin(struct allot_pager *pager, uint64_t page, unsigned how)
+/* The calls are all in its tail, so that it needs no stack. `writes` is a constant in each of its two copies. */
+static inline __attribute__((always_inline)) void *pin(struct pager *p, uint64_t page, unsigned how, bool writes)
 {
-    struct pager *p = pager->state;
-    if (unlikely(!p)) {
-        return pager_of(pager);
-    }
-    unsigned writes = how & ALLOT_PAGER_WRITE;
     entry *at = table_find(&p->table, page);
     if (unlikely(!at)) {
         return pin_slowly(p, page, how);
     }
     uint64_t word = atomic_load_explicit(at, memory_order_acquire);
-    uint64_t now = (word + PIN + HIT + writes * WRITER) | writes * DIRTY;
-    if (unlikely((word & p->wanted[writes]) != RESIDENT || now & RUN_OVER)) {
+    uint64_t now = (word + PIN + HIT + (writes ? WRITER : 0)) | (writes ? DIRTY : 0);
+    if (unlikely((word & p->wanted[writes]) != RESIDENT)) {
         return pin_slowly(p, page, how);
     }
     if (p->alone) {
@@ -151,16 +146,25 @@ void *allot_pager_pin(struct allot_pager *pager, uint64_t page, unsigned how)
         return pin_slowly(p, page, how);
     }
     uint32_t frame = frame_in(word);
-    uint8_t used = __atomic_load_n(&p->evict.used[frame], __ATOMIC_RELAXED);
     if (unlikely(how & ALLOT_PAGER_COLD)) {
         return frame_at(p, frame);
     }
+    uint8_t used = __atomic_load_n(&p->evict.used[frame], __ATOMIC_RELAXED);
     if (used < p->evict.most) { /* allot_evict_hit, but for the call in the tail */
         __atomic_store_n(&p->evict.used[frame], (uint8_t)(used + 1), __ATOMIC_RELAXED);
     } else if (unlikely(p->evict.ordered)) {
         return hit_in_order(p, frame);
     }
     return frame_at(p, frame);
+}
+
+void *allot_pager_pin(struct allot_pager *pager, uint64_t page, unsigned how)
+{
+    struct pager *p = pager->state;
+    if (unlikely(!p)) {
+        return pager_of(pager);
+    }
+    return how & ALLOT_PAGER_WRITE ? pin(p, page, how, true) : pin(p, page, how, false);
 }
 
 /* -- unpin -- */
@@ -204,32 +208,39 @@ static __attribute__((noinline)) void check_pin(const void *page, uint64_t word,
     }
 }
 
+/* `writes` is a constant where it is called. The usual case, one pin or more and none for WRITE, is one comparison. */
 static inline __attribute__((always_inline)) void end_pin(const struct pager *p, entry *at, const void *page,
-                                                          unsigned writes)
+                                                          bool writes)
 {
-    uint64_t less = PIN + writes * WRITER, word;
+    uint64_t less = PIN + (writes ? WRITER : 0), word;
     if (p->alone) {
         word = atomic_load_explicit(at, memory_order_relaxed);
         atomic_store_explicit(at, word - less, memory_order_relaxed);
     } else {
         word = atomic_fetch_sub_explicit(at, less, memory_order_release);
     }
-    if (unlikely(!(word & PINS) || word & WRITERS || writes)) {
+    if (writes || unlikely((word & (PINS | WRITERS)) - PIN >= PINS)) {
         check_pin(page, word, writes);
     }
 }
 
-static __attribute__((noinline)) void unpin_in_window(const struct pager *p, const void *page, unsigned writes)
+static __attribute__((noinline)) void unpin_in_window(const struct pager *p, const void *page, bool writes)
 {
-    end_pin(p, entry_in_window(p, page), page, writes);
+    if (writes) {
+        end_pin(p, entry_in_window(p, page), page, true);
+    } else {
+        end_pin(p, entry_in_window(p, page), page, false);
+    }
 }
+
+static __attribute__((noinline)) void unpin_of_none(struct allot_pager *pager) { pager_of(pager); }
 
 /* As pin: calls are in its tail. */
 void allot_pager_unpin(struct allot_pager *pager, void *page, unsigned how)
 {
     struct pager *p = pager->state;
     if (unlikely(!p)) {
-        pager_of(pager);
+        unpin_of_none(pager);
         return;
     }
     size_t offset = (size_t)((const char *)page - p->base), frame = offset >> p->shift;
@@ -238,10 +249,14 @@ void allot_pager_unpin(struct allot_pager *pager, void *page, unsigned how)
         return;
     }
     entry *at = atomic_load_explicit(&p->frame[frame].entry, memory_order_relaxed);
-    if (unlikely(!at || offset & (p->size - 1))) {
+    if (unlikely(!at || offset & p->inside)) {
         no_pin(page);
     }
-    end_pin(p, at, page, how & ALLOT_PAGER_WRITE);
+    if (how & ALLOT_PAGER_WRITE) {
+        end_pin(p, at, page, true);
+    } else {
+        end_pin(p, at, page, false);
+    }
 }
 
 size_t allot_pager_frame(const struct allot_pager *pager, const void *at)
@@ -351,7 +366,7 @@ static int rename_page(struct pager *p, void *page, uint64_t to)
     if (frame_in(word) < p->frames && p->frame[frame_in(word)].page == to) {
         return 0;
     }
-    if (word & WINDOWED) {
+    if (word & WINDOWED || window_has(p, to)) {
         return -EBUSY;
     }
     int wrong;
@@ -449,14 +464,15 @@ static int fill(struct pager *p, const struct allot_store *store, const struct a
     bool can_write = store->write;
     p->size = page;
     p->shift = log2_floor(page);
+    p->inside = page - 1;
     p->frames = opts->frames ? opts->frames : ALLOT_PAGER_FRAMES;
     p->store = *store;
     p->alone = opts->how & ALLOT_PAGER_ALONE;
     p->checked = opts->how & ALLOT_PAGER_CHECKED;
     p->readahead = size_min(opts->readahead ? opts->readahead : ALLOT_PAGER_READAHEAD, READ_MOST);
     p->readahead = size_min(p->readahead, size_max(p->frames / 4, 1));
-    p->wanted[0] = RESIDENT | BUSY | AHEAD | WINDOWED;
-    p->wanted[1] = can_write ? p->wanted[0] | WRITING : 0;
+    p->wanted[0] = RESIDENT | BUSY | AHEAD | WINDOWED | HITS_MANY | PINS_MANY;
+    p->wanted[1] = can_write ? p->wanted[0] | WRITING | WRITERS_MANY : 0;
     int wrong = allot_evict_init(&p->evict, opts->policy, p->frames, opts->evict);
     if (wrong) {
         return wrong;

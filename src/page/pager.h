@@ -43,12 +43,16 @@
 #define HIT      ((uint64_t)1 << 48)
 #define HITS     ((uint64_t)511 << 48)
 #define RUN_OVER ((uint64_t)1 << 39 | (uint64_t)1 << 47 | (uint64_t)1 << 57)
-#define WINDOWED ((uint64_t)1 << 58)
-#define AHEAD    ((uint64_t)1 << 59) /* was read before it was asked for */
-#define WRITING  ((uint64_t)1 << 60)
-#define DIRTY    ((uint64_t)1 << 61)
-#define BUSY     ((uint64_t)1 << 62)
-#define RESIDENT ((uint64_t)1 << 63)
+/* The highest bits of each: from there on the slow path counts. */
+#define PINS_MANY    ((uint64_t)1 << 38)
+#define WRITERS_MANY ((uint64_t)1 << 46)
+#define HITS_MANY    ((uint64_t)1 << 56)
+#define WINDOWED     ((uint64_t)1 << 58)
+#define AHEAD        ((uint64_t)1 << 59) /* was read before it was asked for */
+#define WRITING      ((uint64_t)1 << 60)
+#define DIRTY        ((uint64_t)1 << 61)
+#define BUSY         ((uint64_t)1 << 62)
+#define RESIDENT     ((uint64_t)1 << 63)
 
 static inline uint32_t frame_in(uint64_t word) { return (uint32_t)(word & NO_FRAME); }
 
@@ -90,8 +94,9 @@ struct pager {
     bool alone;
     bool checked;
     struct frame *frame;
+    size_t frames, inside; /* inside: a page's bytes - 1 */
 
-    size_t size, frames;
+    size_t size;
     struct allot_store store;
     size_t readahead;
     uint8_t *mark;                 /* of each frame; atomically */
@@ -221,6 +226,7 @@ uint64_t page_sum(uint64_t page, const void *at, size_t size);
 
 /* -- windows: page/window.c. A page that is in one lies there, and its frame is not memory -- */
 
+bool window_has(const struct pager *p, uint64_t page);
 char *window_at(const struct pager *p, uint64_t page);
 /* The page that an address in a window is of; or UINT64_MAX. */
 uint64_t window_page(const struct pager *p, const char *at);

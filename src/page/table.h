@@ -35,18 +35,19 @@ static inline unsigned table_height(uintptr_t root) { return (unsigned)(root & 7
 static inline entry *table_find(const struct table *t, uint64_t page)
 {
     uintptr_t root = atomic_load_explicit(&t->root, memory_order_acquire);
-    _Atomic(void *) *node = (_Atomic(void *) *)(root & ~(uintptr_t)7);
     unsigned level = table_height(root);
     if (likely(level == 2)) {
         if (unlikely(page >> (2 * TABLE_BITS) != 0)) {
             return NULL;
         }
+        _Atomic(void *) *node = (_Atomic(void *) *)(root - 2);
         entry *leaf = atomic_load_explicit(&node[page >> TABLE_BITS], memory_order_acquire);
         return likely(leaf) ? leaf + (page & (TABLE_FAN - 1)) : NULL;
     }
     if (page >> (level * TABLE_BITS) != 0) {
         return NULL;
     }
+    _Atomic(void *) *node = (_Atomic(void *) *)(root & ~(uintptr_t)7);
     while (level > 1 && node) {
         level--;
         node = atomic_load_explicit(&node[page >> (level * TABLE_BITS) & (TABLE_FAN - 1)], memory_order_acquire);

@@ -5,8 +5,8 @@
  *   goes:   frozen, written from where it is --> not there
  *
  * A page that is in a window lies there and nowhere else, WINDOWED in its word, and takes a frame in number, not in memory: so the
- * bound holds. Every page of the window's numbers that comes, whoever asked for it, comes there; when the window is made the others
- * go. A clean one is protected, so that its first store is an event; so "not dirty" is always "as in the store". What is read in a
+ * bound holds. Every page of the window's numbers that comes, whoever asked for it, comes there; those that are in frames when it is
+ * made move there. A clean one is protected, so that its first store is an event; so "not dirty" is always "as in the store". What is read in a
  * window is not seen by the policy: a page counts as used when it comes, and by its ghost when it comes again.
  *
  * Each window has a thread, which serves one touch after the other. It touches no window itself.
@@ -30,7 +30,7 @@ struct window {
     struct allot_pager pager; /* the same, for calls of the thread's own */
     char *at;
     uint64_t page, count;
-    bool closing; /* no page comes here any more */
+    _Atomic bool open; /* pages come here; not yet, or no more */
     struct userfault fault;
     pthread_t thread;
     int process;
@@ -40,13 +40,15 @@ struct window {
 
 static bool has(const struct window *w, uint64_t page) { return page >= w->page && page - w->page < w->count; }
 
-static struct window *window_of(const struct pager *p, uint64_t page)
+/* The window that has the page; `opened`: only if pages come there now. */
+static struct window *window_of(const struct pager *p, uint64_t page, bool opened)
 {
     os_lock((struct os_lock *)&p->lock);
     struct window *w = p->window;
     while (w && !has(w, page)) {
         w = w->next;
     }
+    w = w && opened && !w->open ? NULL : w;
     os_unlock((struct os_lock *)&p->lock);
     return w;
 }
@@ -56,7 +58,9 @@ static char *place_in(const struct pager *p, const struct window *w, uint64_t pa
     return w->at + ((page - w->page) << p->shift);
 }
 
-char *window_at(const struct pager *p, uint64_t page) { return place_in(p, window_of(p, page), page); }
+bool window_has(const struct pager *p, uint64_t page) { return p->window && window_of(p, page, false); }
+
+char *window_at(const struct pager *p, uint64_t page) { return place_in(p, window_of(p, page, false), page); }
 
 uint64_t window_page(const struct pager *p, const char *at)
 {
@@ -73,8 +77,8 @@ uint64_t window_page(const struct pager *p, const char *at)
 
 int window_place(struct pager *p, uint64_t page, char *from, bool dirty, uint64_t *bits)
 {
-    struct window *w = window_of(p, page);
-    if (!w || w->closing) {
+    struct window *w = window_of(p, page, true);
+    if (!w) {
         return 0;
     }
     int wrong = userfault_place(&w->fault, place_in(p, w, page), from, p->size, !dirty);
@@ -87,11 +91,70 @@ int window_place(struct pager *p, uint64_t page, char *from, bool dirty, uint64_
 
 void window_freeze(struct pager *p, uint64_t page)
 {
-    struct window *w = window_of(p, page);
+    struct window *w = window_of(p, page, false);
     userfault_freeze(&w->fault, place_in(p, w, page), p->size);
 }
 
 void window_forget(struct pager *p, uint64_t page) { userfault_forget(window_at(p, page), p->size); }
+
+/* -- pages go from their frames to the window, and back -- */
+
+/* A page that is there, WINDOWED or not as `windowed` says, and not pinned, is BUSY; it stays in the policy. 1: it is so; 0: there is
+ * no such page; -EBUSY: it is pinned. */
+static int claim_here(struct pager *p, entry *at, uint64_t windowed, uint64_t *word)
+{
+    for (;;) {
+        *word = atomic_load(at);
+        if (*word & RESIDENT && *word & (BUSY | WRITING)) {
+            entry_wait(p, at, BUSY | WRITING);
+            continue;
+        }
+        if (!(*word & RESIDENT) || (*word & WINDOWED) != windowed) {
+            return 0;
+        }
+        if (*word & PINS) {
+            return -EBUSY;
+        }
+        os_lock(&p->lock); /* nobody is about to claim it as a victim */
+        bool claimed = atomic_compare_exchange_strong(at, word, *word | BUSY);
+        os_unlock(&p->lock);
+        if (claimed) {
+            return 1;
+        }
+    }
+}
+
+/* Dirty as it is: nothing is written back, so nothing is lost that is written to it meanwhile. One that is pinned stays. */
+static void move_in(struct pager *p, entry *at, uint64_t page)
+{
+    uint64_t word, bits = 0;
+    if (claim_here(p, at, 0, &word) == 1) {
+        bool moved = window_place(p, page, frame_at(p, frame_in(word)), word & DIRTY, &bits) == 0;
+        entry_store(p, at, word | (moved ? bits : 0));
+    }
+}
+
+static void move_back(struct pager *p, const struct window *w, entry *at, uint64_t page)
+{
+    uint64_t word;
+    int claimed = claim_here(p, at, WINDOWED, &word);
+    if (claimed < 0) {
+        allot_fault("window unmapped while pages of it are pinned", "page", (void *)(uintptr_t)page);
+    }
+    if (claimed) {
+        memcpy(frame_at(p, frame_in(word)), place_in(p, w, page), p->size);
+        userfault_forget(place_in(p, w, page), p->size);
+        entry_store(p, at, word & ~WINDOWED);
+    }
+}
+
+/* The word of the page of the window that is in that frame, or is coming there; NULL. By its number, as the frame's own entry may be
+ * another page's by now; page_arrives tells the number before it asks for windows. */
+static entry *entry_in(const struct pager *p, const struct window *w, uint32_t frame, uint64_t *page)
+{
+    *page = atomic_load(&p->frame[frame].page);
+    return has(w, *page) ? table_find(&p->table, *page) : NULL;
+}
 
 /* -- touches -- */
 
@@ -105,14 +168,13 @@ static void serve(struct window *w, struct pager *p, const struct userfault_even
     if (!at) {
         userfault_kill(&w->fault, event);
     } else {
-        if (event->stores) {
+        if (event->stores && at == place) {
             userfault_thaw(&w->fault, place, p->size);
         }
         allot_pager_unpin(&w->pager, at, how);
     }
-    if (at && at != place) { /* it came to its frame as the window was made */
-        allot_pager_flush(&w->pager);
-        allot_pager_drop(&w->pager, page, 1);
+    if (at && at != place) { /* it was pinned in its frame as the window was made */
+        move_in(p, table_find(&p->table, page), page);
     }
     userfault_wake(&w->fault, place, p->size); /* last: nobody sees a pin of ours who goes on */
 }
@@ -166,21 +228,55 @@ static void unlink_from(struct pager *p, struct window *w)
     os_unlock(&p->lock);
 }
 
-/* Pages of its numbers that are in frames are written back, and go; they come again in the window. */
-static int clear_frames(struct window *w)
+static bool any_pinned(const struct pager *p, const struct window *w)
 {
-    int wrong = allot_pager_flush(&w->pager);
-    struct pager *p = w->pager.state;
     uint32_t begun = atomic_load(&p->begun);
-    for (uint32_t i = 0; i < begun && !wrong; i++) {
-        uint64_t page = atomic_load(&p->frame[i].page); /* once, and not the frame's entry: either may change between */
-        entry *at = has(w, page) ? table_find(&p->table, page) : NULL;
+    bool pinned = false;
+    for (uint32_t i = 0; i < begun && !pinned; i++) {
+        uint64_t page;
+        entry *at = entry_in(p, w, i, &page);
         uint64_t word = at ? atomic_load(at) : 0;
-        if ((word & (RESIDENT | WINDOWED)) == RESIDENT) {
-            wrong = word & DIRTY ? -EBUSY : allot_pager_drop(&w->pager, page, 1);
+        pinned = word & RESIDENT && word & PINS;
+    }
+    return pinned;
+}
+
+/* Pages that are in frames move there. From here on nothing fails: others may have pinned pages in the window already. */
+static void let_in(struct pager *p, struct window *w)
+{
+    w->open = true;
+    uint32_t begun = atomic_load(&p->begun);
+    for (uint32_t i = 0; i < begun; i++) {
+        uint64_t page;
+        entry *at = entry_in(p, w, i, &page);
+        if (at) {
+            move_in(p, at, page);
         }
     }
-    return wrong;
+}
+
+static void stop(struct window *w)
+{
+    userfault_stop(&w->fault);
+    pthread_join(w->thread, NULL);
+}
+
+static int open_with_faults(struct pager *p, struct window *w)
+{
+    int wrong = start(w);
+    if (wrong) {
+        return wrong;
+    }
+    bool linked = link_in(p, w);
+    if (linked && !any_pinned(p, w)) {
+        let_in(p, w);
+        return 0;
+    }
+    if (linked) {
+        unlink_from(p, w);
+    }
+    stop(w);
+    return -EBUSY;
 }
 
 static int open_window(struct pager *p, struct window *w)
@@ -191,20 +287,13 @@ static int open_window(struct pager *p, struct window *w)
     }
     os_small_pages(w->at, w->count * p->size);
     int wrong = userfault_init(&w->fault, w->at, w->count * p->size);
-    if (wrong) {
-        os_unmap(w->at, w->count * p->size);
-        return wrong;
-    }
-    wrong = link_in(p, w) ? 0 : -EBUSY;
     if (!wrong) {
-        wrong = clear_frames(w);
-        wrong = wrong ? wrong : start(w);
+        wrong = open_with_faults(p, w);
         if (wrong) {
-            unlink_from(p, w);
+            userfault_done(&w->fault);
         }
     }
     if (wrong) {
-        userfault_done(&w->fault);
         os_unmap(w->at, w->count * p->size);
     }
     return wrong;
@@ -239,34 +328,6 @@ void *allot_pager_map(struct allot_pager *pager, uint64_t page, size_t count)
 
 /* -- and ends -- */
 
-/* A page that is in the window is in its frame again. */
-static void move_back(struct pager *p, struct window *w, entry *at, uint64_t page)
-{
-    uint64_t word;
-    for (;;) {
-        word = atomic_load(at);
-        if ((word & (RESIDENT | WINDOWED)) != (RESIDENT | WINDOWED)) {
-            return;
-        }
-        if (word & (BUSY | WRITING)) {
-            entry_wait(p, at, BUSY | WRITING);
-            continue;
-        }
-        if (word & PINS) {
-            allot_fault("window unmapped while pages of it are pinned", "page", (void *)(uintptr_t)page);
-        }
-        os_lock(&p->lock); /* nobody is about to claim it as a victim */
-        bool claimed = atomic_compare_exchange_strong(at, &word, word | BUSY);
-        os_unlock(&p->lock);
-        if (claimed) {
-            break;
-        }
-    }
-    memcpy(frame_at(p, frame_in(word)), place_in(p, w, page), p->size);
-    userfault_forget(place_in(p, w, page), p->size);
-    entry_store(p, at, word & ~WINDOWED);
-}
-
 void allot_pager_unmap(struct allot_pager *pager, void *window)
 {
     struct pager *p = pager_of(pager);
@@ -279,18 +340,17 @@ void allot_pager_unmap(struct allot_pager *pager, void *window)
     if (!w) {
         allot_fault("unmap of what is no window", "window", window);
     }
-    w->closing = true;
+    w->open = false;
     os_unlock(&p->lock);
     uint32_t begun = atomic_load(&p->begun);
     for (uint32_t i = 0; i < begun; i++) {
-        uint64_t page = atomic_load(&p->frame[i].page);
-        entry *at = has(w, page) ? table_find(&p->table, page) : NULL; /* the frame's may be another page's by now */
+        uint64_t page;
+        entry *at = entry_in(p, w, i, &page);
         if (at) {
             move_back(p, w, at, page);
         }
     }
-    userfault_stop(&w->fault);
-    pthread_join(w->thread, NULL);
+    stop(w);
     unlink_from(p, w);
     userfault_done(&w->fault);
     os_unmap(w->at, w->count * p->size);
@@ -306,8 +366,7 @@ void windows_abandon(struct pager *p)
         p->window = w->next;
         bool ours = w->process == os_process_id();
         if (ours) {
-            userfault_stop(&w->fault);
-            pthread_join(w->thread, NULL);
+            stop(w);
         }
         userfault_done(&w->fault);
         if (ours) {

@@ -3,12 +3,14 @@
 #include "probe/area.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "os/noscan.h"
 #include "os/process.h"
 #include "os/shared.h"
 #include "probe/calls.h"
+#include "probe/request.h"
 
 /* How long a heart may be silent, in milliseconds. */
 /* A collector that is there may have to wait for a processor. */
@@ -216,20 +218,40 @@ void area_unmap_unused(void)
     }
 }
 
+/* What stands at the path here is not what it stood for where it was written. */
+static bool is_elsewhere(const char *path)
+{
+    const char *number = strchr(path, '#');
+    uint64_t here = number ? os_pid_namespace() : 0;
+    return here && here != strtoull(number + 1, NULL, 10);
+}
+
 int area_join(const char *path, enum ring_begin begin, _Atomic uint32_t *bell)
 {
+    char file[REQUEST_PATH];
+    size_t bytes = strcspn(path, "#");
     if (recorder_on()) {
         return -EBUSY;
     }
     if (!recorded && !(recorded = os_map_forgotten_noscan(sizeof *recorded))) {
         return -ENOMEM;
     }
+    if (bytes >= sizeof file) {
+        return -ENAMETOOLONG;
+    }
+    memcpy(file, path, bytes);
+    file[bytes] = 0;
     size_t length;
-    struct ring_area *area = os_join(path, sizeof *area, &length);
+    struct ring_area *area = os_join(file, sizeof *area, &length);
     if (!area) {
-        return -errno;
+        int error = -errno;
+        return is_elsewhere(path) ? -EXDEV : error;
     }
     bool known = is_area(area, length);
+    if (!known && is_elsewhere(path)) {
+        os_leave(area, length);
+        return -EXDEV;
+    }
     if (!known || atomic_load_explicit(&area->ended, memory_order_relaxed)) {
         os_leave(area, length);
         return known ? -ESRCH : -EPROTO;

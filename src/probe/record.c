@@ -463,9 +463,17 @@ void recorder_say_refused(const char *path, int error)
 {
     char program[PATH];
     os_program(program, sizeof program);
+    if (error == -EXDEV) {
+        os_say("%.200s (%d): its pid namespace has a /proc of its own, without the recorder: nothing of it is "
+               "recorded, and it goes on; "
+               "run allot record in there, or allot record -p from outside",
+               program, os_process_id());
+        return;
+    }
     bool without_proc = error == -ENOENT && !program[0];
     if ((error != -ENOENT && error != -ESRCH) || without_proc) {
-        os_say("record=%s: %s (error %d); nothing is recorded, and the program goes on", path,
+        os_say("record=%.*s: %s (error %d); nothing is recorded, and the program goes on", (int)strcspn(path, "#"),
+               path,
                error == -EBUSY    ? "it is recorded already"
                : error == -EPROTO ? "no area of a collector of this version"
                : error == -EACCES ? "it may not be opened"

@@ -53,7 +53,8 @@ struct recorder {
     _Atomic int owner;           /* its thread's id, negative when that has ended; 0: nobody's */
 } __attribute__((aligned(64)));
 
-/* Joins the collector's area at `path`: 0 or -errno. -EPROTO: there is none, or of another version; -ESRCH: its collector has
+/* Joins the collector's area at `path`, behind which may stand # and the number of the pid namespace that it is meant in: 0 or -errno.
+ * -EXDEV: this is another one, with a /proc of its own where the path leads to no area; -EPROTO: there is none, or of another version; -ESRCH: its collector has
  * ended; -EBUSY: the process is recorded already. When the collector ends by itself, RECORDER_ENDED is added to *bell. Who calls
  * this sees to it that one call at a time is made of it, recorder_leave, recorder_begin and recorder_end. */
 #define RECORDER_ENDED 0x10000u

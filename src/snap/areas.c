@@ -146,7 +146,8 @@ static bool add_segments(struct reader *r, struct snap_areas *out)
 {
     struct segment *const *first = READ_AT(r, r->desc->segments, struct segment *);
     const struct segment *at = first ? *first : NULL;
-    for (size_t n = 0; at && n < SEGMENTS_MOST; n++) {
+    struct reader_round round = {0};
+    for (size_t n = 0; at && n < SEGMENTS_MOST && !reader_comes_round(&round, at); n++) {
         const struct segment *s = READ(r, at);
         if (!s) {
             break;
@@ -163,7 +164,8 @@ static bool add_list(struct reader *r, const void *list, struct snap_areas *out)
 {
     struct large *const *first = READ_AT(r, list, struct large *);
     const struct large *at = first ? *first : NULL;
-    for (size_t n = 0; at && n < LARGE_MOST; n++) {
+    struct reader_round round = {0};
+    for (size_t n = 0; at && n < LARGE_MOST && !reader_comes_round(&round, at); n++) {
         const struct large *l = READ(r, at);
         if (!l) {
             break;
@@ -210,7 +212,8 @@ static bool add_hands(struct reader *r, struct snap_areas *out)
 {
     struct heap *const *first = READ_AT(r, r->desc->heaps, struct heap *);
     const struct heap *at = first ? *first : NULL;
-    for (size_t n = 0; at && n < HEAPS_MOST; n++) {
+    struct reader_round round = {0};
+    for (size_t n = 0; at && n < HEAPS_MOST && !reader_comes_round(&round, at); n++) {
         const struct heap *h = READ(r, at);
         if (!h) {
             break;

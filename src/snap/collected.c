@@ -77,8 +77,8 @@ static void see_copied(const struct view *v, const struct copy_unit *u, uintptr_
 static void see_counted(const struct view *v, const struct count_unit *u, uintptr_t data)
 {
     size_t stride = u->stride16 * GC_GRAIN, slots = stride ? size_min(u->slots, UNIT_SIZE / stride) : 0;
-    size_t before = u->lead ? sizeof(struct count_finish) : 0;
-    for (size_t slot = 0; slot < slots; slot++) {
+    size_t before = reader_flag(&u->lead) ? sizeof(struct count_finish) : 0;
+    for (size_t slot = 0; slot < slots && stride >= before + ALLOT_GC_HEADER; slot++) {
         if (!(*unit_free_word(&u->unit, slot / 64) >> slot % 64 & 1)) {
             continue;
         }
@@ -116,8 +116,9 @@ void collected_pages(struct owners *o, uint32_t id, uintptr_t at, size_t bytes, 
     struct view v;
     struct large_object *const *record = READ(o->reader, (struct large_object *const *)at);
     const struct large_object *l = record && *record ? READ(o->reader, *record) : NULL;
-    const uint64_t *header = READ(o->reader, (const uint64_t *)at + 1);
-    if (begin(&v, o, id, found, arg) && l && (uintptr_t)l->at == at && header && l->size <= bytes - BEFORE) {
+    const uint64_t *header = READ_AT(o->reader, (const void *)(at + sizeof(uint64_t)), uint64_t);
+    if (begin(&v, o, id, found, arg) && l && (uintptr_t)l->at == at && header && bytes >= BEFORE &&
+        l->size <= bytes - BEFORE) {
         found(arg, at + BEFORE, l->size, owner_of(&v, *header));
     }
 }

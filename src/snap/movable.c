@@ -19,8 +19,23 @@ static void visit_far(const struct visit *v, const void *stub)
     memcpy(&number, stub, sizeof number);
     struct far *const *leaf = number < v->h->fars ? READ_NTH(v->reader, v->h->far_leaf, number / FAR_LEAF) : NULL;
     const struct far *far = leaf ? READ_NTH(v->reader, *leaf, number % FAR_LEAF) : NULL;
-    if (far && far->in_use && far->at) {
+    if (far && reader_flag(&far->in_use) && far->at) {
         v->add(v->arg, (uintptr_t)far->at, far->size, v->owner);
+    }
+}
+
+/* Of this very process, headers may be denied to all but the heap. */
+static __attribute__((no_sanitize("address"))) void copy_header(char *to, const volatile char *header, size_t size)
+{
+    bool is_watched = os_parts_watched();
+    if (is_watched) {
+        os_watch_pause(true);
+    }
+    for (size_t i = 0; i < size; i++) {
+        to[i] = header[i];
+    }
+    if (is_watched) {
+        os_watch_pause(false);
     }
 }
 
@@ -32,12 +47,12 @@ static void visit_slot(const struct visit *v, uintptr_t at)
         ((struct reader *)(uintptr_t)v->reader)->missing++;
         return;
     }
-    memcpy(copy + 2, header, 10);
+    copy_header(copy + 2, header, 10);
     uint32_t gen;
     uint16_t meta;
     memcpy(&meta, copy + 2, sizeof meta);
     memcpy(&gen, copy + 4, sizeof gen);
-    size_t units = meta & META_UNITS, slack = meta >> META_SLACK & 7;
+    size_t units = units_in(v->h, meta), slack = slack_in(v->h, meta);
     if (gen & GEN_FAR) {
         visit_far(v, copy + 8);
     } else if (gen && units * 8 > 6 + slack) {
@@ -64,7 +79,8 @@ void movables_walk(const struct reader *r, struct owners *o, const void *first,
 {
     struct movable *const *at = first ? READ_AT(r, first, struct movable *) : NULL;
     const struct movable *here = at ? *at : NULL;
-    for (size_t n = 0; here && n < MOVABLES_MOST; n++) {
+    struct reader_round round = {0};
+    for (size_t n = 0; here && n < MOVABLES_MOST && !reader_comes_round(&round, here); n++) {
         const struct movable *h = READ(r, here);
         if (!h) {
             return;

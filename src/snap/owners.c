@@ -159,7 +159,9 @@ static const struct singles *singles_of(struct owners *o, const struct set *set)
 {
     const struct pool *pool = set->pool ? READ(o->reader, set->pool) : NULL;
     const struct cache *cache = set->cache ? READ(o->reader, set->cache) : NULL;
-    return pool && pool->is_single ? &pool->singles : cache && cache->is_single ? &cache->singles : NULL;
+    return pool && reader_flag(&pool->is_single)     ? &pool->singles
+           : cache && reader_flag(&cache->is_single) ? &cache->singles
+                                                     : NULL;
 }
 
 static void find_tables(struct owners *o)
@@ -247,7 +249,7 @@ bool part_single_is_out(struct owners *o, const struct part_view *part, uintptr_
             return false;
         }
         if ((uintptr_t)one->at == at) {
-            return one->out;
+            return reader_flag(&one->out);
         }
         if ((uintptr_t)one->at < at) {
             from = middle + 1;

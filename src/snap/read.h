@@ -49,6 +49,28 @@ static inline const void *reader_at(const struct reader *r, const void *at, size
     ((__typeof__(pointer))reader_at(r, pointer, sizeof *(pointer), _Alignof(__typeof__(*(pointer)))))
 #define READ_AT(r, where, type) ((__typeof__(type) const *)reader_at(r, where, sizeof(type), _Alignof(type)))
 
+/* Whether a list comes round to where it was, as a damaged one may: asked of each of its records in turn, found within three rounds.
+ * (Brent, "An improved Monte Carlo factorization algorithm", 1980.) */
+struct reader_round {
+    const void *seen;
+    size_t steps, until;
+};
+
+static inline bool reader_comes_round(struct reader_round *round, const void *at)
+{
+    if (at == round->seen) {
+        return true;
+    }
+    if (round->steps++ == round->until) {
+        round->seen = at;
+        round->until = 2 * round->until + 1;
+    }
+    return false;
+}
+
+/* A flag as the process has it. An image's byte may be anything, which no bool is. */
+static inline bool reader_flag(const bool *at) { return *(const unsigned char *)at != 0; }
+
 /* Element n of a table. Counted in numbers: a pointer that an image has may be anything, and go round the end of all addresses. */
 #define NTH(table, n)         ((__typeof__(table))((uintptr_t)(table) + (n) * sizeof *(table)))
 #define READ_NTH(r, table, n) READ(r, NTH(table, n))

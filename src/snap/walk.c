@@ -255,7 +255,8 @@ static void find_segments(struct walker *w)
 {
     struct segment *const *first = READ_AT(&w->reader, w->reader.desc->segments, struct segment *);
     const struct segment *at = first ? *first : NULL;
-    for (size_t n = 0; at && n < SEGMENTS_MOST && !w->no_memory; n++) {
+    struct reader_round round = {0};
+    for (size_t n = 0; at && n < SEGMENTS_MOST && !w->no_memory && !reader_comes_round(&round, at); n++) {
         const struct segment *s = reader_at(&w->reader, at, UNIT_SIZE, _Alignof(struct segment));
         if (!s || (uintptr_t)at % SEGMENT_SIZE) {
             return;
@@ -269,7 +270,8 @@ static void find_large(struct walker *w)
 {
     struct large *const *first = READ_AT(&w->reader, w->reader.desc->large, struct large *);
     const struct large *at = first ? *first : NULL;
-    for (size_t n = 0; at && n < LARGE_MOST && !w->no_memory; n++) {
+    struct reader_round round = {0};
+    for (size_t n = 0; at && n < LARGE_MOST && !w->no_memory && !reader_comes_round(&round, at); n++) {
         const struct large *l = READ(&w->reader, at);
         if (!l) {
             return;
@@ -286,7 +288,7 @@ static void find_guarded(struct walker *w)
         reader_at(&w->reader, w->reader.desc->guards, GUARD_PLACES_MOST * sizeof *place, sizeof *place);
     for (size_t i = 0; count && place && i < size_min(*count, GUARD_PLACES_MOST) && !w->no_memory; i++) {
         const struct guard_place *p = READ(&w->reader, place[i]);
-        if (p && p->live) {
+        if (p && reader_flag(&p->live)) {
             add_piece(w, (struct piece){.at = (uintptr_t)p->block, .guard = p});
         }
     }
@@ -302,7 +304,8 @@ static void find_heaps(struct walker *w)
         return;
     }
     w->heaps = room;
-    for (size_t n = 0; at && n < numbers; n++) {
+    struct reader_round round = {0};
+    for (size_t n = 0; at && n < numbers && !reader_comes_round(&round, at); n++) {
         h = READ(&w->reader, at);
         if (!h) {
             return;
@@ -318,7 +321,8 @@ static void find_fronts(struct walker *w)
 {
     struct front *const *first = READ_AT(&w->reader, w->reader.desc->fronts, struct front *);
     const struct front *at = first ? *first : NULL;
-    while (at && w->fronts < FRONTS_MOST) {
+    struct reader_round round = {0};
+    while (at && w->fronts < FRONTS_MOST && !reader_comes_round(&round, at)) {
         const struct front *f = READ(&w->reader, at);
         if (!f) {
             return;
@@ -335,7 +339,8 @@ static void find_fronts(struct walker *w)
 static void name_owned(struct walker *w, const struct os_known *known)
 {
     const struct os_owned *at = known->owned;
-    for (size_t n = 0; at && n < OWNED_MOST; n++) {
+    struct reader_round round = {0};
+    for (size_t n = 0; at && n < OWNED_MOST && !reader_comes_round(&round, at); n++) {
         const struct os_owned *o = READ(&w->reader, at);
         size_t i = o ? graph_block_at(w->wanted->out, ~o->hidden) : GRAPH_NONE;
         if (i != GRAPH_NONE && w->wanted->out->block[i].owner == 0) {

@@ -2,51 +2,25 @@
  * requests and none after, while a script runs that uses every function. Each failure is NULL with ENOMEM, or -ENOMEM, and leaves
  * all as it was; when memory is back the same call works. Collections want no memory, but to find out whose finishers are due, which
  * they put off. The last n is the one at which nothing fails. On every collector there is.
- *
- * The functions that memory comes from are wrapped by the linker (--wrap), so that requests fail that what is kept would serve.
  */
 #include "common/check.h"
 
-#include <errno.h>
-#include <stdbool.h>
-
 #include <allot/gc.h>
+
+#include "common/requests.h"
 
 struct unit;
 struct part;
 
-static long left; /* requests that are granted yet */
-static bool counting;
 static size_t failures;
 
-static bool refused(void)
-{
-    if (!counting || left > 0) {
-        left -= counting;
-        return false;
-    }
-    errno = ENOMEM;
-    return true;
-}
+REQUESTS(struct unit *, part_take_unit, (int use), (use), NULL)
+REQUESTS(void *, part_take_zero_pages, (const struct part *part, size_t bytes, size_t align), (part, bytes, align),
+         NULL)
+REQUESTS(void *, os_map, (size_t length), (length), NULL)
+REQUESTS(void *, record_alloc, (size_t bytes), (bytes), NULL)
 
-struct unit *__real_part_take_unit(int use);
-void *__real_part_take_zero_pages(const struct part *part, size_t bytes, size_t align);
-void *__real_os_map(size_t length);
-void *__real_record_alloc(size_t bytes);
-struct unit *__wrap_part_take_unit(int use);
-void *__wrap_part_take_zero_pages(const struct part *part, size_t bytes, size_t align);
-void *__wrap_os_map(size_t length);
-void *__wrap_record_alloc(size_t bytes);
-
-struct unit *__wrap_part_take_unit(int use) { return refused() ? NULL : __real_part_take_unit(use); }
-void *__wrap_part_take_zero_pages(const struct part *part, size_t bytes, size_t align)
-{
-    return refused() ? NULL : __real_part_take_zero_pages(part, bytes, align);
-}
-void *__wrap_os_map(size_t length) { return refused() ? NULL : __real_os_map(length); }
-void *__wrap_record_alloc(size_t bytes) { return refused() ? NULL : __real_record_alloc(bytes); }
-
-static void memory_is_back(void) { counting = false; }
+static void memory_is_back(void) { requests_grant(-1); }
 
 /* -- the script -- */
 
@@ -204,10 +178,9 @@ int main(void)
                 snprintf(check_run, sizeof check_run, "kind %d, flags %u, n = %ld", (int)kind, flags, n);
                 failures = 0;
                 finished = 0;
-                left = n++;
-                counting = true;
+                requests_grant(n++);
                 script();
-                counting = false;
+                memory_is_back();
             } while (failures > 0);
             printf("kind %d, flags %u: %ld requests\n", (int)kind, flags, n - 1);
             CHECK(n > 20);

@@ -1,40 +1,18 @@
 /* fault/exhaust_gc_copy.c - memory ends in the middle of a copy: from the n-th unit, for n = 0, 1, 2, ..., and for so many requests, the
  * floors below grant nothing while a collection runs. What finds no room stays where it is, and nothing is lost: the objects are all
  * there, can be changed, and are collected as ever when memory is back. In collections of the young, whole ones, and steps.
- *
- * The functions that memory comes from are wrapped by the linker (--wrap).
  */
 #include "common/check.h"
 
-#include <errno.h>
-#include <stdbool.h>
-
 #include <allot/gc.h>
+
+#include "common/requests.h"
 
 struct unit;
 enum { NODES = 12000, LEFT_MOST = 12, FOREVER = 1000000 };
 
-static long granted, refused_then;
-static bool counting;
-static size_t failures;
-
-static bool refused(void)
-{
-    if (!counting || granted-- > 0 || refused_then-- <= 0) {
-        return false;
-    }
-    failures++;
-    errno = ENOMEM;
-    return true;
-}
-
-struct unit *__real_part_take_unit(int use);
-void *__real_os_map(size_t length);
-struct unit *__wrap_part_take_unit(int use);
-void *__wrap_os_map(size_t length);
-
-struct unit *__wrap_part_take_unit(int use) { return refused() ? NULL : __real_part_take_unit(use); }
-void *__wrap_os_map(size_t length) { return refused() ? NULL : __real_os_map(length); }
+REQUESTS(struct unit *, part_take_unit, (int use), (use), NULL)
+REQUESTS(void *, os_map, (size_t length), (length), NULL)
 
 struct node {
     struct node *left, *right;
@@ -110,9 +88,8 @@ static void run(unsigned flags, long first, long count, int how)
     CHECK(allot_gc_root(&heap, root, sizeof root / sizeof *root) == 0);
     memset(root, 0, sizeof root);
     fill();
-    granted = first;
-    refused_then = count;
-    counting = true;
+    requests_grant(first);
+    requests_to_refuse = count;
     if (how == 0) {
         for (long i = 0; i < 5000 && allot_gc_get(&me, &node_type, 0); i++)
             ;
@@ -123,7 +100,7 @@ static void run(unsigned flags, long first, long count, int how)
         for (int cycles = 0, steps = 0; cycles < 2; steps++)
             cycles += allot_gc_step(&me, steps % 3 ? 0 : 20000);
     }
-    counting = false;
+    requests_grant(-1);
     verify();
     change();
     verify();
@@ -149,6 +126,6 @@ int main(void)
             }
         }
     }
-    printf("%zu failures\n", failures);
-    return failures < 50;
+    printf("%zu failures\n", requests_refused);
+    return requests_refused < 50;
 }

@@ -1,51 +1,24 @@
 /* fault/exhaust_scope.c - memory ends at every possible moment of arenas and overlays: for n = 0, 1, 2, ... the heap below grants n
  * more requests and none after, while a script runs that uses every function. Each failure is NULL or the return with ENOMEM, and
  * leaves all as it was; when memory is back the same call works. The last n is the one at which nothing fails.
- *
- * The heap's functions are wrapped by the linker (--wrap), so that also requests that it would serve from what it keeps fail.
  */
 #include "common/check.h"
-
-#include <errno.h>
-#include <stdbool.h>
 
 #include <allot/arena.h>
 #include <allot/malloc.h>
 #include <allot/overlay.h>
 
 #include "common/pattern.h"
+#include "common/requests.h"
 
-static long left; /* requests that are granted yet */
 static size_t failures;
 
-static bool refused(void)
-{
-    if (left > 0) {
-        left--;
-        return false;
-    }
-    errno = ENOMEM;
-    return true;
-}
+REQUESTS(void *, allot_malloc, (size_t size), (size), NULL)
+REQUESTS(void *, allot_calloc, (size_t n, size_t size), (n, size), NULL)
+REQUESTS(void *, allot_aligned_alloc, (size_t align, size_t size), (align, size), NULL)
+REQUESTS(bool, allot_try_expand, (void *p, size_t size), (p, size), false)
 
-void *__real_allot_malloc(size_t size);
-void *__real_allot_calloc(size_t n, size_t size);
-void *__real_allot_aligned_alloc(size_t align, size_t size);
-bool __real_allot_try_expand(void *p, size_t size);
-void *__wrap_allot_malloc(size_t size);
-void *__wrap_allot_calloc(size_t n, size_t size);
-void *__wrap_allot_aligned_alloc(size_t align, size_t size);
-bool __wrap_allot_try_expand(void *p, size_t size);
-
-void *__wrap_allot_malloc(size_t size) { return refused() ? NULL : __real_allot_malloc(size); }
-void *__wrap_allot_calloc(size_t n, size_t size) { return refused() ? NULL : __real_allot_calloc(n, size); }
-void *__wrap_allot_aligned_alloc(size_t align, size_t size)
-{
-    return refused() ? NULL : __real_allot_aligned_alloc(align, size);
-}
-bool __wrap_allot_try_expand(void *p, size_t size) { return !refused() && __real_allot_try_expand(p, size); }
-
-static void memory_is_back(void) { left = 1000000; }
+static void memory_is_back(void) { requests_grant(-1); }
 
 /* -- arenas: every object holds its pattern to the end -- */
 
@@ -127,7 +100,7 @@ static void private_arena(void)
         objects[last].size = 200000;
         pattern_fill(objects[last].p, 200000, (uintptr_t)objects[last].p);
     } else {
-        failures += left == 0;
+        failures += requests_left == 0;
     }
     defer(&a);
     allot_arena_check(&a);
@@ -202,12 +175,12 @@ static void overlay(void)
             CHECK(allot_overlay_init(&o, own ? NULL : area, own ? 0 : sizeof area, segs, 3, NULL) == 0);
         }
         /* Nothing of what follows takes memory. */
-        long before = left;
+        size_t before = requests_made;
         for (unsigned i = 0; i < 3; i++) {
             CHECK(allot_overlay_enter(&o, i));
             allot_overlay_leave(&o, i);
         }
-        CHECK(allot_overlay_save(&o) == 0 && allot_overlay_check(&o) && left == before);
+        CHECK(allot_overlay_save(&o) == 0 && allot_overlay_check(&o) && requests_made == before);
         allot_overlay_done(&o);
     }
 }
@@ -228,7 +201,7 @@ int main(void)
         for (n = 0;; n++) {
             snprintf(check_run, sizeof check_run, "script %zu, %ld requests granted", i, n);
             failures = count = 0;
-            left = n;
+            requests_grant(n);
             if (i < 2)
                 scripts[i]();
             else

@@ -85,6 +85,8 @@ size_t names_put(FILE *to, const struct symbol_frame *frame, size_t width)
     return (void)frame, (void)width, (size_t)fprintf(to, "f");
 }
 
+void names_json_place(struct json *json, const struct symbol_frame *frame) { json_number(json, "line", frame->line); }
+
 void look_again(const struct look *look, const struct trace *trace, uint64_t event)
 {
     (void)look, (void)trace, (void)event;

@@ -6,6 +6,8 @@
  */
 #include "hooks.h"
 
+#include <sys/resource.h>
+
 #include <allot/pager.h>
 
 #define main example_main
@@ -53,6 +55,7 @@ static const char much[] =
     "BEGIN; INSERT INTO t SELECT id + 5000, name || id, randomblob(2000) FROM t; SELECT count(*) FROM t; ROLLBACK;"
     "ATTACH ':memory:' AS m; CREATE TABLE m.copy AS SELECT * FROM t; SELECT sum(a.id * b.id) FROM t a JOIN m.copy b ON "
     "a.name = b.name;"
+    "PRAGMA cache_size = 80000000; SELECT count(*) FROM t;"
     "PRAGMA cache_size = 200; UPDATE t SET name = id || name; VACUUM; PRAGMA shrink_memory;"
     "SELECT sum(length(name)), max(name) FROM t; PRAGMA integrity_check;";
 
@@ -87,6 +90,8 @@ static void hooked(void *script)
     CHECK(sqlite_pages_on_allot() == SQLITE_OK);
     sessions(script);
     CHECK(sqlite_pages.evicted > 500 && sqlite_pages.hits > 1000);
+    struct rusage used;
+    CHECK(getrusage(RUSAGE_SELF, &used) == 0 && used.ru_maxrss < 1 << 20); /* KiB, whatever cache_size was asked for */
 }
 
 static void runs_out(void *arg)

@@ -201,6 +201,8 @@ static void store(void *object, void **at, void *value)
 {
     if (mode->opts.flags & ALLOT_GC_PLAIN)
         *at = value;
+    else if (below(4) == 0)
+        allot_gc_give(&me, object, at, allot_gc_ref(&me, value));
     else
         allot_gc_write(&me, object, at, value);
 }

@@ -92,7 +92,7 @@ static void look(struct object *o)
         CHECK(at && at == o->at);
     }
     CHECK(!at || pattern_holds(at, o->size, o->tag, true));
-    CHECK((uintptr_t)at % 8 == 0);
+    CHECK((uintptr_t)at % (opts.align ? opts.align : 8) == 0);
 }
 
 static void get(bool purgeable)
@@ -323,6 +323,10 @@ static void run(size_t number)
     snprintf(check_run, sizeof check_run, "seed %llu", (unsigned long long)seed);
     opts = (struct allot_movable_opts){.debug = number % 4 == 3,
                                        .lock = below(2),
+                                       .align = below(2) ? 16 : 0,
+                                       .near_slots = below(3)   ? 0
+                                                     : below(2) ? 1
+                                                                : UINT32_MAX,
                                        .waste = (unsigned)below(40),
                                        .limit = below(3) ? 0 : 3 << 20,
                                        .rebuild = rebuild};

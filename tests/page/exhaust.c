@@ -1,42 +1,21 @@
 /* page/exhaust.c - memory ends at every possible moment of a pager's life: for n = 0, 1, 2, ... the heap and the system grant n
  * more requests and none after, while a script runs that uses every function. Each failure is the return with ENOMEM, and leaves
  * all as it was; when memory is back the same call works. The last n is the one at which nothing fails.
- *
- * The heap's functions, and the system's mappings, are wrapped by the linker (--wrap).
  */
 #include "common/check.h"
-
-#include <errno.h>
-#include <stdbool.h>
 
 #include <allot/malloc.h>
 #include <allot/pager.h>
 
-static long left; /* requests that are granted yet */
+#include "common/requests.h"
+
 static size_t failures;
 
-static bool refused(void)
-{
-    if (left > 0) {
-        left--;
-        return false;
-    }
-    errno = ENOMEM;
-    return true;
-}
+REQUESTS(void *, allot_malloc, (size_t size), (size), NULL)
+REQUESTS(void *, allot_calloc, (size_t n, size_t size), (n, size), NULL)
+REQUESTS(void *, os_map_aligned, (size_t size, size_t align), (size, align), NULL)
 
-void *__real_allot_malloc(size_t size);
-void *__real_allot_calloc(size_t n, size_t size);
-void *__real_os_map_aligned(size_t size, size_t align);
-void *__wrap_allot_malloc(size_t size);
-void *__wrap_allot_calloc(size_t n, size_t size);
-void *__wrap_os_map_aligned(size_t size, size_t align);
-
-void *__wrap_allot_malloc(size_t size) { return refused() ? NULL : __real_allot_malloc(size); }
-void *__wrap_allot_calloc(size_t n, size_t size) { return refused() ? NULL : __real_allot_calloc(n, size); }
-void *__wrap_os_map_aligned(size_t size, size_t align) { return refused() ? NULL : __real_os_map_aligned(size, align); }
-
-static void memory_is_back(void) { left = 1000000; }
+static void memory_is_back(void) { requests_grant(-1); }
 
 /* A call that may fail once: then again with memory back. */
 #define TRY(call)                     \
@@ -110,7 +89,7 @@ int main(void)
     check_watch_aborts();
     size_t total = 0;
     for (long n = 0;; n++) {
-        left = n;
+        requests_grant(n);
         failures = 0;
         snprintf(check_context, sizeof check_context, "%ld requests granted", n);
         script();

@@ -148,10 +148,25 @@ static void tiny(void **state)
     made_free(&loop);
 }
 
+/* With few frames no page gets to a third level; with more they do, and it is worth it. */
+static void levels(void **state)
+{
+    (void)state;
+    struct made trace = made_zipf(5000, 1, 200000, 11, 0);
+    for (size_t frames = 255; frames <= 256; frames++) {
+        size_t unless_told = made_misses(&trace, ALLOT_GRADUAL, frames, NULL);
+        size_t two = made_misses(&trace, ALLOT_GRADUAL, frames, &(struct allot_evict_opts){.levels = 2});
+        size_t three = made_misses(&trace, ALLOT_GRADUAL, frames, &(struct allot_evict_opts){.levels = 3});
+        assert_int_equal(unless_told, frames < 256 ? two : three);
+        assert_true(three < two); /* what is hot stays hot in this one */
+    }
+    made_free(&trace);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts), cmocka_unit_test(gradual_is_best), cmocka_unit_test(loops),
+        cmocka_unit_test(counts), cmocka_unit_test(gradual_is_best), cmocka_unit_test(loops), cmocka_unit_test(levels),
         cmocka_unit_test(drifts), cmocka_unit_test(options),         cmocka_unit_test(tiny),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

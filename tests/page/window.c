@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -136,6 +137,7 @@ static void pins_beside(void **state)
     allot_pager_unpin(&pager, at, WRITE);
     at = allot_pager_pin(&pager, 5, READ); /* outside */
     assert_true(at < w || at >= w + 50 * size);
+    assert_int_equal(allot_pager_rename(&pager, at, 120), -EBUSY);
     allot_pager_unpin(&pager, at, READ);
     assert_null(allot_pager_map(&pager, 149, 5));
     assert_int_equal(errno, EBUSY);
@@ -222,6 +224,77 @@ static void threads(void **state)
     end();
 }
 
+/* -- while windows come and go -- */
+
+enum { ADDED = 12, MAPPED = 500 };
+static atomic_bool over;
+static uint64_t added[ADDED];
+/* A pin in a window that ends is the program's mistake. Who waits for the turn is next. */
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER, pinning = PTHREAD_MUTEX_INITIALIZER;
+
+static void take_turn(void)
+{
+    pthread_mutex_lock(&turn);
+    pthread_mutex_lock(&pinning);
+    pthread_mutex_unlock(&turn);
+}
+
+static void *adds_by_pins(void *arg)
+{
+    struct random r = {5};
+    while (!atomic_load(&over)) {
+        size_t page = random_below(&r, ADDED);
+        take_turn();
+        uint64_t *at = allot_pager_pin(&pager, page, WRITE);
+        assert_non_null(at);
+        ++*at;
+        ++added[page];
+        allot_pager_unpin(&pager, at, WRITE);
+        pthread_mutex_unlock(&pinning);
+    }
+    return arg;
+}
+
+static void *reads_ahead(void *arg)
+{
+    struct random r = {6};
+    while (!atomic_load(&over)) {
+        assert_int_equal(allot_pager_prefetch(&pager, random_below(&r, 4 * ADDED), 4), 0);
+    }
+    return arg;
+}
+
+/* What is written to a page as it goes into a window is not lost, nor is a page that comes as a window ends. */
+static void maps_beside_others(void **state)
+{
+    (void)state;
+    begin();
+    pthread_t writer, reader;
+    atomic_store(&over, false);
+    assert_int_equal(pthread_create(&writer, NULL, adds_by_pins, NULL), 0);
+    assert_int_equal(pthread_create(&reader, NULL, reads_ahead, NULL), 0);
+    for (size_t i = 0; i < MAPPED;) {
+        uint64_t *w = allot_pager_map(&pager, 0, ADDED);
+        assert_true(w || errno == EBUSY);
+        if (w) {
+            size_t page = i++ % ADDED;
+            take_turn();
+            ++w[page * size / sizeof *w];
+            ++added[page];
+            allot_pager_unmap(&pager, w);
+            pthread_mutex_unlock(&pinning);
+        }
+    }
+    atomic_store(&over, true);
+    pthread_join(writer, NULL);
+    pthread_join(reader, NULL);
+    assert_int_equal(allot_pager_sync(&pager), 0);
+    for (size_t page = 0; page < ADDED; page++) {
+        assert_int_equal(*(uint64_t *)(home.now + page * size), added[page]);
+    }
+    end();
+}
+
 /* -- ends -- */
 
 static void touches_a_bad_page(void *window)
@@ -300,9 +373,8 @@ int main(void)
     end();
     const struct CMUnitTest without[] = {cmocka_unit_test(refusals)};
     const struct CMUnitTest with[] = {
-        cmocka_unit_test(reads_and_writes),
-        cmocka_unit_test(pins_beside),
-        cmocka_unit_test(threads),
+        cmocka_unit_test(reads_and_writes), cmocka_unit_test(pins_beside),
+        cmocka_unit_test(threads),          cmocka_unit_test(maps_beside_others),
 #ifndef __SANITIZE_THREAD__ /* it has no threads in children of threads */
         cmocka_unit_test(crimes),
 #endif

@@ -3,59 +3,18 @@
  * n is the one at which nothing fails, and all is counted. */
 #include "common/unit.h"
 
-#include <errno.h>
-
 #include <allot/malloc.h>
 
+#include "common/requests.h"
 #include "pages/curves.h"
 #include "pages/written.h"
 
-static long left = -1; /* requests that are granted yet; negative: any number */
-static bool failed;
-
-static bool refused(void)
-{
-    long before = __atomic_load_n(&left, __ATOMIC_RELAXED);
-    if (before < 0) {
-        return false;
-    }
-    if (__atomic_fetch_sub(&left, 1, __ATOMIC_RELAXED) > 0) {
-        return false;
-    }
-    __atomic_store_n(&left, 0, __ATOMIC_RELAXED);
-    return failed = true;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__real_mmap(void *at, size_t bytes, int how, int flags, int fd, off_t from);
-void *__real_mremap(void *at, size_t old, size_t bytes, int flags);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_mmap(void *at, size_t bytes, int how, int flags, int fd, off_t from);
-void *__wrap_mremap(void *at, size_t old, size_t bytes, int flags);
-
-void *__wrap_malloc(size_t size) { return refused() ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t n, size_t size) { return refused() ? NULL : __real_calloc(n, size); }
-void *__wrap_realloc(void *p, size_t size) { return refused() ? NULL : __real_realloc(p, size); }
-void *__wrap_mmap(void *at, size_t bytes, int how, int flags, int fd, off_t from)
-{
-    if (!refused()) {
-        return __real_mmap(at, bytes, how, flags, fd, from);
-    }
-    errno = ENOMEM;
-    return MAP_FAILED;
-}
-void *__wrap_mremap(void *at, size_t old, size_t bytes, int flags)
-{
-    if (!refused()) {
-        return __real_mremap(at, old, bytes, flags);
-    }
-    errno = ENOMEM;
-    return MAP_FAILED;
-}
+REQUESTS(void *, malloc, (size_t size), (size), NULL)
+REQUESTS(void *, calloc, (size_t n, size_t size), (n, size), NULL)
+REQUESTS(void *, realloc, (void *p, size_t size), (p, size), NULL)
+REQUESTS(void *, mmap, (void *at, size_t bytes, int how, int flags, int fd, off_t from),
+         (at, bytes, how, flags, fd, from), MAP_FAILED)
+REQUESTS(void *, mremap, (void *at, size_t old, size_t bytes, int flags), (at, old, bytes, flags), MAP_FAILED)
 
 static const uint32_t frames[] = {10, 100};
 
@@ -82,7 +41,7 @@ static bool all(int fd, struct curves_cell out[CURVES_POLICIES * 2])
         if (cell) {
             memcpy(out, cell, CURVES_POLICIES * 2 * sizeof *cell);
         }
-        left = -1;
+        requests_grant(-1);
         free(cell);
         translate_table_end(&table);
     }
@@ -98,17 +57,17 @@ static void memory_ends(void **state)
     assert_true(all(fd, want));
     long n = 0, refusals = 0;
     do {
-        left = n++;
-        failed = false;
+        requests_grant(n++);
+        requests_refused = 0;
         memset(got, 0, sizeof got);
         bool made = all(fd, got);
-        left = -1;
-        refusals += failed;
-        assert_true(made || failed);
+        requests_grant(-1);
+        refusals += requests_refused > 0;
+        assert_true(made || requests_refused);
         if (made) { /* what was refused could be done without: a thread */
             assert_memory_equal(want, got, sizeof want);
         }
-    } while (failed);
+    } while (requests_refused);
     assert_true(refusals > 20);
     /* The library's: it keeps some from before, so the first n may be more than it wants. */
     long of_system = 0;

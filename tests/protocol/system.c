@@ -185,6 +185,7 @@ void os_noscan_end(const void *at) { (void)at; }
 void os_unmap_noscan(void *at, size_t length) { os_unmap(at, length); }
 struct noscan os_noscan;
 bool os_process_lives(int pid) { return pid > 0; }
+uint64_t os_pid_namespace(void) { return 0; }
 bool os_thread_is_gone(int tid) { return tid == 0; }
 void os_thread_name(char name[16]) { name[0] = 0; }
 void os_program(char *path, unsigned size) { path[size - 1] = path[0] = 0; }
@@ -213,6 +214,7 @@ bool os_is_privileged(void) { return false; }
 bool os_watched;
 void os_watch(void) {}
 bool os_parts_watched(void) { return false; }
+void os_watch_pause(bool pause) { (void)pause; }
 void os_watch_allow(const void *p, size_t length) { (void)p, (void)length; }
 void os_watch_deny(const void *p, size_t length) { (void)p, (void)length; }
 void os_watch_begin(const void *p, size_t size, size_t redzone) { (void)p, (void)size, (void)redzone; }

@@ -10,29 +10,11 @@
 
 #include <allot/malloc.h>
 
-static long left = -1; /* requests that are granted yet; negative: any number */
-static bool failed;
+#include "common/requests.h"
 
-static bool refused(void)
-{
-    failed |= left == 0;
-    if (left > 0) {
-        left--;
-        return false;
-    }
-    return left == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-void *__wrap_malloc(size_t size) { return refused() ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t n, size_t size) { return refused() ? NULL : __real_calloc(n, size); }
-void *__wrap_realloc(void *p, size_t size) { return refused() ? NULL : __real_realloc(p, size); }
+REQUESTS(void *, malloc, (size_t size), (size), NULL)
+REQUESTS(void *, calloc, (size_t n, size_t size), (n, size), NULL)
+REQUESTS(void *, realloc, (void *p, size_t size), (p, size), NULL)
 
 static void expect_a_result(const char *name, int answer, const struct replay_result *out)
 {
@@ -67,13 +49,13 @@ static void memory_ends(void **state)
     struct replay_wanted wanted = {.map_at = 1500, .table = row, .arg = &rows};
     for (const char *const *name = replay_models; *name; name++) {
         long requests = 0, of_system = 0;
-        for (failed = true; failed; requests++) {
-            failed = false;
-            left = requests;
+        for (requests_refused = 1; requests_refused; requests++) {
+            requests_refused = 0;
+            requests_grant(requests);
             int answer = replay_model(*name, &ops, &wanted, &out);
-            left = -1;
+            requests_grant(-1);
             expect_a_result(*name, answer, &out);
-            assert_true(answer == 0 || failed);
+            assert_true(answer == 0 || requests_refused);
         }
         /* The library's: it keeps some from before, so the first n may be more than it wants. */
         for (int answer = -1; answer != 0 && of_system < 10000; of_system++) {

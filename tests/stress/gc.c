@@ -48,6 +48,15 @@ static void store(struct allot_gc_mutator *me, void *object, void *slot, void *v
         allot_gc_write(me, object, slot, value);
 }
 
+/* What the caller owns. */
+static void give(struct allot_gc_mutator *me, void *object, void *slot, void *value)
+{
+    if (plain)
+        *(void **)slot = value;
+    else
+        allot_gc_give(me, object, slot, value);
+}
+
 static struct node *chain(struct allot_gc_mutator *me, long count)
 {
     ALLOT_GC_FRAME(me, frame, 1);
@@ -55,8 +64,7 @@ static struct node *chain(struct allot_gc_mutator *me, long count)
         struct node *n = allot_gc_get(me, &node_type, 0);
         CHECK(n);
         n->number = i;
-        store(me, n, &n->left, frame.slot[0]);
-        allot_gc_unref(me, frame.slot[0]);
+        give(me, n, &n->left, frame.slot[0]);
         frame.slot[0] = n;
     }
     return frame.slot[0];
@@ -92,8 +100,7 @@ static void exchange(struct allot_gc_mutator *me, uint64_t *seed)
     if (a && b && a->left && b->left) {
         struct node *right = allot_gc_ref(me, a->right);
         store(me, a, &a->right, b->right);
-        store(me, b, &b->right, right);
-        allot_gc_unref(me, right);
+        give(me, b, &b->right, right);
         store(me, a, &a->right, b->left);
     }
     pthread_mutex_unlock(&locks[k]);

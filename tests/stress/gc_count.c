@@ -77,8 +77,7 @@ static void act(struct allot_gc_mutator *me, uint64_t *seed)
         for (size_t k = random_below(seed, 30); k > 0; k--) {
             struct node *next = make(me, &node_type);
             allot_gc_write(me, next, &next->right, s);
-            allot_gc_write(me, next, &next->left, n);
-            allot_gc_unref(me, n);
+            allot_gc_give(me, next, &next->left, n);
             n = next;
         }
         allot_gc_unref(me, atomic_exchange(&box[random_below(seed, BOXES)], n));
@@ -87,9 +86,8 @@ static void act(struct allot_gc_mutator *me, uint64_t *seed)
         i = random_below(seed, GUARDED);
         n = make(me, &node_type);
         lock(me, i);
-        allot_gc_write(me, shared[i], &shared[i]->right, n);
+        allot_gc_give(me, shared[i], &shared[i]->right, n);
         pthread_mutex_unlock(&guarded[i].lock);
-        allot_gc_unref(me, n);
         break;
     case 10 ... 11: /* the last reference goes while others ask the weak one */
         i = random_below(seed, GUARDED);

@@ -57,6 +57,16 @@ static void reading(void **state)
     assert_true(words_read_ns("5min", &value) && value == 300000000000);
     assert_false(words_read_ns("5 parsecs", &value));
     assert_false(words_read_ns("ms", &value));
+    assert_true(words_read_number("0", 0, &value) && value == 0);
+    assert_true(words_read_number("18446744073709551615", UINT64_MAX, &value) && value == UINT64_MAX);
+    assert_true(words_read_address("0x7f0e0a4010", &value) && value == 0x7f0e0a4010);
+    static const char *const none[] = {"", "-1", "+1", " 1", "1 ", "0x10", "1.5", "18446744073709551616", "101"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        assert_false(words_read_number(none[i], 100, &value));
+    }
+    assert_false(words_read_number("18446744073709551616", UINT64_MAX, &value)); /* not cut to what fits */
+    assert_false(words_read_address("0", &value));
+    assert_false(words_read_address("x10", &value));
 }
 
 static void put(const char *text, size_t width, const char *wanted, size_t columns)

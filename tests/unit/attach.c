@@ -86,15 +86,21 @@ static void attach_and_detach(bool share)
     struct area area;
     struct area_events events;
     struct attach_answer answer;
+    struct attach attach;
     start(share);
     assert_int_equal(work('w'), 'n');
     for (unsigned round = 0; round < 2; round++) {
         area_open(&area, 512, 0);
-        assert_int_equal(attach_ask(child.pid, area.path, &answer), 0);
+        assert_int_equal(attach_open(child.pid, area.path, &attach), 0);
+        assert_int_equal(attach.page, share);
+        assert_int_equal(attach_ask(&attach, area.path, &answer), 0);
         assert_false(answer.answered); /* it sleeps */
         assert_int_equal(work('w'), 'r');
-        assert_int_equal(attach_ask(child.pid, NULL, &answer), 0);
+        assert_int_equal(attach_look(&attach, &answer), 0);
+        assert_true(answer.answered && !answer.taken);
+        assert_int_equal(attach_ask(&attach, NULL, &answer), 0);
         assert_int_equal(work('w'), 'n');
+        attach_close(&attach);
         area_read(&area, &events);
         size_t from = 0, kept = 0;
         assert_int_equal(area_next(&events, 1, RING_PROCESS, &from)->words[2], RING_BEGIN_ATTACHED);
@@ -127,21 +133,74 @@ static void test_answers(void **state)
 {
     (void)state;
     struct attach_answer answer;
+    struct attach attach;
     for (int share = 0; share < 2; share++) {
         start(share);
-        assert_int_equal(attach_ask(child.pid, "/nowhere", &answer), 0);
+        assert_int_equal(attach_open(child.pid, "/nowhere", &attach), 0);
+        assert_int_equal(attach_ask(&attach, "/nowhere", &answer), 0);
         assert_int_equal(work('w'), 'n');
+        assert_int_equal(attach_look(&attach, &answer), 0);
+        assert_true(answer.answered);
+        assert_int_equal(answer.error, -ENOENT);
+        attach_close(&attach);
         assert_int_equal(work('f'), 'n');
         stop();
     }
-    assert_int_equal(attach_ask(child.pid, "/nowhere", &answer), -ESRCH);
+    assert_int_equal(attach_open(child.pid, "/nowhere", &attach), -ESRCH);
+}
+
+/* Two ask before it has heard of either: the second is heard, and the first can see that it was not. Also where both took the same
+ * number, as neither had seen the other's. */
+static void two_at_once(bool share, bool same_number)
+{
+    struct area area[2];
+    struct attach attach[2];
+    struct attach_answer answer;
+    start(share);
+    assert_int_equal(work('w'), 'n');
+    for (unsigned i = 0; i < 2; i++) {
+        area_open(&area[i], 512, 0);
+        assert_int_equal(attach_open(child.pid, area[i].path, &attach[i]), 0);
+        if (i == 1 && same_number) {
+            uint64_t before = attach[0].asked - 1;
+            size_t bytes = share ? sizeof before : sizeof(uint32_t);
+            assert_int_equal(pwrite(attach[1].fd, &before, bytes, (off_t)attach[1].asked_at), bytes);
+        }
+        assert_int_equal(attach_ask(&attach[i], area[i].path, &answer), 0);
+        assert_false(answer.answered || answer.taken);
+    }
+    assert_int_equal(attach_look(&attach[0], &answer), 0);
+    assert_true(answer.taken && !answer.answered);
+    assert_int_equal(work('w'), 'r');
+    assert_int_equal(area[0].ring->processes, 0);
+    assert_int_equal(area[1].ring->processes, 1);
+    assert_int_equal(attach_look(&attach[0], &answer), 0);
+    assert_true(answer.taken);
+    assert_int_equal(attach_look(&attach[1], &answer), 0);
+    assert_true(answer.answered && !answer.taken);
+    assert_int_equal(answer.error, 0);
+    assert_int_equal(attach_ask(&attach[1], NULL, &answer), 0);
+    assert_int_equal(work('w'), 'n');
+    for (unsigned i = 0; i < 2; i++) {
+        attach_close(&attach[i]);
+        area_close(&area[i]);
+    }
+    stop();
+}
+
+static void test_two_at_once(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        two_at_once(i & 1, i & 2);
+    }
 }
 
 /* A process that does not run on it. */
 static void test_none(void **state)
 {
     (void)state;
-    struct attach_answer answer;
+    struct attach attach;
     pid_t pid = fork();
     if (pid == 0) {
         execlp("sleep", "sleep", "1000", NULL);
@@ -159,7 +218,7 @@ static void test_none(void **state)
             fclose(comm);
         }
     }
-    assert_int_equal(attach_ask(pid, "/nowhere", &answer), -ENOENT);
+    assert_int_equal(attach_open(pid, "/nowhere", &attach), -ENOENT);
     assert_non_null(strstr(attach_why(-ENOENT, false), "does not run on allot"));
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
@@ -169,10 +228,8 @@ int main(void)
 {
     allot_free(allot_malloc(1));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_by_memory),
-        cmocka_unit_test(test_by_page),
-        cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_none),
+        cmocka_unit_test(test_by_memory),   cmocka_unit_test(test_by_page), cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_two_at_once), cmocka_unit_test(test_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

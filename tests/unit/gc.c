@@ -87,14 +87,12 @@ static void what_roots_hold(void **state)
         slots[1] = chain(20000); /* with collections on the way */
         assert_int_equal(chain_length(slots[1]), 20000);
         allot_gc_unref(&me, chain(5000));
-        allot_gc_collect(&me);
-        assert_int_equal(objects(), 20000);
+        collect_to(20000);
         assert_int_equal(chain_length(slots[1]), 20000);
         { /* a frame holds as long as its block */
             ALLOT_GC_FRAME(&me, frame, 3);
             frame.slot[2] = chain(100);
-            allot_gc_collect(&me);
-            assert_int_equal(objects(), 20100);
+            collect_to(20100);
             assert_int_equal(chain_length(frame.slot[2]), 100);
             allot_gc_unref(&me, frame.slot[2]);
         }
@@ -105,12 +103,9 @@ static void what_roots_hold(void **state)
             last = last->left;
         }
         allot_gc_write(&me, last, &last->left, NULL);
-        allot_gc_collect(&me);
-        assert_int_equal(objects(), 10000);
+        collect_to(10000);
         allot_gc_unroot(&heap, slots);
-        allot_gc_unref(&me, slots[1]);
-        allot_gc_collect(&me);
-        assert_int_equal(objects(), 0);
+        drop_to(&slots[1], 0);
         struct allot_gc_stats s = stats();
         assert_int_equal(s.use.used, 0);
         assert_true(s.collections >= 4 || kind == ALLOT_GC_COUNT);
@@ -147,8 +142,7 @@ static void frames_and_longjmp(void **state)
             jump_out();
         }
         allot_gc_unwind(&me, innermost);
-        allot_gc_collect(&me);
-        assert_int_equal(objects(), 1);
+        collect_to(1);
         assert_int_equal(((struct node *)frame.slot[0])->number, 1);
         end();
     }
@@ -198,18 +192,14 @@ static void cycles(void **state)
                 }
                 uint64_t all = count * (shape == 7 ? 2 : 1);
                 for (size_t i = held; i < count; i++) {
-                    allot_gc_unref(&me, frame.slot[i]);
-                    frame.slot[i] = NULL;
+                    let_go(&frame.slot[i]);
                 }
                 allot_gc_collect(&me);
                 uint64_t kept = !held ? 0 : shape == 3 || shape == 4 || shape == 5 ? objects() : all;
                 assert_int_equal(objects(), kept);
                 assert_true(!held || kept > 0);
                 allot_gc_check(&me);
-                allot_gc_unref(&me, frame.slot[0]);
-                frame.slot[0] = NULL;
-                allot_gc_collect(&me);
-                assert_int_equal(objects(), 0);
+                drop_to(&frame.slot[0], 0);
             }
         }
         end();
@@ -228,21 +218,15 @@ static void long_chains(void **state)
         ALLOT_GC_FRAME(&me, frame, 1);
         frame.slot[0] = chain(1000000);
         assert_int_equal(chain_length(frame.slot[0]), 1000000);
-        allot_gc_collect(&me);
-        assert_int_equal(objects(), 1000000);
+        collect_to(1000000);
         allot_gc_unref(&me, frame.slot[0]);
         frame.slot[0] = allot_gc_get(&me, &array_type, 300000 * sizeof(void *));
         for (size_t i = 0; i < 300000; i++) {
             void **leaf = allot_gc_get(&me, &array_type, 1 * sizeof(void *));
             give(frame.slot[0], (void **)frame.slot[0] + i, leaf);
         }
-        allot_gc_collect(&me);
-        assert_int_equal(objects(), 300001);
-        allot_gc_check(&me);
-        allot_gc_unref(&me, frame.slot[0]);
-        frame.slot[0] = NULL;
-        allot_gc_collect(&me);
-        assert_int_equal(objects(), 0);
+        collect_to(300001);
+        drop_to(&frame.slot[0], 0);
         end();
     }
 }
@@ -266,16 +250,12 @@ static void large_objects(void **state)
             give(array, &array[size / 8 - 1], frame.slot[1]);
             frame.slot[1] = NULL;
             assert_true(stats().use.held >= held + size);
-            allot_gc_collect(&me);
-            assert_int_equal(objects(), 4);
+            collect_to(4);
             assert_ptr_equal(frame.slot[0], array); /* they stay where they are */
             assert_int_equal(chain_length(array[size / 8 - 1]), 3);
             assert_in_range(allot_gc_size_of(array), size / 8 * 8, size + 15);
             allot_gc_check(&me);
-            allot_gc_unref(&me, frame.slot[0]);
-            frame.slot[0] = NULL;
-            allot_gc_collect(&me);
-            assert_int_equal(objects(), 0);
+            drop_to(&frame.slot[0], 0);
             assert_true(stats().use.held < held + size);
             unsigned char *bytes = allot_gc_get(&me, &bytes_type, size); /* what is used again is zero */
             for (size_t i = 0; i < size; i += 509) {
@@ -300,9 +280,7 @@ static void memory_goes_back(void **state)
         ALLOT_GC_FRAME(&me, frame, 1);
         frame.slot[0] = chain(1000000);
         uint64_t most = stats().use.held;
-        allot_gc_unref(&me, frame.slot[0]);
-        frame.slot[0] = NULL;
-        allot_gc_collect(&me);
+        drop(&frame.slot[0]);
         assert_true(stats().use.held < most / 3);
         assert_true(stats().use.peak >= most);
         end();
@@ -333,8 +311,7 @@ static void limits(void **state)
             assert_null(allot_gc_get(&me, &bytes_type, 3 << 20));
             assert_int_equal(chain_length(frame.slot[0]), count);
             allot_gc_check(&me);
-            allot_gc_unref(&me, frame.slot[0]);
-            frame.slot[0] = NULL;
+            let_go(&frame.slot[0]);
             void *large = allot_gc_get(&me, &bytes_type, 1 << 20); /* there is room, once what is dead has gone */
             assert_non_null(large);
             allot_gc_unref(&me, large);
@@ -453,9 +430,7 @@ static void figures(void **state)
         assert_in_range(before.use.used, 1000 * sizeof(struct node), 1000 * (sizeof(struct node) + 15));
         assert_true(before.use.held >= before.use.used && before.use.peak >= before.use.held);
         assert_true(before.allocated >= before.use.used);
-        allot_gc_unref(&me, frame.slot[0]);
-        frame.slot[0] = NULL;
-        size_t bytes = allot_gc_collect(&me);
+        size_t bytes = drop(&frame.slot[0]);
         assert_true(kind == ALLOT_GC_COUNT || bytes >= 1000 * sizeof(struct node));
         struct allot_gc_stats after = stats();
         assert_true(after.freed >= 1000 * sizeof(struct node));
@@ -634,7 +609,7 @@ static void explicit_heaps(void **state)
     assert_int_equal(objects(), 0);
     struct allot_gc_stats s = stats();
     assert_int_equal(s.use.used, 0);
-    assert_true(s.use.held < 3 << 20); /* a unit of each size in hand */
+    assert_true(s.use.held < 3 << 20);  /* a unit of each size in hand */
     for (int i = 0; i < 1000000; i++) { /* what has been put is used again */
         struct node *n = node(i);
         assert_null(n->left);

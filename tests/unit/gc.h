@@ -83,6 +83,33 @@ static inline struct node *chain(long count)
     return frame.slot[0];
 }
 
+/* It is let go, and what nothing else holds goes: with COUNT what is on no circle has gone by then. */
+static inline void let_go(void **held)
+{
+    allot_gc_unref(&me, *held);
+    *held = NULL;
+}
+
+static inline size_t drop(void **held)
+{
+    let_go(held);
+    return allot_gc_collect(&me);
+}
+
+/* A whole collection leaves so many objects, and a heap that is whole. */
+static inline void collect_to(uint64_t left)
+{
+    allot_gc_collect(&me);
+    assert_int_equal(objects(), left);
+    allot_gc_check(&me);
+}
+
+static inline void drop_to(void **held, uint64_t left)
+{
+    let_go(held);
+    collect_to(left);
+}
+
 static inline long chain_length(const struct node *n)
 {
     long length = 0;

@@ -8,13 +8,13 @@
 
 static const struct allot_gc_type words_type = {.name = "words", .flags = ALLOT_GC_MAYBE};
 
+static const struct gc *inside(void) { return heap.state; }
+
 static void begin_copy(const struct allot_gc_opts *opts)
 {
     kind = ALLOT_GC_COPY;
     assert_true(begin(opts));
 }
-
-static const struct gc *inside(void) { return heap.state; }
 
 static size_t old_units(void)
 {
@@ -28,7 +28,7 @@ static size_t old_units(void)
 /* Garbage, until the young have been collected so often. */
 static void collect_young(uint64_t times)
 {
-    for (uint64_t until = stats().young + times; stats().young < until;) {
+    for (uint64_t until = inside()->stats.young + times; inside()->stats.young < until;) {
         for (int i = 0; i < 100; i++) {
             node(0);
         }
@@ -399,6 +399,29 @@ static void a_full_heap_is_packed(void **state)
     end();
 }
 
+/* However little has survived of late, a nursery of which all does finds room for its copies in what the heap has held before. */
+static void the_nursery_leaves_room(void **state)
+{
+    (void)state;
+    begin_copy(NULL);
+    const struct copy *c = &inside()->copy;
+    ALLOT_GC_FRAME(&me, frame, 40);
+    frame.slot[0] = chain(2000000);
+    frame.slot[0] = chain(600000);
+    collect_young(20);
+    size_t largest = 0;
+    for (size_t i = 1; i < 40; i++) {
+        collect_young(2); /* nothing lives */
+        size_t in_use = inside()->held - c->spares * UNIT_SIZE;
+        assert_true(c->nursery <= 4 << 20 || in_use + 2 * c->nursery <= inside()->peak + (1 << 20));
+        largest = c->nursery > largest ? c->nursery : largest;
+        frame.slot[i] = chain(40000);
+    }
+    assert_int_equal(largest, 16 << 20);
+    assert_true(c->nursery < largest);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +435,7 @@ int main(void)
         cmocka_unit_test(sparse_units_are_evacuated_in_steps),
         cmocka_unit_test(steps_are_short),
         cmocka_unit_test(a_full_heap_is_packed),
+        cmocka_unit_test(the_nursery_leaves_room),
         cmocka_unit_test(plain_heaps_move),
         cmocka_unit_test(weak_and_young),
         cmocka_unit_test(stale_pointers_fault),

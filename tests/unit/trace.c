@@ -192,6 +192,35 @@ static void heaptrack_raw(void **state)
                "s 3 0 0x8013\n"
                "a 0xa000 16 s=3\n"
                "truncated\n");
+    is_read_as("v 10400 3\n" /* one over another, and that one again: who was loaded last counts */
+               "x 1 p\n"
+               "X p\n"
+               "m 2 /a 1000 0 1000\n"
+               "m 2 /b 1800 0 100\n"
+               "t 187f 0\n"
+               "m 2 /a 1000 0 1000\n"
+               "t 187f 0\n"
+               "m 2 /a 1400 0 1000\n" /* an object of that name elsewhere is another */
+               "t 187f 0\n"
+               "t 13fe 0\n"
+               "t 13ff 0\n"
+               "+ 1 1 10\n+ 1 2 20\n+ 1 3 30\n+ 1 4 40\n+ 1 5 50\n",
+               "heaptrack",
+               "allot-text 1 addresses times stacks\n"
+               "command p\n"
+               "m 1 0x1000 0x2000 0x1000 - /a\n"
+               "m 2 0x1800 0x1900 0x1800 - /b\n"
+               "m 3 0x1400 0x2400 0x1400 - /a\n"
+               "s 1 0 #2+0x80\n"
+               "s 2 0 #1+0x880\n"
+               "s 3 0 #3+0x480\n"
+               "s 4 0 #1+0x3ff\n"
+               "s 5 0 #1+0x400\n"
+               "a 0x10 1 s=1\n"
+               "a 0x20 1 s=2\n"
+               "a 0x30 1 s=3\n"
+               "a 0x40 1 s=4\n"
+               "a 0x50 1 s=5\n");
     struct outcome out = read_text("v 10400 3\nx 1 p\nX p\n+ 1 0 10\n+ 1 0 10\n- 20\n- 30\n");
     assert_int_equal(out.about.lost, 1);
     assert_int_equal(out.about.unmatched, 2);

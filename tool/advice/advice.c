@@ -323,12 +323,8 @@ void advice_json(struct json *j, const struct look *look, const struct advice_li
         json_text(j, "replay", a->replay);
         json_array(j, "places");
         for (uint32_t k = 0; k < a->groups; k++) {
-            const struct symbol_frame *place = &look->group[a->group[k]].place;
             json_object(j, NULL);
-            json_text(j, "function", place->function);
-            json_text(j, "file", place->file);
-            json_number(j, "line", place->line);
-            json_text(j, "module", place->module);
+            names_json_place(j, &look->group[a->group[k]].place);
             json_end(j);
         }
         json_end(j);

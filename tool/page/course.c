@@ -260,8 +260,10 @@ static void close_interval(struct course *c, struct profile *p)
     point->resident = p->resident + c->kept_resident;
     point->mapped = p->mapped + c->kept_mapped;
     for (uint32_t i = 0; i < c->touches; i++) {
-        if (c->site[c->touched[i]].stamp == c->interval + 1) {
+        struct course_site *s = &c->site[c->touched[i]];
+        if (s->stamp == c->interval + 1) {
             put_site(c, p, c->touched[i]);
+            s->stamp = 0; /* of one that went on after its process had left there are two */
         }
     }
     c->touches = 0;

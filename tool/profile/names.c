@@ -391,16 +391,21 @@ size_t names_put(FILE *to, const struct symbol_frame *f, size_t width)
     return words_put(to, text, width);
 }
 
-void names_json(struct json *json, const struct symbol_frame *frame, size_t count)
+void names_json_place(struct json *json, const struct symbol_frame *f)
 {
-    json_array(json, "frames");
+    json_text(json, "function", f->function);
+    json_text(json, "file", f->file);
+    json_number(json, "line", f->line);
+    json_text(json, "module", f->module);
+}
+
+void names_json(struct json *json, const char *key, const struct symbol_frame *frame, size_t count)
+{
+    json_array(json, key);
     for (size_t i = 0; i < count; i++) {
         const struct symbol_frame *f = &frame[i];
         json_object(json, NULL);
-        json_text(json, "function", f->function);
-        json_text(json, "file", f->file);
-        json_number(json, "line", f->line);
-        json_text(json, "module", f->module);
+        names_json_place(json, f);
         json_number(json, "offset", f->offset);
         json_flag(json, "inlined", f->inlined);
         json_end(json);

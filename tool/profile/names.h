@@ -51,7 +51,8 @@ size_t names_length(const char *function);
 
 /* "parse_line at parse.c:12", "malloc in libc.so.6", "libfoo.so+0x1234", in at most `width` columns (0: all). How many were used. */
 size_t names_put(FILE *to, const struct symbol_frame *frame, size_t width);
-/* A stack as the array "frames". */
-void names_json(struct json *json, const struct symbol_frame *frame, size_t count);
+/* Its function, file, line and module, as members of the object that is open; and a stack as an array of such objects. */
+void names_json_place(struct json *json, const struct symbol_frame *frame);
+void names_json(struct json *json, const char *key, const struct symbol_frame *frame, size_t count);
 
 #endif

@@ -36,32 +36,32 @@ static void folder_of_libc(char out[PATH_MAX])
     }
 }
 
-static char *find(const struct known *known, const char *libc)
+static bool find(const struct known *known, const char *libc, char out[PATH_MAX])
 {
-    char folder[PATH_MAX], pattern[PATH_MAX + 64], path[PATH_MAX];
+    char folder[PATH_MAX], pattern[PATH_MAX + 64];
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         snprintf(folder, sizeof folder, "%s", i == 0 ? libc : folders[i]);
         for (size_t k = 0; k < 3 && known->pattern[k]; k++) {
             glob_t found;
             snprintf(pattern, sizeof pattern, "%s/%s", folder, known->pattern[k]);
             bool some = glob(pattern, 0, NULL, &found) == 0;
-            bool good = some && realpath(found.gl_pathv[0], path);
+            bool good = some && realpath(found.gl_pathv[0], out);
             if (some) {
                 globfree(&found);
             }
             if (good) {
-                return strdup(path);
+                return true;
             }
         }
     }
-    return NULL;
+    return false;
 }
 
 /* Elsewhere, as the dynamic linker's cache has it: "	libjemalloc.so.2 (libc6,x86-64) => /opt/x/libjemalloc.so.2". */
-static char *find_in_cache(const char *name)
+static bool find_in_cache(const char *name, char out[PATH_MAX])
 {
-    char line[2 * PATH_MAX], path[PATH_MAX], begin[64];
-    char *found = NULL;
+    char line[2 * PATH_MAX], begin[64];
+    bool found = false;
     FILE *cache = popen("PATH=/sbin:/usr/sbin:$PATH ldconfig -p 2>/dev/null", "re");
     snprintf(begin, sizeof begin, "\tlib%s", name);
     while (cache && fgets(line, sizeof line, cache)) {
@@ -72,9 +72,7 @@ static char *find_in_cache(const char *name)
         }
         arrow[strcspn(arrow, "\n")] = '\0';
         program_read(arrow + 4, &library);
-        if ((library.kind == PROGRAM_STATIC || library.kind == PROGRAM_DYNAMIC) && realpath(arrow + 4, path)) {
-            found = strdup(path);
-        }
+        found = (library.kind == PROGRAM_STATIC || library.kind == PROGRAM_DYNAMIC) && realpath(arrow + 4, out);
     }
     if (cache) {
         pclose(cache);
@@ -84,19 +82,16 @@ static char *find_in_cache(const char *name)
 
 unsigned comparison_at_hand(struct comparison_real *out, unsigned most)
 {
-    static char libc[PATH_MAX], own[PATH_MAX];
+    static char path[sizeof known / sizeof known[0]][PATH_MAX], own[PATH_MAX];
+    char libc[PATH_MAX];
     unsigned count = 0;
     folder_of_libc(libc);
     if (count < most) {
         out[count++] = (struct comparison_real){"glibc", ""};
     }
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        char *path = count < most ? find(&known[i], libc) : NULL;
-        if (!path && count < most) {
-            path = find_in_cache(known[i].name);
-        }
-        if (path) {
-            out[count++] = (struct comparison_real){known[i].name, path};
+        if (count < most && (find(&known[i], libc, path[i]) || find_in_cache(known[i].name, path[i]))) {
+            out[count++] = (struct comparison_real){known[i].name, path[i]};
         }
     }
     if (count < most && library_find(LIBRARY_MALLOC, own)) {

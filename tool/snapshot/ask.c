@@ -28,7 +28,7 @@ static void put_stack(const struct asking *a, size_t block)
     static struct symbol_frame frame[SNAPSHOT_DEEPEST];
     size_t frames = snapshot_stack(a->names, a->s->blocks.block[block].site, frame, SNAPSHOT_DEEPEST);
     if (a->json) {
-        names_json(a->json, frame, frames);
+        names_json(a->json, "frames", frame, frames);
         return;
     }
     for (size_t i = 0; i < frames && i < SHOWN; i++) {

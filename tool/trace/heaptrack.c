@@ -97,24 +97,40 @@ static bool same_module(const struct trace_module *a, const struct trace_module 
     return a->path == b->path && a->bias == b->bias && a->start == b->start && a->end == b->end;
 }
 
+/* Where the path lies in memory is in it, which no file can know: who writes one cannot choose modules of one hash. */
+static uint64_t hash_of(const struct trace_module *module)
+{
+    const uint64_t word[] = {(uintptr_t)module->path, module->bias, module->start, module->end};
+    uint64_t hash = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        hash = (hash ^ word[i]) * 0xff51afd7ed558ccd;
+        hash = (hash ^ hash >> 33) * 0xc4ceb9fe1a85ec53;
+        hash ^= hash >> 33;
+    }
+    return hash;
+}
+
 /* The same list comes again whenever an object was loaded or unloaded. */
 static int load_module(struct heaptrack *reader, const struct trace_module *module)
 {
-    uint32_t index = 0;
+    uint64_t hash = hash_of(module);
+    struct live_slot *slot;
 
-    while (index < reader->tables.modules && !same_module(&reader->tables.module[index], module)) {
-        index++;
+    while ((slot = live_find(&reader->modules, 1, hash)) &&
+           !same_module(&reader->tables.module[slot->value - 1], module)) {
+        hash++;
     }
-    if (index == MOST_MODULES) {
+    if (!slot && reader->tables.modules == MOST_MODULES) {
         return heaptrack_wrong(reader, reader->line.text, "more objects than anybody loads:");
     }
-    if (index == reader->tables.modules && tables_module(&reader->tables, module) == TABLES_FULL) {
+    if (!slot) {
+        uint32_t number = tables_module(&reader->tables, module);
+        slot = number == TABLES_FULL ? NULL : live_add(&reader->modules, 1, hash, (uint64_t)number + 1);
+    }
+    /* The address that is told of a call is behind it: of those in [start, end) they are start + 1 to end. */
+    if (!slot || !loaded_add(&reader->loaded, module->start, module->end, (uint32_t)slot->value - 1)) {
         return heaptrack_no_memory(reader);
     }
-    if (heaptrack_more(reader, &reader->loaded, reader->loads, &reader->load_room, sizeof *reader->loaded) != 0) {
-        return -1;
-    }
-    reader->loaded[reader->loads++] = index;
     live_done(&reader->frames);
     return 0;
 }
@@ -128,7 +144,7 @@ static int read_module(struct heaptrack *reader, struct line_words words)
         return -1;
     }
     if (word_is(path, "-")) {
-        reader->loads = 0;
+        loaded_done(&reader->loaded);
         live_done(&reader->frames);
         return 0;
     }
@@ -167,12 +183,10 @@ static int frame_at(struct heaptrack *reader, uint64_t pc, uint32_t *number)
         return 0;
     }
     struct trace_frame frame = {.pc = pc, .module = UINT32_MAX, .offset = pc};
-    for (uint32_t i = 0; i < reader->loads; i++) {
-        const struct trace_module *module = &reader->tables.module[reader->loaded[i]];
-        if (pc > module->start && pc <= module->end) { /* pc is behind the call */
-            frame.module = reader->loaded[i];
-            frame.offset = pc - module->bias;
-        }
+    uint32_t module = pc ? loaded_find(&reader->loaded, pc - 1) : LOADED_NONE; /* pc is behind the call */
+    if (module != LOADED_NONE) {
+        frame.module = module;
+        frame.offset = pc - reader->tables.module[module].bias;
     }
     *number = tables_frame(&reader->tables, &frame);
     return *number != TABLES_FULL && live_add(&reader->frames, 1, pc, (uint64_t)*number + 1)
@@ -415,7 +429,8 @@ static void heaptrack_close(void *state)
     tables_done(&reader->tables);
     alive_done(&reader->live);
     live_done(&reader->frames);
-    free(reader->loaded);
+    live_done(&reader->modules);
+    loaded_done(&reader->loaded);
     free(reader->string);
     free(reader->call);
     free(reader->stack);

@@ -6,6 +6,7 @@
 #include "trace/alive.h"
 #include "trace/input.h"
 #include "trace/live.h"
+#include "trace/loaded.h"
 #include "trace/tables.h"
 #include "trace/trace.h"
 
@@ -27,10 +28,10 @@ struct heaptrack {
     uint64_t format, time, page;
     /* raw */
     const char *program;
-    struct alive live;  /* blocks by address */
-    struct live frames; /* frame, plus 1, by pc; of the modules as they are now */
-    uint32_t *loaded;   /* modules as they are now */
-    uint32_t loads, load_room;
+    struct alive live;       /* blocks by address */
+    struct live frames;      /* frame, plus 1, by pc; of the modules as they are now */
+    struct live modules;     /* module, plus 1, by a hash of what is known of it */
+    struct loaded loaded;    /* modules as they are now */
     struct trace_event kept; /* given out before what comes next; op 0: nothing */
     /* final */
     const char **string;

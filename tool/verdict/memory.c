@@ -134,8 +134,12 @@ void say_growth(const struct look *look, struct verdict *v)
         return;
     }
     bool finding = part_is_memory_finding(bytes, p->peak_bytes);
-    char freed[64] = "";
-    if (g->sum.frees < g->sum.allocs / FREES_FEW) {
+    char freed[160] = "";
+    if (part_was_never_freed(look, g)) {
+        snprintf(freed, sizeof freed,
+                 "; none of its %s blocks was ever freed: allot record --leaks gives the verdict whether they are lost",
+                 words_count(g->sum.left_blocks).text);
+    } else if (g->sum.frees < g->sum.allocs / FREES_FEW) {
         snprintf(freed, sizeof freed, " and freed %s of its blocks", words_percent(g->sum.frees, g->sum.allocs).text);
     }
     struct verdict_sentence *s = part_say(

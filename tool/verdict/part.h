@@ -17,6 +17,7 @@
 #define FINDING_HALF      2
 #define FINDING_A_SECOND  20000 /* calls a second, over the whole time: fewer take less than a thousandth or two of it */
 #define NOTE_CALLS        5000  /* reallocs, or frees of others' blocks: fewer are not worth a word */
+#define NEVER_FREED_MANY  100   /* blocks of one place: fewer are a table that a program has */
 #define GROWTH_WORTH_NOTE ((uint64_t)64 << 10) /* bytes */
 
 struct place {
@@ -30,6 +31,9 @@ struct words part_when(const struct profile *profile, uint64_t time);
 typedef uint64_t part_figure(const struct look *look, const struct group *group);
 /* The group with most of it, or NULL: none has any. */
 const struct group *part_most(const struct look *look, part_figure *of);
+
+/* Of that place no block was ever freed, and nobody looked whether anything still pointed there: whether it leaks is to be asked. */
+bool part_was_never_freed(const struct look *look, const struct group *group);
 
 /* Thousandths that `part` is of `whole`, 1 at least and 1000 at most: a finding's weight. */
 unsigned part_weight(uint64_t part, uint64_t whole);

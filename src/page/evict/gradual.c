@@ -18,6 +18,8 @@
  *                       so much of either list's last tenth would have hit, had it been longer        (ARC's idea, on equal windows)
  *   pace adapts         pages that cooled and are used again cooled too fast, those that go unused too slowly: four to one
  *
+ * With few frames a program is about something else before a page has cooled by two levels, so there is no third.
+ *
  * A ghost is three times, in 1/512 of the frames: when it was entered and when it went, in evictions, and in evictions of its list; and
  * its level. Nothing is kept of a page but this word, which lies in the page's own entry.
  */
@@ -25,6 +27,8 @@
 
 enum {
     LEVELS = 3,
+    LEVELS_FEW = 2, /* below so many frames: */
+    FEW = 256,
     FRESH_FIRST = 26, /* of 256 */
     FRESH_LEAST = 5,
     FRESH_MOST = 230,
@@ -41,7 +45,8 @@ static uint32_t part(uint32_t frames, unsigned of_256) { return (uint32_t)((uint
 
 void gradual_init(struct evict_state *s, const struct allot_evict_opts *opts)
 {
-    s->levels = (uint8_t)(opts->levels ? opts->levels : LEVELS);
+    bool few = s->frames < FEW && opts->pace[2] == 0; /* a pace of the third level's wants it */
+    s->levels = (uint8_t)(opts->levels ? opts->levels : few ? LEVELS_FEW : LEVELS);
     s->unit = s->frames / TIMES ? s->frames / TIMES : 1;
     s->fresh_least = part(s->frames, opts->fresh ? opts->fresh : FRESH_LEAST);
     s->fresh_least += s->fresh_least == 0;

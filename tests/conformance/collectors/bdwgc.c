@@ -12,6 +12,24 @@ void *GC_debug_malloc(size_t size) { return GC_malloc(size); }
 void *GC_debug_malloc_atomic(size_t size) { return GC_malloc_atomic(size); }
 void *GC_debug_realloc(void *object, size_t size) { return GC_realloc(object, size); }
 void GC_debug_free(void *object) { GC_free(object); }
+
+void *GC_debug_reallocf(void *object, size_t size)
+{
+    void *next = GC_realloc(object, size);
+    if (!next && size) {
+        GC_free(object);
+    }
+    return next;
+}
+
+void GC_debug_freezero(void *object, size_t size)
+{
+    if (object) {
+        memset(object, 0, size < GC_size(object) ? size : GC_size(object));
+        GC_free(object);
+    }
+}
+
 char *GC_debug_strdup(const char *text) { return GC_strdup(text); }
 char *GC_debug_strndup(const char *text, size_t most) { return GC_strndup(text, most); }
 
@@ -26,6 +44,35 @@ void GC_debug_end_stubborn_change(const void *object) { (void)object; }
 void GC_ptr_store_and_dirty(void *slot, const void *value) { *(const void **)slot = value; }
 void GC_generate_random_backtrace(void) { GC_gcollect(); }
 void GC_noop1_ptr(volatile void *p) { (void)p; }
+
+/* -- threads: no signal stops them, and each joins in by itself -- */
+
+int GC_get_suspend_signal(void) { return -1; }
+void GC_allow_register_threads(void) {}
+
+struct stack_base {
+    void *base;
+};
+
+int GC_register_my_thread(const struct stack_base *base)
+{
+    (void)base;
+    bool joins = !me.gc;
+    mutator();
+    return joins ? 0 : 1; /* GC_SUCCESS, GC_DUPLICATE */
+}
+
+int GC_unregister_my_thread(void)
+{
+    allot_gc_detach(&me);
+    return 0;
+}
+
+void *GC_call_with_stack_base(void *(*fn)(struct stack_base *, void *), void *arg)
+{
+    struct stack_base base = {__builtin_frame_address(0)};
+    return fn(&base, arg);
+}
 
 /* -- kinds whose objects are asked before they go -- */
 

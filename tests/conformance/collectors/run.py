@@ -7,7 +7,7 @@ Suites:
   whippet=PATH  its benchmarks over allot's mark and copy, by an adapter of ours (whippet.c), beside its own collectors and libgc: time,
                 peak RSS and collections, in interleaved rounds
 
-What needs a collector's inner parts is left out: of bdwgc's tests gctest, disclaim and those of threads that are stopped by signals.
+What needs a collector's inner parts is left out: of bdwgc's tests gctest and disclaim.
 
 Exit status: 0 when all that ran was right, 1 when something was not, 2 bad usage.
 """
@@ -26,6 +26,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 
 TESTS = ["realloc", "weakmap", "huge", "middle", "smash", "leak", "trace"]
+THREAD_TESTS = ["initfromthread", "subthreadcreate", "threadkey", "threadleak"]
 
 # name -> what it takes, and what it says when it is right
 BENCHMARKS = {
@@ -66,8 +67,8 @@ def ended(command, limit):
 def bdwgc(tree, options, scratch):
     """A line for each test: on allot, on libgc."""
     wrong = 0
-    print(f"{'test':10} {'allot':>10} {'s':>6} {'libgc':>10} {'s':>6}")
-    for name in TESTS:
+    print(f"{'test':16} {'allot':>10} {'s':>6} {'libgc':>10} {'s':>6}")
+    for name in TESTS + THREAD_TESTS:
         row = []
         for side, libraries in (("allot", [HERE / "bdwgc.c", options.library]), ("libgc", ["-lgc"])):
             program = scratch / f"{name}-{side}"
@@ -75,7 +76,9 @@ def bdwgc(tree, options, scratch):
             for source in [tree / "tests" / f"{name}.c"] + [file for file in libraries if str(file).endswith(".c")]:
                 objects.append(scratch / f"{name}-{side}-{source.stem}.o")
                 include = tree / "include" if source.parent == tree / "tests" else ROOT / "examples/boehm"
-                why = built([options.cc, "-O2", "-g", "-w", "-c", "-I", include, "-I", ROOT / "include", source, "-o", objects[-1]])
+                threads = ["-DGC_THREADS", "-DGC_BUILTIN_ATOMIC"] if name in THREAD_TESTS else []
+                why = built([options.cc, "-O2", "-g", "-w", *threads, "-c", "-I", include, "-I", ROOT / "include", source, "-o",
+                             objects[-1]])
                 if why:
                     break
             why = why or built([options.cc, *objects, *(file for file in libraries if not str(file).endswith(".c")), "-lpthread", "-o",
@@ -85,7 +88,7 @@ def bdwgc(tree, options, scratch):
                 wrong += 1
                 print(f"{name}: {why or word}", file=sys.stderr)
             row += [f"{word:>10}", f"{seconds:6.2f}"]
-        print(f"{name:10} {' '.join(row)}")
+        print(f"{name:16} {' '.join(row)}")
     return wrong
 
 
