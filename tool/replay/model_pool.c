@@ -116,8 +116,8 @@ static void put(struct pool_model *p, uint64_t handle)
 {
     unsigned pool = (unsigned)(handle >> 56);
     if (pool != IN_HEAP) {
+        unit_places_back(&p->places, object_of(handle), p->stride[pool], pool);
         slots_put(&p->pool[pool], object_of(handle), &p->slabs);
-        unit_places_back(&p->places, object_of(handle));
         p->in_pools -= p->stride[pool];
     } else {
         struct allot_range range = range_of(&p->range, (uint32_t)handle);

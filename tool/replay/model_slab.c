@@ -212,8 +212,9 @@ static void put_small(struct slab_model *s, uint64_t handle, const struct op *op
 {
     void *p = object_of(handle);
     unsigned class = (unsigned)(handle >> 56);
-    count_small(s, bytes_of(s, p), -1);
-    unit_places_back(&s->places, p);
+    uint64_t bytes = bytes_of(s, p);
+    count_small(s, bytes, -1);
+    unit_places_back(&s->places, p, bytes, slot_class(bytes));
     if (s->m.kind->option == ALLOT) {
         allot_heap_free(&s->heap[class], p);
         look_at_slabs(s, class);

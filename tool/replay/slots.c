@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "pool/pool.h"
+#include "span/segment.h"
 
 _Static_assert(SLAB_METADATA == UNIT_SIZE / 64, "a unit of a segment, whose first has it all");
 
@@ -105,12 +106,24 @@ static void forget(struct unit_places *p, struct place *place, uint16_t touched)
     place->touched &= (uint16_t)~touched;
 }
 
+/* Pages of its own that the object has, which is in no slab; else 0. */
+static size_t pages_of_run(const void *object, size_t bytes)
+{
+    return segment_of(object)->kind == SEGMENT_RUNS ? (bytes + MODEL_PAGE - 1) / MODEL_PAGE : 0;
+}
+
 void unit_places_out(struct unit_places *p, const void *object, size_t bytes, unsigned class)
 {
     struct place *place = find(p, slab_at(object));
     const struct slab *s = slab_of(object);
     if (!place->slab) {
         *place = (struct place){.slab = slab_at(object), .at = p->from + p->count++ * UNIT_SIZE};
+    }
+    size_t own = pages_of_run(object, bytes);
+    if (own) {
+        p->pages += own;
+        p->of_class[class] += own;
+        return;
     }
     if (place->out++ == 0) {
         /* Perhaps another slab has begun there. */
@@ -128,8 +141,14 @@ void unit_places_out(struct unit_places *p, const void *object, size_t bytes, un
     place->touched |= on;
 }
 
-void unit_places_back(struct unit_places *p, const void *object)
+void unit_places_back(struct unit_places *p, const void *object, size_t bytes, unsigned class)
 {
+    size_t own = pages_of_run(object, bytes);
+    if (own) {
+        p->pages -= own;
+        p->of_class[class] -= own;
+        return;
+    }
     struct place *place = find(p, slab_at(object));
     if (--place->out == 0 && !place->idle) {
         place->idle = true;

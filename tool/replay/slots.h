@@ -28,7 +28,8 @@ void slots_end(struct slots *s); /* all objects are back */
  *
  *   pages = sum of the slabs' touched pages, of those that are there still
  *
- * A slab goes when nothing of it is out. Which one that was its owner word says, when fewer are there than before. */
+ * A slab goes when nothing of it is out. Which one that was its owner word says, when fewer are there than before. A heap's block may
+ * be a run of pages of its own in place of a slot, which may go on into the next unit: that is its pages, as long as it is out. */
 struct place {
     uintptr_t slab; /* 0: none */
     uint64_t at;
@@ -52,7 +53,7 @@ struct unit_places {
 bool unit_places_ready(struct unit_places *places);
 /* A block has the slot of `bytes` there; or not any more. */
 void unit_places_out(struct unit_places *places, const void *object, size_t bytes, unsigned class);
-void unit_places_back(struct unit_places *places, const void *object);
+void unit_places_back(struct unit_places *places, const void *object, size_t bytes, unsigned class);
 /* Slabs have gone. */
 void unit_places_sweep(struct unit_places *places);
 uint64_t unit_places_of(const struct unit_places *places, const void *object);
