@@ -46,8 +46,8 @@ enum graph_owner_kind {
     GRAPH_CACHE,
     GRAPH_REGION,
     GRAPH_OVERLAY,
-    GRAPH_MOVABLE, /* a movable heap's: the program refers to them by number */
-    GRAPH_GC, /* a collected heap's, of one type: the heap knows who refers to them */
+    GRAPH_MOVABLE,  /* a movable heap's: the program refers to them by number */
+    GRAPH_GC,       /* a collected heap's, of one type: the heap knows who refers to them */
     GRAPH_EXPLICIT, /* of one where nothing goes by itself */
     GRAPH_OWNER_KINDS
 };
@@ -97,6 +97,9 @@ struct graph_index {
     uintptr_t from; /* a multiple of 4 MiB */
     size_t length;
     uint32_t *leaf_of; /* of each 4 MiB: number + 1 of its cells; 0: no block */
+    uint32_t
+        inside; /* that of those which are the same for all spans that blocks reach into and none begins in; 0: none yet */
+    size_t reached; /* spans below are known to have a block, or none */
     size_t spans;
     struct graph_cell *cell;
     size_t leaves, room;

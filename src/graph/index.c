@@ -3,30 +3,52 @@
 
 #include "graph/grow.h"
 
-/* The leaf of a span, made if need be; spans come in order, so leaves are in order too. NULL: memory is out. */
+/* The number of new cells; 0: memory is out. */
+static uint32_t new_leaf(struct graph_index *x)
+{
+    return grow((void **)&x->cell, &x->room, (x->leaves + 1) * GRAPH_LEAF, sizeof *x->cell) ? (uint32_t)++x->leaves : 0;
+}
+
+/* The leaf of a span that a block begins in, made if need be; spans come in order, so leaves are in order too. NULL: memory is out. */
 static struct graph_cell *leaf(struct graph_index *x, size_t span)
 {
     uint32_t *number = &x->leaf_of[span];
-    if (*number == 0) {
-        if (!grow((void **)&x->cell, &x->room, (x->leaves + 1) * GRAPH_LEAF, sizeof *x->cell)) {
+    if (*number == 0 || *number == x->inside) {
+        uint32_t new = new_leaf(x);
+        if (!new) {
             return NULL;
         }
-        *number = (uint32_t)++x->leaves;
+        *number = new;
     }
     return &x->cell[(*number - 1) * GRAPH_LEAF];
+}
+
+/* Spans up to `last` have a block, which begins in one before. */
+static bool reach(struct graph_index *x, size_t first, size_t last)
+{
+    if (!x->inside) {
+        x->inside = new_leaf(x);
+        for (size_t i = 0; x->inside && i < GRAPH_LEAF; i++) {
+            x->cell[(x->inside - 1) * GRAPH_LEAF + i].what = GRAPH_CELL_INSIDE;
+        }
+    }
+    for (size_t span = size_max(first, x->reached); span <= last; span++) {
+        x->leaf_of[span] = x->inside;
+    }
+    x->reached = size_max(x->reached, last + 1);
+    return x->inside;
 }
 
 /* `before` counts those of the cell itself until all are in. */
 static bool enter(struct graph_index *x, const struct graph_block *b, bool after_arena)
 {
     uintptr_t from = b->address - x->from, to = from + size_max(b->size, 1) - 1;
-    struct graph_cell *cells = leaf(x, from >> GRAPH_SPAN_SHIFT);
-    for (size_t span = (from >> GRAPH_SPAN_SHIFT) + 1; cells && span <= to >> GRAPH_SPAN_SHIFT; span++) {
-        if (!leaf(x, span)) {
-            return false;
-        }
-        cells = leaf(x, from >> GRAPH_SPAN_SHIFT); /* they may have moved */
+    size_t first = from >> GRAPH_SPAN_SHIFT, last = to >> GRAPH_SPAN_SHIFT;
+    x->reached = size_max(x->reached, first + 1);
+    if (last > first && !reach(x, first + 1, last)) {
+        return false;
     }
+    struct graph_cell *cells = leaf(x, first);
     if (!cells) {
         return false;
     }

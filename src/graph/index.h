@@ -5,7 +5,8 @@
  * The bits up to the address's, counted, and those before: that is the block. Whether it begins just there its bit tells, so of a
  * pointer to a beginning nothing else is read, and four cells share a line of the cache. Of others the block itself tells
  * whether it reaches that far. Blocks that do not begin at multiples of 16 are searched for, within their KiB. Costs a 64th of
- * the memory that blocks lie in, and nothing for what lies between.
+ * the memory that blocks begin in, and nothing for what lies between: the inside of a long block has cells that say so for all, and
+ * who asks there searches.
  */
 #ifndef GRAPH_INDEX_H
 #define GRAPH_INDEX_H
@@ -19,7 +20,8 @@
 
 enum {
     GRAPH_CELL_UNEVEN = 1 /* begins at no multiple of 16 */,
-    GRAPH_CELL_ARENA = 2 /* begins where one of an arena's ends */
+    GRAPH_CELL_ARENA = 2 /* begins where one of an arena's ends */,
+    GRAPH_CELL_INSIDE = 4 /* none begins in its 4 MiB */
 };
 
 struct graph_found {
@@ -55,7 +57,9 @@ static inline struct graph_found graph_lookup(const struct graph *g, const struc
     uint64_t begun = cell->begins << (63 - (address >> 4 & 63));
     struct graph_found found = {.arena = cell->what & GRAPH_CELL_ARENA};
     size_t count = cell->before + count_bits(begun);
-    if (unlikely(cell->what & GRAPH_CELL_UNEVEN)) {
+    if (unlikely(cell->what & GRAPH_CELL_INSIDE)) {
+        count = graph_begin_up_to(blocks, address, 0, blocks->count);
+    } else if (unlikely(cell->what & GRAPH_CELL_UNEVEN)) {
         size_t most = size_min(cell->before + ((size_t)1 << GRAPH_CELL_SHIFT), blocks->count);
         count = graph_begin_up_to(blocks, address, cell->before, most);
     } else if (begun >> 63 && address % 16 == 0) {

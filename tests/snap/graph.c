@@ -316,6 +316,44 @@ static void uneven_addresses(void **state)
     }
 }
 
+/* Blocks of many of the index's spans, to terabytes, with small ones beside them: the same, and an index that is not longer for it. */
+static void long_blocks(void **state)
+{
+    (void)state;
+    enum { MANY = 400 };
+    static struct graph_block many[MANY];
+    struct random r = {19};
+    struct graph_blocks list = {.block = many, .count = MANY, .owner = &owner, .owners = 1};
+    struct graph g;
+    uintptr_t at = 0x10000012340;
+    for (unsigned i = 0; i < MANY; i++) {
+        uint64_t size =
+            random_below(&r, 4) ? random_below(&r, 5000) : (uint64_t)random_below(&r, 1000) << random_below(&r, 34);
+        at += random_below(&r, 3) ? 0 : random_below(&r, 20) << 20;
+        many[i] = (struct graph_block){.address = at, .size = size};
+        at += size ? size : 1;
+    }
+    assert_true(graph_begin(&g, &list, &image));
+    assert_true(g.index.leaves <= MANY + 1);
+    for (unsigned i = 0; i < MANY; i++) {
+        uintptr_t first = many[i].address;
+        uint64_t size = many[i].size;
+        uintptr_t asked[] = {first - 1,
+                             first,
+                             first + 1,
+                             first + (4 << 20),
+                             first + size / 2,
+                             first + size - 1,
+                             first + size - (size < 5 << 20 ? 0 : 5 << 20),
+                             first + size,
+                             first + size + (4 << 20)};
+        for (unsigned k = 0; k < sizeof asked / sizeof *asked; k++) {
+            assert_int_equal(graph_find(&g, asked[k]), graph_block_at(&list, asked[k]));
+        }
+    }
+    graph_end(&g);
+}
+
 /* More blocks, and more pointers in one, than are looked at at a time; a long list that is lost. */
 static void more_than_a_batch(void **state)
 {
@@ -360,6 +398,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_graphs), cmocka_unit_test(edges_turned_round), cmocka_unit_test(memory_runs_out),
         cmocka_unit_test(addresses),     cmocka_unit_test(uneven_addresses),   cmocka_unit_test(more_than_a_batch),
+        cmocka_unit_test(long_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
