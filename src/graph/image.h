@@ -38,6 +38,8 @@ struct image {
     bool own; /* this process: any address may be read as it is */
     /* Where so many bytes at an address can be read here; NULL: they are not in the image. */
     const void *(*at)(const struct image *image, uintptr_t address, size_t bytes);
+    /* The first address from that one on of which something is in the image; UINTPTR_MAX: nothing. NULL: that is not known. */
+    uintptr_t (*next)(const struct image *image, uintptr_t address);
 };
 
 /* The same, NULL as well: of one's own memory at no cost. */

@@ -104,6 +104,9 @@ static void scan_memory(struct scan *s, uintptr_t from, uintptr_t to, const void
             p.address = at;
             scan_piece(s, &p);
         } else {
+            const struct image *image = s->g->image;
+            uintptr_t next = image->next ? image->next(image, at) & ~(uintptr_t)7 : at;
+            length = size_max(length, next > at ? size_min(next - at, end - at) : 0);
             s->unread += length;
         }
         at += length;

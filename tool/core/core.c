@@ -8,12 +8,9 @@
 
 /* -- reading -- */
 
-const struct core_extent *core_extent_of(const struct core *core, uint64_t address)
+/* The first extent that ends behind an address. */
+static size_t first_after(const struct core *core, uint64_t address)
 {
-    const struct core_extent *last = core->last < core->extents ? &core->extent[core->last] : NULL;
-    if (last && address >= last->from && address < last->to) {
-        return last;
-    }
     size_t low = 0, high = core->extents;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -23,6 +20,16 @@ const struct core_extent *core_extent_of(const struct core *core, uint64_t addre
             high = middle;
         }
     }
+    return low;
+}
+
+const struct core_extent *core_extent_of(const struct core *core, uint64_t address)
+{
+    const struct core_extent *last = core->last < core->extents ? &core->extent[core->last] : NULL;
+    if (last && address >= last->from && address < last->to) {
+        return last;
+    }
+    size_t low = first_after(core, address);
     if (low == core->extents || address < core->extent[low].from) {
         return NULL;
     }
@@ -39,6 +46,13 @@ const void *core_at(const struct core *core, uint64_t address, uint64_t bytes)
 static const void *at(const struct image *image, uintptr_t address, size_t bytes)
 {
     return core_at((const struct core *)(const void *)image, address, bytes);
+}
+
+static uintptr_t next(const struct image *image, uintptr_t address)
+{
+    const struct core *core = (const struct core *)(const void *)image;
+    size_t i = first_after(core, address);
+    return i == core->extents ? UINTPTR_MAX : core->extent[i].from > address ? core->extent[i].from : address;
 }
 
 uint64_t core_word(const struct core *core, uint64_t address)
@@ -138,6 +152,7 @@ static bool add_extents(struct core *core)
 static bool begin(struct core *core, const char *program, struct core_error *error)
 {
     core->image.at = at;
+    core->image.next = next;
     if (!core_modules_find(&core->modules, &core->file, program) || !add_extents(core)) {
         core_close(core);
         snprintf(error->line, sizeof error->line, "no memory to look into it, core, have more memory");
