@@ -28,9 +28,11 @@ int trace_next(struct trace *t, struct trace_event *e, struct trace_error *error
     /* Between these there is nothing new, but gigabytes of the sanitizer's to say whose they are. */
     unsigned log = b[3] % (b[4] & 1 ? 16 : 30);
     log = log > 24 ? log + 17 : log;
+    unsigned align = b[4] % 80;
+    align = align > 24 && align < 42 ? align + 17 : align;
     *e = (struct trace_event){.op = TRACE_ALLOC + b[0] % 12,
                               .call = b[0] & 64 ? TRACE_ALIGNED : TRACE_MALLOC,
-                              .align = b[4] % 80,
+                              .align = align,
                               .process = 1 + (b[0] >> 7),
                               .thread = b[5] % 7 ? b[5] % 7 : b[5] * 300u,
                               .stack = b[5] >> 4,
