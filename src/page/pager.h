@@ -64,8 +64,9 @@ struct frame {
 
 enum {
     UNSYNCED = 1,
-    FAILED = 2
-}; /* marks of a frame: written since the store's last sync; writing failed, it is tried no more for now */
+    FAILED = 2,
+    SYNCING = 4
+}; /* marks of a frame: written since the store's last sync; writing failed, it is tried no more for now; UNSYNCED when that sync began */
 
 enum { EVENTS = 16, STREAMS = 8, BATCH = 64, READ_MOST = 256, IDLE = -1 };
 
@@ -118,7 +119,7 @@ struct pager {
     struct stream stream[STREAMS];
     uint32_t looks;
 
-    _Alignas(64) _Atomic uint32_t moving;
+    _Alignas(64) _Atomic uint64_t moving; /* its lower half; the upper one counts those that have come to rest */
     struct os_event moved;
     struct os_event event[EVENTS];
 
@@ -152,9 +153,11 @@ static inline void entry_store(struct pager *p, entry *at, uint64_t word)
 /* Sleeps while any of these bits is set. */
 void entry_wait(struct pager *p, entry *at, uint64_t bits);
 
-static inline void moving_less(struct pager *p, uint32_t frames)
+static inline void moving_more(struct pager *p) { atomic_fetch_add(&p->moving, 1); }
+
+static inline void moving_less(struct pager *p)
 {
-    atomic_fetch_sub(&p->moving, frames);
+    atomic_fetch_add(&p->moving, ((uint64_t)1 << 32) - 1);
     os_event_raise(&p->moved);
 }
 
@@ -167,7 +170,7 @@ static inline int store_result(int said) { return said > 0 ? -EIO : said; }
  * `waits`: for those that are, when there is no other. 0, -ENOBUFS, or what writing failed with. */
 int frame_take(struct pager *p, uint64_t coming, bool waits, uint32_t *frame);
 void frame_give(struct pager *p, uint32_t frame);
-/* The page in that frame is no more, whose word was `was` when it was claimed; the frame stays moving. With `lock`. */
+/* The page in that frame is no more, whose word was `was` when it was claimed; the frame stays moving. */
 void frame_forget(struct pager *p, uint32_t frame, uint64_t was);
 
 static inline bool marked(const struct pager *p, uint32_t frame, uint8_t mark)
