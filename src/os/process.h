@@ -28,6 +28,13 @@ void os_watch_thread(void);
 uint64_t os_milliseconds(void);
 uint64_t os_nanoseconds(void); /* exactly; what a clock of the system's costs */
 
+/* That time in so many nanoseconds; UINT64_MAX: never, however many they are. */
+static inline uint64_t os_deadline(uint64_t ns)
+{
+    uint64_t now = os_nanoseconds();
+    return ns < UINT64_MAX - now ? now + ns : UINT64_MAX;
+}
+
 /* How many filters of system calls (seccomp) are set for the calling thread; -1 when nothing can be known. They are inherited
  * and added to, never taken away. */
 int os_call_filters(void);
