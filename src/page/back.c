@@ -132,6 +132,9 @@ static void write_items(struct pager *p, struct back_item *items, size_t n)
     int wrong = p->has_journal ? journal_put(p, items, n, at) : 0;
     if (!wrong) {
         write_home(p, items, n, at);
+        if (p->has_journal) {
+            journal_note(p, items, n);
+        }
         return;
     }
     for (size_t i = 0; i < n; i++) {

@@ -275,7 +275,8 @@ static int claim_unpinned(struct pager *p, entry *at, uint64_t *word)
         if (!(*word & RESIDENT)) {
             return 0;
         }
-        if (*word & PINS) { /* first, as a page that is being renamed is BUSY and pinned, and who renames waits here for others */
+        if (*word &
+            PINS) { /* first, as a page that is being renamed is BUSY and pinned, and who renames waits here for others */
             return -EBUSY;
         }
         if (*word & (BUSY | WRITING)) {
@@ -520,7 +521,8 @@ int allot_pager_done(struct allot_pager *pager)
     int saved = errno, wrong = back_flush(p);
     if (!wrong && p->has_journal) {
         os_lock(&p->back);
-        wrong = back_sync_store(p);
+        wrong = journal_mend(p, NULL, 0);
+        wrong = wrong ? wrong : back_sync_store(p);
         wrong = wrong ? wrong : journal_void(p);
         os_unlock(&p->back);
     }

@@ -80,7 +80,8 @@ struct journal {
     struct allot_store store;
     size_t most;        /* pages in a batch */
     bool home_unsynced; /* that batch is needed yet */
-    char *head;         /* a page */
+    uint64_t torn;      /* of its pages, those whose writing home failed, perhaps in the middle: a bit each */
+    char *head;         /* a page, of that batch; and one more */
 };
 
 struct window;
@@ -217,6 +218,10 @@ int back_sync_store(struct pager *p);
 int journal_init(struct pager *p, const struct allot_store *store, size_t pages);
 /* Those pages are in the journal, and durable there; n is at most `most`. 0 or what is wrong. */
 int journal_put(struct pager *p, const struct back_item *items, size_t n, void *const *at);
+/* What has become of the batch's pages at home. */
+void journal_note(struct pager *p, const struct back_item *items, size_t n);
+/* All of the batch is home, but perhaps not durable there; those items are the caller's, claimed. 0 or what is wrong. */
+int journal_mend(struct pager *p, const struct back_item *items, size_t n);
 /* Nothing in it is needed any more: the store was synced. */
 int journal_void(struct pager *p);
 void journal_done(struct pager *p);

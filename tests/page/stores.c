@@ -404,6 +404,36 @@ static void journal_is_used(void **state)
     frail_done(&second);
 }
 
+/* A page whose writing home failed in the middle is whole there before the journal goes, also when nobody has it any more. */
+static void torn_at_home(void **state)
+{
+    (void)state;
+    struct frail second;
+    frail_init(&second, &always, (size_t)65 * PAGE, 2);
+    struct allot_store journal = frail_store(&second);
+    for (int again = 0; again < 20; again++) { /* it is at random in which middle */
+        begin((struct allot_pager_opts){.frames = 10, .journal = &journal, .journal_pages = 2});
+        put(3, 'a');
+        assert_int_equal(allot_pager_sync(&pager), 0);
+        put(3, 'b');
+        home.fail_writes = 1000;
+        assert_int_equal(allot_pager_flush(&pager), -EIO);
+        assert_int_equal(allot_pager_drop(&pager, 3, 1), 0);
+        home.fail_writes = 0;
+        if (again % 2) {
+            put(5, 'c'); /* over it, in the journal */
+            assert_int_equal(allot_pager_flush(&pager), 0);
+        }
+        allot_pager_check(&pager);
+        assert_int_equal(allot_pager_done(&pager), 0);
+        for (size_t i = 1; i < PAGE; i++) {
+            assert_int_equal(home.now[3 * PAGE + i], home.now[3 * PAGE]);
+        }
+        frail_done(&home);
+    }
+    frail_done(&second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,7 +441,7 @@ int main(void)
         cmocka_unit_test(full_disk),    cmocka_unit_test(failed_sync),      cmocka_unit_test(failed_sync_of_others),
         cmocka_unit_test(failed_reads), cmocka_unit_test(odd_stores),       cmocka_unit_test(sums),
         cmocka_unit_test(memory_store), cmocka_unit_test(file_store),       cmocka_unit_test(wrong_descriptor),
-        cmocka_unit_test(full_file),    cmocka_unit_test(journal_is_used),
+        cmocka_unit_test(full_file),    cmocka_unit_test(journal_is_used),  cmocka_unit_test(torn_at_home),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
