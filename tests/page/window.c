@@ -315,7 +315,7 @@ static void wants_a_frame_that_moves(void **state)
     pthread_t thread;
     atomic_store(&over, false);
     assert_int_equal(pthread_create(&thread, NULL, pins_another, NULL), 0);
-    for (size_t i = 0; i < 10 * MAPPED; i++) {
+    for (size_t i = 0; i < 4 * MAPPED; i++) {
         assert_int_equal(allot_pager_prefetch(&pager, 0, 1), 0);
         char *w = map(0, 1);
         assert_int_equal(allot_pager_prefetch(&pager, 0, 1), 0);
