@@ -25,17 +25,19 @@ static uint32_t *find_stack(struct packer *p, uint32_t id)
     return &p->stack_at[at];
 }
 
-/* Twice as much of a table in use, empty; false: no memory. */
-static bool widen(uint32_t **table, uint32_t *mask, uint32_t *room)
+/* So many slots of a table in use, empty; false: no memory. */
+static bool use_slots(uint32_t **table, uint32_t *mask, uint32_t *room, uint32_t slots)
 {
-    uint32_t more = (*mask + 1) * 2;
-    if (!model_more((void **)table, room, more, sizeof **table)) {
+    if (!model_more((void **)table, room, slots, sizeof **table)) {
         return false;
     }
-    *mask = more - 1;
-    memset(*table, 0, (size_t)more * sizeof **table);
+    *mask = slots - 1;
+    memset(*table, 0, (size_t)slots * sizeof **table);
     return true;
 }
+
+/* Of a table that is at most half full with these and the next events. */
+static uint32_t slots_for(uint32_t entries) { return 2u << log2_floor((entries + AT_ONCE) * 2); }
 
 /* Both at most half full for the next events. */
 static bool widen_tables(struct packer *p)
@@ -43,7 +45,7 @@ static bool widen_tables(struct packer *p)
     const struct model *m = &p->model;
 
     if ((m->blocks + AT_ONCE) * 2 > p->block_mask) {
-        if (!widen(&p->block_at, &p->block_mask, &p->block_room)) {
+        if (!use_slots(&p->block_at, &p->block_mask, &p->block_room, 2 * (p->block_mask + 1))) {
             return false;
         }
         for (uint32_t i = 1; i < m->blocks; i++) {
@@ -51,7 +53,7 @@ static bool widen_tables(struct packer *p)
         }
     }
     if ((m->stacks + AT_ONCE) * 2 > p->stack_mask) {
-        if (!widen(&p->stack_at, &p->stack_mask, &p->stack_room)) {
+        if (!use_slots(&p->stack_at, &p->stack_mask, &p->stack_room, 2 * (p->stack_mask + 1))) {
             return false;
         }
         for (uint32_t i = 1; i < m->stacks; i++) {
@@ -250,13 +252,15 @@ static bool put_note(struct packer *p, const struct file_event *event)
 
 bool packer_begin(struct packer *p, uint64_t first)
 {
-    if (!model_begin(&p->model, 0, 0)) {
+    uint32_t blocks = slots_for(p->model.blocks), stacks = slots_for(p->model.stacks); /* as many as last time */
+
+    if (!model_begin(&p->model, 0, 0) || !use_slots(&p->block_at, &p->block_mask, &p->block_room, blocks) ||
+        !use_slots(&p->stack_at, &p->stack_mask, &p->stack_room, stacks)) {
         return false;
     }
     for (unsigned i = 0; i < COLUMNS; i++) {
         p->column[i].used = 0;
     }
-    p->block_mask = p->stack_mask = 2 * AT_ONCE - 1;
     p->events = 0;
     p->first = p->model.time = first;
     return room_for_events(p);
