@@ -147,18 +147,21 @@ static inline void put_size(struct packer *p, uint32_t stack, uint64_t size, uns
     model_size_was(&p->model, expected, size);
 }
 
-/* How far back among the freed ones of its class an address is; MODEL_FREED: nowhere that is worth a look. */
+/* How far back among the freed ones of its class an address is; MODEL_FREED: nowhere that is worth a look. Where it is not the
+ * last one all are looked at, as how far a search comes is what a processor guesses worst. */
 static inline uint32_t find_freed(const struct model_class *class, uint64_t address)
 {
     enum { LOOK = 6 };
-    uint32_t count = class->count < LOOK ? class->count : LOOK;
+    uint32_t found = 0;
 
-    for (uint32_t ago = 0; ago < count; ago++) {
-        if (model_freed(class, ago) == address) {
-            return ago;
-        }
+    if (class->count && model_freed(class, 0) == address) {
+        return 0;
     }
-    return MODEL_FREED;
+    for (uint32_t ago = 1; ago < LOOK; ago++) {
+        found |= (uint32_t)(model_freed(class, ago) == address) << ago;
+    }
+    found &= (1u << class->count) - 1;
+    return found ? lowest_bit(found) : MODEL_FREED;
 }
 
 static bool put_address(struct packer *p, enum file_op op, uint64_t address, uint64_t size, unsigned *flags)
