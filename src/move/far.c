@@ -282,6 +282,17 @@ static bool resize_pages(struct movable *h, uint32_t number, size_t size)
     return true;
 }
 
+static bool resize_where_it_is(struct movable *h, struct far *far, size_t size)
+{
+    bool done = resize_in_place(h, far, size);
+    if (done) {
+        far->size = size;
+        movable_note_held(h);
+    }
+    return done;
+}
+
+/* One in pages of its own that becomes short enough for a zone goes there, unless it is pinned, or there is no room for both. */
 int far_resize(struct movable *h, uint32_t number, size_t size)
 {
     struct far *far = far_of(h, number);
@@ -294,9 +305,7 @@ int far_resize(struct movable *h, uint32_t number, size_t size)
     if (holds > held && !movable_may_hold(h, holds - held)) {
         return -ENOMEM;
     }
-    if (own == is_own && resize_in_place(h, far, size)) {
-        far->size = size;
-        movable_note_held(h);
+    if ((own == is_own || (is_own && far->pins)) && resize_where_it_is(h, far, size)) {
         return 0;
     }
     if (far->pins) {
@@ -309,7 +318,7 @@ int far_resize(struct movable *h, uint32_t number, size_t size)
     }
     struct far old = *far;
     if (!place(h, number, size)) {
-        return -ENOMEM;
+        return is_own && size <= was && resize_where_it_is(h, far, size) ? 0 : -ENOMEM;
     }
     memcpy(far->at, old.at, size_min(was, size));
     unplace(h, &old);
