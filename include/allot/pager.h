@@ -68,8 +68,8 @@ struct allot_store {
 };
 
 /* A file, or block device: from its byte 0. The descriptor stays the caller's, and open. Several transfers at once go by io_uring
- * where the system has it, others, and all elsewhere, by pread and pwrite; sync is fdatasync. `how`: 0, or what follows. 0, or -ENOMEM. A system
- * without io_uring is no error. */
+ * where the system has it, others, and all elsewhere, by pread and pwrite; sync is fdatasync. `how`: 0, or what follows. 0, or
+ * -ENOMEM. A system without io_uring is no error. */
 enum { ALLOT_STORE_PLAIN = 1 /* no io_uring */ };
 ALLOT_API int allot_store_file(struct allot_store *store, int fd, unsigned how);
 

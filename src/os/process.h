@@ -19,8 +19,8 @@ struct os_fork_steps {
 };
 void os_on_fork(enum os_floor floor, struct os_fork_steps steps);
 
-/* By the heap, and then by others: has `step` run when a thread that called os_watch_thread ends, among everybody's destructors. False when libc has no key
- * left; then threads end unseen, as does one first watched in libc's last round of destructors. */
+/* By the heap, and then by others: has `step` run when a thread that called os_watch_thread ends, among everybody's destructors. False
+ * when libc has no key left; then threads end unseen, as does one first watched in libc's last round of destructors. */
 bool os_on_thread_exit(enum os_floor floor, void (*step)(void));
 void os_watch_thread(void);
 
