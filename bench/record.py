@@ -104,6 +104,20 @@ def row(name, runs):
             f"{middle(of, 'waited_ns') / 1e9:.2f}", str(lost)]
 
 
+def paired(options, folder):
+    """What an event costs each of two threads, over what it costs one: both in turn, as the machine changes from one minute to the next."""
+    print("| churn | one thread, CPU ns an event | two threads | two over one, median [least most] |\n|---|---:|---:|---:|")
+    for way in WAYS[:3]:
+        cost = {name: [] for name in NAMES[-2:]}
+        for _ in range(options.threads):
+            for name in cost:
+                cost[name].append(run(way, *work_of(name, options.build, folder), options.build, folder)["cpu"])
+        one, two = cost.values()
+        over = sorted(b / a for a, b in zip(one, two))
+        print(f"| {way} | {statistics.median(one):.1f} | {statistics.median(two):.1f} | "
+              f"{statistics.median(over):.2f} [{over[0]:.2f} {over[-1]:.2f}] |", flush=True)
+
+
 def killed(options, folder):
     """Killed at a random moment, again and again: how many milliseconds before the end of what is recorded each trace ends. In turn the
     whole group is killed, the program alone, the recorder alone (which takes the program with it), and the collector alone."""
@@ -154,6 +168,7 @@ def main():
 examples:
   bench/record.py                          the table, markdown
   bench/record.py --rounds 1 --only z3
+  bench/record.py --threads 15             what an event costs each of two threads, over what it costs one
   bench/record.py --kill 400               kill -9, a hundred times each, of the group, the program, the recorder, the
                                            collector: how early each trace ends
 """)
@@ -161,6 +176,7 @@ examples:
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
     parser.add_argument("--only", action="append", metavar="NAME", help="this program; again for more")
     parser.add_argument("--alone", action="store_true", help="without heaptrack")
+    parser.add_argument("--threads", type=int, metavar="N", help="N pairs of one thread and two instead")
     parser.add_argument("--kill", type=int, metavar="N", help="kill N times instead")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the moments at which it is killed")
     options = parser.parse_args()
@@ -171,6 +187,9 @@ examples:
                 if lags:
                     print(f"{whom} killed {len(lags)} times: every trace was read; they end early by "
                           f"{statistics.median(lags):.0f} ms (median), at most {max(lags)} ms")
+            return 0
+        if options.threads:
+            paired(options, pathlib.Path(folder))
             return 0
         print("| program | plain, s | record | no stacks | heaptrack | bytes an event | without stacks | events, M | "
               "CPU ns an event, plain / record / no stacks | collector, ns an event | threads waited, s | lost |")

@@ -55,7 +55,7 @@ bool graph_is_beginning(const struct graph *g, size_t block, uintptr_t address)
     if (g->blocks->owner[b->owner].kind == GRAPH_REGION) {
         return true;
     }
-    if (offset % 8 != 0 || b->size < 16) {
+    if (b->address % 8 != 0 || offset % 8 != 0 || b->size < 16) { /* of small objects, side by side */
         return false;
     }
     const uint64_t *head = image_at(g->image, b->address, 16);

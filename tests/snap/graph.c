@@ -355,6 +355,25 @@ static void long_blocks(void **state)
     graph_end(&g);
 }
 
+/* An old std::string's text is as good as its beginning; at an odd byte no words lie, so there is none. */
+static void strings(void **state)
+{
+    (void)state;
+    enum { HEAD = 24, TEXT = 7 };
+    static _Alignas(16) char bytes[64];
+    const uint64_t head[] = {TEXT, TEXT, 0};
+    for (unsigned odd = 0; odd < 8; odd++) {
+        struct graph_block one = {.address = (uintptr_t)bytes + odd, .size = HEAD + TEXT + 1};
+        struct graph_blocks list = {.block = &one, .count = 1, .owner = owner, .owners = 2};
+        struct graph g;
+        memcpy(bytes + odd, head, sizeof head);
+        assert_true(graph_begin(&g, &list, &image));
+        assert_int_equal(graph_is_beginning(&g, 0, one.address + HEAD), odd == 0);
+        assert_false(graph_is_beginning(&g, 0, one.address + HEAD - 8));
+        graph_end(&g);
+    }
+}
+
 /* More blocks, and more pointers in one, than are looked at at a time; a long list that is lost. */
 static void more_than_a_batch(void **state)
 {
@@ -397,9 +416,10 @@ static void more_than_a_batch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_graphs), cmocka_unit_test(edges_turned_round), cmocka_unit_test(memory_runs_out),
-        cmocka_unit_test(addresses),     cmocka_unit_test(uneven_addresses),   cmocka_unit_test(more_than_a_batch),
-        cmocka_unit_test(long_blocks),
+        cmocka_unit_test(random_graphs),    cmocka_unit_test(edges_turned_round),
+        cmocka_unit_test(memory_runs_out),  cmocka_unit_test(addresses),
+        cmocka_unit_test(uneven_addresses), cmocka_unit_test(more_than_a_batch),
+        cmocka_unit_test(long_blocks),      cmocka_unit_test(strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,17 +25,19 @@ static uint32_t *find_stack(struct packer *p, uint32_t id)
     return &p->stack_at[at];
 }
 
-/* Twice as much of a table in use, empty; false: no memory. */
-static bool widen(uint32_t **table, uint32_t *mask, uint32_t *room)
+/* So many slots of a table in use, empty; false: no memory. */
+static bool use_slots(uint32_t **table, uint32_t *mask, uint32_t *room, uint32_t slots)
 {
-    uint32_t more = (*mask + 1) * 2;
-    if (!model_more((void **)table, room, more, sizeof **table)) {
+    if (!model_more((void **)table, room, slots, sizeof **table)) {
         return false;
     }
-    *mask = more - 1;
-    memset(*table, 0, (size_t)more * sizeof **table);
+    *mask = slots - 1;
+    memset(*table, 0, (size_t)slots * sizeof **table);
     return true;
 }
+
+/* Of a table that is at most half full with these and the next events. */
+static uint32_t slots_for(uint32_t entries) { return 2u << log2_floor((entries + AT_ONCE) * 2); }
 
 /* Both at most half full for the next events. */
 static bool widen_tables(struct packer *p)
@@ -43,7 +45,7 @@ static bool widen_tables(struct packer *p)
     const struct model *m = &p->model;
 
     if ((m->blocks + AT_ONCE) * 2 > p->block_mask) {
-        if (!widen(&p->block_at, &p->block_mask, &p->block_room)) {
+        if (!use_slots(&p->block_at, &p->block_mask, &p->block_room, 2 * (p->block_mask + 1))) {
             return false;
         }
         for (uint32_t i = 1; i < m->blocks; i++) {
@@ -51,7 +53,7 @@ static bool widen_tables(struct packer *p)
         }
     }
     if ((m->stacks + AT_ONCE) * 2 > p->stack_mask) {
-        if (!widen(&p->stack_at, &p->stack_mask, &p->stack_room)) {
+        if (!use_slots(&p->stack_at, &p->stack_mask, &p->stack_room, 2 * (p->stack_mask + 1))) {
             return false;
         }
         for (uint32_t i = 1; i < m->stacks; i++) {
@@ -145,18 +147,21 @@ static inline void put_size(struct packer *p, uint32_t stack, uint64_t size, uns
     model_size_was(&p->model, expected, size);
 }
 
-/* How far back among the freed ones of its class an address is; MODEL_FREED: nowhere that is worth a look. */
+/* How far back among the freed ones of its class an address is; MODEL_FREED: nowhere that is worth a look. Where it is not the
+ * last one all are looked at, as how far a search comes is what a processor guesses worst. */
 static inline uint32_t find_freed(const struct model_class *class, uint64_t address)
 {
     enum { LOOK = 6 };
-    uint32_t count = class->count < LOOK ? class->count : LOOK;
+    uint32_t found = 0;
 
-    for (uint32_t ago = 0; ago < count; ago++) {
-        if (model_freed(class, ago) == address) {
-            return ago;
-        }
+    if (class->count && model_freed(class, 0) == address) {
+        return 0;
     }
-    return MODEL_FREED;
+    for (uint32_t ago = 1; ago < LOOK; ago++) {
+        found |= (uint32_t)(model_freed(class, ago) == address) << ago;
+    }
+    found &= (1u << class->count) - 1;
+    return found ? lowest_bit(found) : MODEL_FREED;
 }
 
 static bool put_address(struct packer *p, enum file_op op, uint64_t address, uint64_t size, unsigned *flags)
@@ -250,13 +255,15 @@ static bool put_note(struct packer *p, const struct file_event *event)
 
 bool packer_begin(struct packer *p, uint64_t first)
 {
-    if (!model_begin(&p->model, 0, 0)) {
+    uint32_t blocks = slots_for(p->model.blocks), stacks = slots_for(p->model.stacks); /* as many as last time */
+
+    if (!model_begin(&p->model, 0, 0) || !use_slots(&p->block_at, &p->block_mask, &p->block_room, blocks) ||
+        !use_slots(&p->stack_at, &p->stack_mask, &p->stack_room, stacks)) {
         return false;
     }
     for (unsigned i = 0; i < COLUMNS; i++) {
         p->column[i].used = 0;
     }
-    p->block_mask = p->stack_mask = 2 * AT_ONCE - 1;
     p->events = 0;
     p->first = p->model.time = first;
     return room_for_events(p);
