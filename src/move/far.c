@@ -71,7 +71,7 @@ static void give(struct movable *h, struct far *far)
 static bool zone_begin(struct movable *h, uint32_t z)
 {
     struct zone *zone = &h->zone[z];
-    if (!h->far_area && !(h->far_area = os_map(h->far_size))) {
+    if (!h->far_area && !(h->far_area = os_reserve(h->far_size, os_page))) {
         return false;
     }
     if (z == 0) {

@@ -72,7 +72,7 @@ static struct movable *map_all(size_t reserve, const struct allot_movable_opts *
     all.near_slots = all.watched ? 0 : all.near_most;
     all.far_most = (uint32_t)size_min(all.far_size / ZONE_UNIT, (size_t)1 << 31);
     all.tables_size = lay_out(&all, NULL);
-    char *tables = os_map(all.tables_size), *area = tables ? os_map_aligned(all.area_size, CHUNK_SIZE) : NULL;
+    char *tables = os_reserve(all.tables_size, os_page), *area = tables ? os_reserve(all.area_size, CHUNK_SIZE) : NULL;
     if (!area) {
         if (tables) {
             os_unmap(tables, all.tables_size);

@@ -290,7 +290,7 @@ static int open_with_faults(struct pager *p, struct window *w)
 
 static int open_window(struct pager *p, struct window *w)
 {
-    w->at = w->count <= SIZE_MAX / 2 / p->size ? os_map_aligned(w->count * p->size, size_max(p->size, os_page)) : NULL;
+    w->at = w->count <= SIZE_MAX / 2 / p->size ? os_reserve(w->count * p->size, size_max(p->size, os_page)) : NULL;
     if (!w->at) {
         return -ENOMEM;
     }

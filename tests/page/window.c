@@ -18,6 +18,7 @@
 #include <allot/pager.h>
 
 #include "common/child.h"
+#include "common/overcommit.h"
 #include "page/frail.h"
 
 enum { READ = ALLOT_PAGER_READ, WRITE = ALLOT_PAGER_WRITE };
@@ -155,6 +156,26 @@ static void pins_beside(void **state)
     at = allot_pager_pin(&pager, 200, READ);
     assert_string_equal(at, "other");
     allot_pager_unpin(&pager, at, READ);
+    end();
+}
+
+/* Which is what a pager is for; also where the process forks. */
+static void larger_than_memory(void **state)
+{
+    (void)state;
+    begin();
+    size_t bytes = twice_what_there_is();
+    char *window = bytes ? map(0, bytes / size) : NULL;
+    if (window) {
+        window[size] = 7;
+        pid_t child = fork();
+        if (child == 0) {
+            _exit(0);
+        }
+        assert_true(child > 0 && waitpid(child, NULL, 0) == child);
+        assert_int_equal(window[size], 7);
+        allot_pager_unmap(&pager, window);
+    }
     end();
 }
 
@@ -406,6 +427,7 @@ int main(void)
     const struct CMUnitTest with[] = {
         cmocka_unit_test(reads_and_writes),
         cmocka_unit_test(pins_beside),
+        cmocka_unit_test(larger_than_memory),
         cmocka_unit_test(threads),
         cmocka_unit_test(maps_beside_others),
         cmocka_unit_test(wants_a_frame_that_moves),

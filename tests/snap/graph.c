@@ -168,14 +168,21 @@ static void expect_retained(const struct graph *g)
 static void expect_path(const struct graph *g, unsigned to)
 {
     size_t way[BLOCKS], root, length = graph_path(g, to, way, BLOCKS, &root);
-    bool begin[BLOCKS], all[BLOCKS];
+    bool begin[BLOCKS], kept[BLOCKS], all[BLOCKS], all_kept[BLOCKS];
     for (unsigned i = 0; i < BLOCKS; i++) {
         begin[i] = from_globals[i] || from_stack[i];
+        kept[i] = begin[i] || owner[block[i].owner].kind == GRAPH_GC;
     }
     reach(all, begin, BLOCKS);
-    assert_true((length > 0) == all[to]);
+    reach(all_kept, kept, BLOCKS);
+    assert_true((length > 0) == all_kept[to]);
     if (length) {
         assert_int_equal(way[length - 1], to);
+        assert_true((root == GRAPH_NONE) ==
+                    !all[to]); /* a way from a root is one rather than a way from what is kept */
+        assert_true(kept[way[0]]);
+    }
+    if (length && root != GRAPH_NONE) {
         assert_int_equal(g->root[root].block, way[0]);
         assert_int_equal(*(const uintptr_t *)g->root[root].address - block[way[0]].address < block[way[0]].size, 1);
     }

@@ -5,8 +5,10 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "common/child.h"
+#include "common/overcommit.h"
 
 /* -- what may be purged -- */
 
@@ -96,6 +98,30 @@ static void expect_ends(allot_ref ref, size_t size, int value)
     const unsigned char *p = allot_movable_at(&heap, ref);
     assert_true(p && allot_movable_size(&heap, ref) == size);
     assert_true(p[0] == (unsigned char)value && p[size - 1] == (unsigned char)value);
+}
+
+/* Address space for more than there is memory is no memory: also beside another such, and in a process that forks. */
+static void more_than_there_is(void **state)
+{
+    (void)state;
+    struct allot_movable other;
+    size_t reserve = twice_what_there_is();
+    if (reserve == 0) {
+        skip();
+    }
+    assert_int_equal(allot_movable_init(&heap, reserve, NULL), 0);
+    assert_int_equal(allot_movable_init(&other, reserve, NULL), 0);
+    assert_int_not_equal(allot_movable_get(&heap, 100000).gen, 0);
+    assert_int_not_equal(allot_movable_get(&other, 100000).gen, 0);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(allot_movable_get(&heap, 200000).gen ? 0 : 1);
+    }
+    int status = -1;
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_int_equal(status, 0);
+    allot_movable_done(&other);
+    end();
 }
 
 /* Whatever its sizes are rounded to. */
@@ -366,15 +392,11 @@ static void a_child_has_it_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(purged_and_built_again),
-        cmocka_unit_test(a_limit_purges),
-        cmocka_unit_test(never_beyond_its_limit),
-        cmocka_unit_test(who_is_told_may_ask),
-        cmocka_unit_test(who_is_told_may_ask_at_the_limit),
-        cmocka_unit_test(stale_addresses_fault),
-        cmocka_unit_test(everything_moves),
-        cmocka_unit_test(little_address_space),
-        cmocka_unit_test(a_child_has_it_whole),
+        cmocka_unit_test(purged_and_built_again), cmocka_unit_test(a_limit_purges),
+        cmocka_unit_test(never_beyond_its_limit), cmocka_unit_test(more_than_there_is),
+        cmocka_unit_test(who_is_told_may_ask),    cmocka_unit_test(who_is_told_may_ask_at_the_limit),
+        cmocka_unit_test(stale_addresses_fault),  cmocka_unit_test(everything_moves),
+        cmocka_unit_test(little_address_space),   cmocka_unit_test(a_child_has_it_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
