@@ -168,9 +168,9 @@ ALLOT_API int allot_pager_rename(struct allot_pager *pager, void *at, uint64_t p
 
 /* A window: pages [page, page + count) as plain memory, read when they are first touched, in the same frames, by the same policy,
  * and no more memory than these. They are dirty once they are stored to; flush writes a page as it is between two stores. Pins go
- * on: of a page in a window they return its address there. NULL with errno: ENOTSUP where the system has no userfaultfd or does not
- * let us, with ALLOT_PAGER_ALONE or _CHECKED, or where a page is not a multiple of the system's; ENOMEM; EOVERFLOW; EBUSY where
- * another window has a page of it, or one is pinned. Pages that are in memory move there, dirty as they are; one that another thread
+ * on: of a page in a window they return its address there. It may be longer than there is memory. NULL with errno: ENOTSUP where the
+ * system has no userfaultfd or does not let us, with ALLOT_PAGER_ALONE or _CHECKED, or where a page is not a multiple of the system's;
+ * ENOMEM; EOVERFLOW; EBUSY where another window has a page of it, or one is pinned. Pages that are in memory move there, dirty as they are; one that another thread
  * pins just then moves when it is touched, which waits for the end of that pin. Why a pin would fail is SIGBUS to who touches. Any
  * thread may touch; in the child of a fork the window is not there. unmap: pages stay, dirty as they are; pinned ones end the process.
  * Cost: a thread, and for each touch of a page that is not there, and the first store to one that is clean, two switches of threads,
