@@ -14,6 +14,7 @@
 #include "leaks_live.h"
 #include "library.h"
 #include "progress.h"
+#include "scratch.h"
 #include "snapshot/leaks.h"
 #include "snapshot/request.h"
 #include "supervise.h"
@@ -151,9 +152,7 @@ int leaks_of_command(struct leaks *leaks, struct leaks_wanted *print, char **arg
 {
     static struct starting s;
     struct supervised child;
-    const char *base = getenv("TMPDIR");
     char folder[PATH_MAX];
-    snprintf(folder, sizeof folder, "%s/allot-leaks-XXXXXX", base && *base ? base : "/tmp");
     s.argv = argv;
     int error = which(argv[0], s.program);
     if (error) {
@@ -163,13 +162,13 @@ int leaks_of_command(struct leaks *leaks, struct leaks_wanted *print, char **arg
     if (!library_preload(LIBRARY_MALLOC)) {
         return NOT_RUN;
     }
-    if (!mkdtemp(folder)) {
+    if (!scratch_folder(folder)) {
         complain("no folder for what is found: %s, %s, set TMPDIR to another", strerror(errno), folder);
         return NOT_RUN;
     }
     const char *given = getenv("ALLOT_OPTIONS");
     stacks = stacks && !(given && strstr(given, "harden=")); /* a hardened process keeps none */
-    snprintf(s.options, sizeof s.options, "leaks=exit,leaks_file=%.200s/%%p%s", folder, stacks ? ",sites=1" : "");
+    snprintf(s.options, sizeof s.options, "leaks=exit,leaks_file=%s/%%p%s", folder, stacks ? ",sites=1" : "");
     error = supervise(become, &s, &child);
     if (error || child.error) {
         complain("cannot run it: %s, %s, check what file it is", strerror(error ? -error : child.error), argv[0]);

@@ -1,6 +1,8 @@
 /* allot - the command: finds the subcommand and hands over. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "launch.h"
@@ -96,8 +98,20 @@ static int dispatch(int argc, char **argv)
     return command ? command->main(argc - 1, argv + 1) : EXIT_USAGE;
 }
 
+/* Where a standard stream is closed no file of ours is to come to stand there: we read and write nothing by it, and neither does the
+ * program that is run, for which it stays closed. */
+static void hold_streams(void)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            open("/dev/null", (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
+    hold_streams();
     launch_ready();
     int status = dispatch(argc, argv);
 

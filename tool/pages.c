@@ -48,8 +48,8 @@ static const char help[] =
     "      --limit=N         the first N references only\n"
     "      --trace=FILE      keep the references there, one a line\n"
     "      --levels=N        of gradual: levels from hot to cold, 2 to 8\n"
-    "      --pace=N,N...     of gradual: how fast pages cool, for each level above the coldest: pages\n"
-    "                        in 256 that come; else it adapts\n"
+    "      --pace=N,N...     of gradual: how fast pages cool, for each level above the two coldest:\n"
+    "                        pages in 256 that come; else it adapts\n"
     "      --fresh=N,M       of gradual: what is new has N to M of 256 frames\n"
     "      --threads=N       so many; one for each core unless told\n"
     "  -h, --help            this text\n"
@@ -164,11 +164,11 @@ static bool read_tlb(struct request *r, const char *text)
 
 static bool read_pace(struct request *r, const char *text)
 {
-    unsigned pace[8], count = read_list(text, 7, 256 << 8, pace);
+    unsigned pace[8], count = read_list(text, 6, 256 << 8, pace);
     for (unsigned i = 0; i < count; i++) {
-        r->curves.gradual.pace[i + 1] = pace[i];
+        r->curves.gradual.pace[i + 2] = pace[i];
     }
-    return count || refuse("pace", text, "a number for each level above the coldest, like 32,16");
+    return count || refuse("pace", text, "a number for each level above the two coldest, like 32,16");
 }
 
 static bool read_fresh(struct request *r, const char *text)

@@ -28,12 +28,14 @@
 #include "attach.h"
 #include "command.h"
 #include "control.h"
+#include "ends.h"
 #include "launch.h"
 #include "library.h"
 #include "probe/ring.h"
 #include "reach.h"
 #include "record/apart.h"
 #include "record/behind.h"
+#include "scratch.h"
 #include "supervise.h"
 #include "which.h"
 #include "words.h"
@@ -291,9 +293,7 @@ static void say(const struct request *request, const struct collect_result *resu
 /* Where processes put what they see of themselves at their end. */
 static bool make_folder(char folder[PATH_MAX])
 {
-    const char *base = getenv("TMPDIR");
-    snprintf(folder, PATH_MAX, "%.200s/allot-leaks-XXXXXX", base && *base ? base : "/tmp");
-    if (mkdtemp(folder)) {
+    if (scratch_folder(folder)) {
         return true;
     }
     complain("no folder for who points to whom: %s, %s, set TMPDIR to another", strerror(errno), folder);
@@ -376,10 +376,11 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* Until the process has ended, the time is over, or somebody asks this one to end. False: the process is another recorder's, who asked
- * before it heard of this one; until it has come that is looked for now and then, as a process that does nothing hears of nobody. */
-static bool wait_while_recording(const struct request *request, const struct apart *collector,
-                                 const struct attach *attach, const sigset_t *ends)
+/* Until the process has ended, the time is over, or somebody asks this one to end. A process that does nothing hears of nobody: until it
+ * has come that is looked for now and then. 0 or -errno: what it has said when it heard of this one, late; -EALREADY: it is another
+ * recorder's, who asked before that. */
+static int wait_while_recording(const struct request *request, const struct apart *collector,
+                                const struct attach *attach, const sigset_t *ends)
 {
     enum { LOOK_NS = 200000000 };
     int signals = signalfd(-1, ends, SFD_CLOEXEC), process = (int)syscall(SYS_pidfd_open, request->pid, 0);
@@ -388,20 +389,34 @@ static bool wait_while_recording(const struct request *request, const struct apa
     struct attach_answer answer = {0};
     bool come = has_come(collector), over = false;
 
-    while (!over && !(answer.taken && !come)) {
+    while (!over && (come || (!answer.taken && !answer.error))) {
         uint64_t now = now_ns(), most = come ? UINT64_MAX : LOOK_NS, left = end > now ? end - now : 0;
         left = left < most ? left : most;
         struct timespec next = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
         int ready = ppoll(wait, 2, left == UINT64_MAX ? NULL : &next, NULL);
         over = ready > 0 || (ready < 0 && errno != EINTR) || now_ns() >= end;
-        come = come || has_come(collector);
         if (!come && attach_look(attach, &answer) != 0) {
             over = true;
         }
+        come = come || has_come(collector); /* behind the look: who has come has not been refused */
     }
     close(process);
     close(signals);
-    return come || !answer.taken;
+    return come ? 0 : answer.taken ? -EALREADY : answer.error;
+}
+
+/* The process is asked to be recorded no more. Of one that has not heard of this recorder yet another may have the recording, and that is
+ * not ours to end: what it finds there is no area then, and it stays as it is. */
+static void end_recording(const struct apart *collector, struct attach *attach)
+{
+    struct attach_answer answer;
+    bool heard = has_come(collector) || attach_look(attach, &answer) != 0 || answer.answered;
+    if (!heard && !answer.taken) {
+        attach_ask(attach, "/", &answer);
+    }
+    if (heard || has_come(collector)) {
+        attach_ask(attach, NULL, &answer);
+    }
 }
 
 static int refused(pid_t pid, const char *name, const char *why_not)
@@ -415,18 +430,14 @@ static int record_process(struct request *request)
     struct attach_answer answer;
     struct collect_result result;
     char name[64], path[64], words[4096];
-    sigset_t ends;
+    sigset_t ends, before;
 
     control_process_name(request->pid, name);
     snprintf(path, sizeof path, "/proc/%d/cmdline", (int)request->pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t bytes = fd >= 0 ? read(fd, words, sizeof words) : 0;
     close(fd);
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGINT);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGHUP);
-    sigprocmask(SIG_BLOCK, &ends, NULL);
+    ends_block(&ends, &before);
     struct reach *reach = &request->reach;
     int error = reach_is_near(request->pid) ? 0 : reach_make(request->pid, "allot-ring", true, reach);
     if (error) {
@@ -447,14 +458,14 @@ static int record_process(struct request *request)
     }
     bool said = !error; /* by the process */
     error = error ? error : answer.error;
-    if (!error && !wait_while_recording(request, collector, &attach, &ends)) {
-        error = -EALREADY;
+    if (!error) {
+        error = wait_while_recording(request, collector, &attach, &ends);
     }
     if (said) {
         reach_remove(reach);
     }
     if (said && !error) {
-        attach_ask(&attach, NULL, &answer);
+        end_recording(collector, &attach);
     }
     if (opened) {
         attach_close(&attach);

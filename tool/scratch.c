@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "scratch.h"
@@ -25,6 +26,17 @@ int scratch_open(const char *folder)
         }
     }
     return fd;
+}
+
+/* A comma ends an option, %p is a process's number there, and a process may work elsewhere. */
+bool scratch_folder(char out[PATH_MAX])
+{
+    enum { MOST = 200 }; /* of the 255 bytes that there may be */
+    const char *base = getenv("TMPDIR");
+    char whole[PATH_MAX];
+    bool fits = base && realpath(base, whole) && strlen(whole) <= MOST && !strpbrk(whole, ",%");
+    snprintf(out, PATH_MAX, "%.*s/allot-leaks-XXXXXX", MOST, fits ? whole : "/tmp");
+    return mkdtemp(out);
 }
 
 int scratch_write(int fd, const void *from, size_t bytes, uint64_t at)

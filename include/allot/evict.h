@@ -67,9 +67,9 @@ struct allot_evict_opts {
         levels;     /* up to 8 (3; 2 for less than 256 frames, if pace[2] is 0); the coldest is where new pages begin */
     unsigned fresh; /* what it may have of the frames at the least and at most, in 1/256 (5) */
     unsigned fresh_most; /*                                                        (230) */
-    unsigned pace
-        [8]; /* of how many pages one cools from that level to the next below as one page is read, in 1/256: fixed; all 0:
-                         it adapts, for all levels alike. [0] is not used */
+    /* Of how many pages one cools from that level to the next below as one page is read, in 1/256, at most 65536: fixed; all 0: it
+     * adapts, for all levels alike. [0] and [1] are 0: what is not used there goes. */
+    unsigned pace[8];
 };
 
 /* Prepares a policy for so many frames, all free. 0, -ENOMEM, or -EINVAL for a policy, a count or options that are none. Any thread.

@@ -232,7 +232,8 @@ ALLOT_API void allot_gc_write_many(struct allot_gc_mutator *me, void *object, vo
 ALLOT_API void *allot_gc_ref(struct allot_gc_mutator *me, void *object);
 ALLOT_API void allot_gc_unref(struct allot_gc_mutator *me, void *object);
 
-/* EXPLICIT: the object goes now; nothing refers to it. Misuse ends the process. */
+/* EXPLICIT: the object goes now; nothing refers to it, but weakly: that is cleared. Misuse ends the process. Cost: a look at each weak
+ * reference that there is, and of an object with a finisher, which is not run, at each such. */
 ALLOT_API void allot_gc_put(struct allot_gc_mutator *me, void *object);
 
 /* Its type, and its bytes: as many as were asked for, or up to 15 more. Any object, any thread. */

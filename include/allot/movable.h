@@ -76,8 +76,9 @@ struct allot_movable_opts {
 };
 
 /* An empty heap. `reserve`: bytes of address space, no memory: twice and an eighth of it is set apart, for small objects, for
- * others, and for tables, and neither kind can have more. 0: 64 GiB, halved until the system grants it (ulimit -v). `opts` NULL:
- * the defaults. 0, -ENOMEM, or -EINVAL. Cost: a few system calls. */
+ * others, and for tables, and neither kind can have more. It may be more than there is memory, which a process that forks needs
+ * no more of either (but vm.overcommit_memory=2). 0: 64 GiB, halved until the system grants it (ulimit -v). `opts` NULL: the
+ * defaults. 0, -ENOMEM, or -EINVAL. Cost: a few system calls. */
 ALLOT_API int allot_movable_init(struct allot_movable *heap, size_t reserve, const struct allot_movable_opts *opts);
 
 /* Gives all back, objects too. One that is pinned ends the process: "done while an object is pinned". */

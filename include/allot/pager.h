@@ -68,8 +68,8 @@ struct allot_store {
 };
 
 /* A file, or block device: from its byte 0. The descriptor stays the caller's, and open. Several transfers at once go by io_uring
- * where the system has it, others, and all elsewhere, by pread and pwrite; sync is fdatasync. `how`: 0, or what follows. 0, or -ENOMEM. A system
- * without io_uring is no error. */
+ * where the system has it, others, and all elsewhere, by pread and pwrite; sync is fdatasync. `how`: 0, or what follows. 0, or
+ * -ENOMEM. A system without io_uring is no error. */
 enum { ALLOT_STORE_PLAIN = 1 /* no io_uring */ };
 ALLOT_API int allot_store_file(struct allot_store *store, int fd, unsigned how);
 
@@ -163,17 +163,18 @@ ALLOT_API int allot_pager_drop(struct allot_pager *pager, uint64_t page, uint64_
 
 /* Makes a page that is pinned, once, another one: it is dirty, and the one that has that number is forgotten. The former number is
  * read anew, from the store. -EBUSY: either is pinned otherwise, written back just now, or in a window. -ENOMEM, -EOVERFLOW,
- * -EROFS. */
+ * -EROFS. Then nothing has changed. */
 ALLOT_API int allot_pager_rename(struct allot_pager *pager, void *at, uint64_t page);
 
 /* A window: pages [page, page + count) as plain memory, read when they are first touched, in the same frames, by the same policy,
  * and no more memory than these. They are dirty once they are stored to; flush writes a page as it is between two stores. Pins go
- * on: of a page in a window they return its address there. NULL with errno: ENOTSUP where the system has no userfaultfd or does not
- * let us, with ALLOT_PAGER_ALONE or _CHECKED, or where a page is not a multiple of the system's; ENOMEM; EOVERFLOW; EBUSY where
- * another window has a page of it, or one is pinned. Pages that are in memory move there, dirty as they are; one that another thread
- * pins just then moves when it is touched, which waits for the end of that pin. Why a pin would fail is SIGBUS to who touches. Any thread may touch; in the child of a fork the window is not there. unmap: pages stay,
- * dirty as they are; pinned ones end the process. Cost: a thread, and for each touch of a page that is not there, and the first
- * store to one that is clean, two switches of threads, some 10 us. */
+ * on: of a page in a window they return its address there. It may be longer than there is memory. NULL with errno: ENOTSUP where the
+ * system has no userfaultfd or does not let us, with ALLOT_PAGER_ALONE or _CHECKED, or where a page is not a multiple of the system's;
+ * ENOMEM; EOVERFLOW; EBUSY where another window has a page of it, or one is pinned. Pages that are in memory move there, dirty as they are; one that another thread
+ * pins just then moves when it is touched, which waits for the end of that pin. Why a pin would fail is SIGBUS to who touches. Any
+ * thread may touch; in the child of a fork the window is not there. unmap: pages stay, dirty as they are; pinned ones end the process.
+ * Cost: a thread, and for each touch of a page that is not there, and the first store to one that is clean, two switches of threads,
+ * some 10 us. */
 ALLOT_API void *allot_pager_map(struct allot_pager *pager, uint64_t page, size_t count);
 ALLOT_API void allot_pager_unmap(struct allot_pager *pager, void *window);
 

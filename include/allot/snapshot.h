@@ -57,7 +57,8 @@ struct allot_leaks {
 /* 0 or -errno: -ENOMEM; -EBUSY: there is no signal left; what else the system says. `opts` NULL: nothing is printed. */
 ALLOT_API int allot_leaks(const struct allot_leaks_opts *opts, struct allot_leaks *out);
 
-/* Writes a picture of the heap, as of now, to a file: made or cut off there. Returns when it is written; 0 or -errno. */
+/* Writes a picture of the heap, as of now, to a file: made or cut off there. Returns when it is written; 0 or -errno, and then
+ * the file is gone. */
 ALLOT_API int allot_snapshot(const char *path);
 
 #ifdef __cplusplus

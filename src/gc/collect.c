@@ -138,7 +138,7 @@ static size_t collect(struct mutator *me)
 static bool step(struct mutator *me, uint64_t max_ns)
 {
     struct gc *gc = me->gc;
-    uint64_t deadline = os_nanoseconds() + max_ns;
+    uint64_t deadline = os_deadline(max_ns);
     enter(me);
     bool complete = false;
     if (gc_stop(gc, me)) {

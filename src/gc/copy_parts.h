@@ -72,7 +72,8 @@ void copy_note_tables(struct gc *gc);
 
 /* After marking: what is dead in an old unit becomes gaps; or it goes. Bytes that stay. */
 size_t copy_sweep_unit(struct gc *gc, struct copy_unit *u);
-/* Large objects that are not marked are no objects any more. Bytes of the others. Their memory goes one by one: false, when none is left. */
+/* Large objects that are not marked are no objects any more. Bytes of the others. Their memory goes one by one: false, when none is
+ * left. */
 size_t copy_sweep_large(struct gc *gc);
 bool copy_end_large(struct gc *gc);
 /* So many bytes live: the others count as freed. */

@@ -328,7 +328,7 @@ static void proceed(struct gc *gc)
         collect_due(gc);
     } else if (c->phase == COPY_IDLE || gc->opts.step_ns || late) {
         gc->stats.steps++;
-        gc->stats.collections += copy_step(gc, late ? UINT64_MAX : os_nanoseconds() + gc->opts.step_ns);
+        gc->stats.collections += copy_step(gc, late ? UINT64_MAX : os_deadline(gc->opts.step_ns));
     }
 }
 

@@ -5,8 +5,8 @@
  *   others   | o o . o o |   marked   -->  | o o gap o o |, or all goes
  *   pinned   | o . . o . |   STAYS    -->  | o gap o gap |
  *
- * Cost: a visit of what lives, the sum of it and of units. Should what is sparse now be much of the heap, it is done once more, at the limit
- * as often as that helps: so one call leaves at most as much unused as a quarter of what lives, but for what is pinned.
+ * Cost: a visit of what lives, the sum of it and of units. Should what is sparse now be much of the heap, it is done once more, at the
+ * limit as often as that helps: so one call leaves at most as much unused as a quarter of what lives, but for what is pinned.
  */
 #include "gc/copy_parts.h"
 #include "gc/copy_trace.h"

@@ -4,14 +4,15 @@
  *   collect:   rounds until nothing is found any more
  *   cycles:    so much work;  step: so much time, in pieces
  *
- * A round that goes by steps keeps pace with the program by its work, not its time: the next step comes after as many bytes as that did work.
- * An object costs some eight from MARKING to CLEANING, and is at least 16 bytes, so a heap grows by half at most while a round is open.
+ * A round that goes by steps keeps pace with the program by its work, not its time: the next step comes after as many bytes as that did
+ * work. An object costs some eight from MARKING to CLEANING, and is at least 16 bytes, so a heap grows by half at most while a round is
+ * open.
  *
  *   since = bytes handed out since the last round - 7/8 of those that have gone by their counts since
  *
- * What has gone is on no circle, so what there can be of circles has grown by the rest at most, and the heap holds at most what it held after
- * the last round, and `due` more. But it may have shrunk meanwhile, and the circles not: so an eighth counts, and circles are looked for
- * after eight times `due` at the latest. What a round found says nothing about when to look again, nor does what is resident.
+ * What has gone is on no circle, so what there can be of circles has grown by the rest at most, and the heap holds at most what it held
+ * after the last round, and `due` more. But it may have shrunk meanwhile, and the circles not: so an eighth counts, and circles are looked
+ * for after eight times `due` at the latest. What a round found says nothing about when to look again, nor does what is resident.
  */
 #include <errno.h>
 
@@ -63,11 +64,20 @@ static int finish_unit(struct gc *gc, struct count_unit *u, void *arg)
     return 0;
 }
 
+/* What the round that is open has let go goes, or is finished before it does, ahead of all others. */
+static void end_round_early(struct gc *gc)
+{
+    size_t work = SIZE_MAX;
+    count_work_off(gc, &gc->count.finder, &work);
+    count_queue_hands_due(gc, &gc->count.finder);
+    cycles_drop(gc);
+}
+
 void count_collect(struct gc *gc)
 {
     bool more = true;
     if (gc->no_roots) {
-        cycles_drop(gc);
+        end_round_early(gc);
         count_each_unit(gc, note_unit, NULL);
     }
     for (size_t work = SIZE_MAX; more && cycles_wanted(gc); work = SIZE_MAX) {
@@ -139,7 +149,7 @@ void count_due(struct mutator *me)
     } else {
         size_t done = 0;
         gc->stats.steps++;
-        if (step(gc, os_nanoseconds() + gc->opts.step_ns, &done)) {
+        if (step(gc, os_deadline(gc->opts.step_ns), &done)) {
             gc->stats.collections++;
         } else {
             gc->since = gc->due - size_min(done, gc->due);

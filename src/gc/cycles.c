@@ -336,6 +336,7 @@ void cycles_drop(struct gc *gc)
 {
     size_t work = SIZE_MAX;
     if (gc->count.cycles.phase != CYCLES_NONE) {
+        leave_the_rest(gc, &work);
         cycles_give_trials(gc, &work);
         end(gc);
     }

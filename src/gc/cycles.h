@@ -127,7 +127,7 @@ bool cycles_begin(struct gc *gc);
 bool cycles_proceed(struct gc *gc, size_t *work);
 /* Begun, or with candidates to begin with. */
 bool cycles_wanted(const struct gc *gc);
-/* Forgets the round, whatever it found. */
+/* Forgets the round, whatever it found; candidates that it has not looked at are such again. */
 void cycles_drop(struct gc *gc);
 
 /* -- barriers, behind count_ops.h's tests; `locked` says that the lock is held -- */

@@ -304,7 +304,10 @@ void allot_gc_put(struct allot_gc_mutator *face, void *object)
     if (!gc_is_object(own, object)) {
         gc_fault(own, "put of what is no object", object);
     }
-    gc_forget_finishable(own, object);
+    if (gc_type(*gc_header(object))->finish) {
+        gc_forget_finishable(own, object);
+    }
+    gc_forget_weak(own, object);
     if (*gc_header(object) & GC_LARGE) {
         own->used -= large_object_of(object)->size;
         own->freed += large_object_of(object)->size;

@@ -289,6 +289,8 @@ bool gc_reserve_finishable(struct gc *gc);
 void gc_add_finishable(struct gc *gc, void *object);
 /* EXPLICIT: the object goes, its finisher unrun. COUNT: it is finished otherwise. */
 void gc_forget_finishable(struct gc *gc, void *object);
+/* EXPLICIT: the object goes; weak references and pairs that it is the target of are cleared, and it is in their tables no more. */
+void gc_forget_weak(struct gc *gc, const void *object);
 /* Runs up to so many finishers that are due, 0: all, unless a thread does so already; without the lock. */
 size_t gc_run_finishers(struct gc *gc, struct mutator *me, size_t most);
 

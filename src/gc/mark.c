@@ -472,7 +472,7 @@ static void step_as_it_allocates(struct gc *gc)
     bool outrun = own->phase != MARK_IDLE && gc->since >= OUTRUN * own->began;
     uint64_t ns = gc->opts.step_ns;
     gc->stats.steps++;
-    bool complete = (ns || outrun) && mark_step(gc, outrun ? UINT64_MAX : os_nanoseconds() + ns);
+    bool complete = (ns || outrun) && mark_step(gc, outrun ? UINT64_MAX : os_deadline(ns));
     gc->stats.collections += complete;
     if (!complete) {
         live = own->live > live ? own->live - live : 0;

@@ -258,6 +258,7 @@ void gc_detach(struct mutator *me)
 void gc_lose_thread(struct gc *gc, const void *thread)
 {
     os_lock(&gc->lock);
+    gc->finishing = gc->finishing && gc->finisher != thread; /* it may have ended in a finisher */
     for (struct mutator *me = gc->mutators, *next; me; me = next) {
         next = me->next;
         if (me->thread == thread) {

@@ -5,7 +5,8 @@
  *
  * Weak references and ephemerons lie in tables of the heap: 8 bytes each. Cost: a look at each of them in each collection. Ephemerons are
  * looked at from the first made to the last and back, each time with all that follows from those before: a chain of keys that only values
- * hold costs two looks or three if it was made in one direction, and one more for each time that it turns. (As Lua's: "convergeephemerons".)
+ * hold costs two looks or three if it was made in one direction, and one more for each time that it turns. (As Lua's:
+ * "convergeephemerons".)
  */
 #include <errno.h>
 #include <string.h>
@@ -92,6 +93,39 @@ void gc_settle(struct gc *gc)
     gc_settle_ephemerons(gc);
     update(gc, &gc->weak, sizeof(struct gc_weak) / sizeof(void *));
     update(gc, &gc->ephemeron, sizeof(struct gc_ephemeron) / sizeof(void *));
+}
+
+/* In the order in which they were made. */
+static void forget_in(struct gc_table *table, const void *object)
+{
+    void **all = table->at;
+    size_t i = table->count; /* the youngest first */
+    while (i > 0 && all[i - 1] != object) {
+        i--;
+    }
+    if (i > 0) {
+        memmove(all + i - 1, all + i, (table->count-- - i) * sizeof *all);
+    }
+}
+
+void gc_forget_weak(struct gc *gc, const void *object)
+{
+    const struct allot_gc_type *type = gc_type(*gc_header(object));
+    if (type == &gc_weak_type) {
+        forget_in(&gc->weak, object);
+    } else if (type == &gc_ephemeron_type) {
+        forget_in(&gc->ephemeron, object);
+    }
+    struct gc_weak **weak = gc->weak.at;
+    for (size_t i = 0; i < gc->weak.count; i++) {
+        weak[i]->target = weak[i]->target == object ? NULL : weak[i]->target;
+    }
+    struct gc_ephemeron **pair = gc->ephemeron.at;
+    for (size_t i = 0; i < gc->ephemeron.count; i++) {
+        if (pair[i]->key == object) {
+            *pair[i] = (struct gc_ephemeron){0};
+        }
+    }
 }
 
 /* -- for the program -- */

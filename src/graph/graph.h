@@ -164,13 +164,14 @@ bool graph_turn_edges(const struct graph_edges *edges, struct graph_edges *out);
 void graph_free_edges(struct graph_edges *edges);
 
 /* Bytes that would go with each block, its own included: those of all that only it leads to. (Semi-NCA: L. Georgiadis, "Linear-Time
- * Algorithms for Dominators and Related Problems", 2005.) Of leaks as if each definite one were held by somebody. Freed by
- * graph_free_retained. After graph_mark, with edges. */
+ * Algorithms for Dominators and Related Problems", 2005.) Of leaks as if each definite one were held by somebody, and of what a
+ * heap keeps (graph_owner_keeps) likewise. Freed by graph_free_retained. After graph_mark, with edges. */
 uint64_t *graph_retained(const struct graph *g);
 void graph_free_retained(uint64_t *retained, const struct graph *g);
 
 /* A shortest way from a root to a block: blocks from the one that the root refers to, up to this; how many, `most` at most, 0: there
- * is none. *root: index of the root. With edges. SIZE_MAX: memory is out. */
+ * is none. *root: index of the root; GRAPH_NONE: none leads there, but the first block's own heap keeps it (graph_owner_keeps). With
+ * edges. SIZE_MAX: memory is out. */
 size_t graph_path(const struct graph *g, size_t block, size_t *path, size_t most, size_t *root);
 
 /* -- what counts as a beginning (graph/heuristic.c) -- */

@@ -1,7 +1,10 @@
-/* graph/path.c - the shortest way to a block: breadth first from all roots at once. O(edges), 8 bytes a block. */
+/* graph/path.c - the shortest way to a block: breadth first from all roots at once, then from what heaps keep. O(edges), 8 bytes a
+ * block. */
 #include "graph/graph.h"
 
 #include "graph/grow.h"
+
+enum { KEPT = UINT32_MAX / 2 - 1 }; /* in place of a root's number */
 
 struct search {
     const struct graph *g;
@@ -18,18 +21,30 @@ static void see(struct search *s, size_t block, uint32_t from)
     }
 }
 
-static void search(struct search *s, size_t wanted)
+static void go_on(struct search *s, size_t wanted)
 {
     const struct graph *g = s->g;
-    for (size_t i = 0; i < g->roots && i < UINT32_MAX / 2 - 1; i++) {
-        see(s, g->root[i].block, 1 + (uint32_t)i * 2 + 1);
-    }
     while (s->head < s->tail && s->from[wanted] == 0) {
         uint32_t at = s->queue[s->head++];
         for (uint64_t k = g->edges.first[at]; k < g->edges.first[at + 1]; k++) {
             see(s, g->edges.to[k] / 2, 1 + at * 2);
         }
     }
+}
+
+static void search(struct search *s, size_t wanted)
+{
+    const struct graph *g = s->g;
+    for (size_t i = 0; i < g->roots && i < KEPT; i++) {
+        see(s, g->root[i].block, 1 + (uint32_t)i * 2 + 1);
+    }
+    go_on(s, wanted);
+    for (size_t i = 0; s->from[wanted] == 0 && i < g->blocks->count; i++) {
+        if (graph_owner_keeps(g->blocks->owner[g->blocks->block[i].owner].kind)) {
+            see(s, i, 1 + (uint32_t)KEPT * 2 + 1);
+        }
+    }
+    go_on(s, wanted);
 }
 
 size_t graph_path(const struct graph *g, size_t block, size_t *path, size_t most, size_t *root)
@@ -44,7 +59,7 @@ size_t graph_path(const struct graph *g, size_t block, size_t *path, size_t most
             for (; (s.from[at] - 1) % 2 == 0; at = (s.from[at] - 1) / 2) {
                 length++;
             }
-            *root = (s.from[at] - 1) / 2;
+            *root = (s.from[at] - 1) / 2 == KEPT ? GRAPH_NONE : (s.from[at] - 1) / 2;
             at = block;
             for (size_t i = length; i-- > 0; at = (s.from[at] - 1) / 2) {
                 if (i < most) {

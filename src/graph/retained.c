@@ -1,7 +1,7 @@
 /* graph/retained.c - what would go with a block: the sizes of all that it dominates. Semi-NCA, over blocks in the order in which a
  * walk from the roots first comes by; 24 bytes a block and 4 an edge besides what is returned. No recursion; nearly linear.
  *
- *   number 0: nobody, from whom all roots and all definite leaks are reached; 1 ...: blocks
+ *   number 0: nobody, from whom all roots, all definite leaks and all that a heap itself keeps are reached; 1 ...: blocks
  */
 #include "graph/graph.h"
 
@@ -148,7 +148,7 @@ uint64_t *graph_retained(const struct graph *g)
         walk(&t, g->root[i].block);
     }
     for (uint32_t i = 0; i < t.blocks; i++) {
-        if (g->verdict[i] == GRAPH_DEFINITE) {
+        if (g->verdict[i] == GRAPH_DEFINITE || graph_owner_keeps(g->blocks->owner[g->blocks->block[i].owner].kind)) {
             walk(&t, i);
         }
     }

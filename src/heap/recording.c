@@ -151,9 +151,10 @@ void recording_turn(void)
     }
     os_unlock(&lock);
     front.heard = asked;
-    if (front.recorder && !recorder_on()) {
+    if (front.recorder && (!recorder_on() || recorder_is_left(front.recorder))) {
         end();
-    } else if (!front.recorder && recorder_on() && !front.ended) {
+    }
+    if (!front.recorder && recorder_on() && !front.ended) {
         begin();
     }
     recording_settle();

@@ -45,8 +45,8 @@ bool sites_keep(void)
 uint32_t site_here(void)
 {
     uint32_t told = front.recorder ? recorder_stack(front.recorder) : 0;
-    if (told) { /* else who collects would never hear of it */
-        return told;
+    if (told || (front.recorder && recorder_flags() & RING_STACKS)) {
+        return told; /* what is not told of now who collects would never hear of, though later events have it: then it is not known */
     }
     if (!front.calls && !front.ended) {
         front.calls = calls_begin();

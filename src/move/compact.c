@@ -346,7 +346,7 @@ size_t allot_movable_step_for(struct allot_movable *heap, uint64_t max_ns)
     size_t bytes = 0, some = 1;
     movable_lock(h);
     /* By pieces that are short beside any time worth asking for; a heap in debug mode moves all at once. */
-    uint64_t until = os_nanoseconds() + max_ns;
+    uint64_t until = os_deadline(max_ns);
     do {
         some = step(h, 64 * KIB, until);
         bytes += some;

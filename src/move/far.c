@@ -24,6 +24,10 @@ static char *place_of(const struct far *far) { return far->at - FAR_HEADER; }
 
 static size_t own_bytes(size_t size) { return align_up(FAR_HEADER + size, os_page); }
 
+static bool wants_own(const struct movable *h, size_t size) { return FAR_HEADER + size > ZONE_MOST || h->debug; }
+
+static size_t held_by(bool own, size_t size) { return own ? own_bytes(size) : align_up(FAR_HEADER + size, ZONE_UNIT); }
+
 static struct allot_range range_of(const struct movable *h, const struct far *far)
 {
     uint64_t at = (uint64_t)(place_of(far) - zone_at(h, far->zone));
@@ -67,7 +71,7 @@ static void give(struct movable *h, struct far *far)
 static bool zone_begin(struct movable *h, uint32_t z)
 {
     struct zone *zone = &h->zone[z];
-    if (!h->far_area && !(h->far_area = os_map(h->far_size))) {
+    if (!h->far_area && !(h->far_area = os_reserve(h->far_size, os_page))) {
         return false;
     }
     if (z == 0) {
@@ -120,10 +124,11 @@ static bool place_in_zone(struct movable *h, struct far *far, uint32_t number, s
 static bool place(struct movable *h, uint32_t number, size_t size)
 {
     struct far *far = far_of(h, number);
-    if (size > PTRDIFF_MAX / 2 || !movable_may_hold(h, size + FAR_HEADER)) {
+    bool wants = wants_own(h, size);
+    if (size > PTRDIFF_MAX / 2 || !movable_may_hold(h, held_by(wants, size))) {
         return false;
     }
-    if (FAR_HEADER + size <= ZONE_MOST && !h->debug) {
+    if (!wants) {
         if (!place_in_zone(h, far, number, FAR_HEADER + size)) {
             return false;
         }
@@ -237,7 +242,8 @@ static bool resize_in_place(struct movable *h, struct far *far, size_t size)
             return false;
         }
         h->far_held += now - was;
-        object_resizes(h, far->at, far->size, size);
+        size_t left = size_min(far->size, now - FAR_HEADER); /* what is behind is nobody's already */
+        object_resizes(h, far->at, left, size);
         object_ends(h, far->at + size, now - FAR_HEADER - size);
         return true;
     }
@@ -276,17 +282,30 @@ static bool resize_pages(struct movable *h, uint32_t number, size_t size)
     return true;
 }
 
+static bool resize_where_it_is(struct movable *h, struct far *far, size_t size)
+{
+    bool done = resize_in_place(h, far, size);
+    if (done) {
+        far->size = size;
+        movable_note_held(h);
+    }
+    return done;
+}
+
+/* One in pages of its own that becomes short enough for a zone goes there, unless it is pinned, or there is no room for both. */
 int far_resize(struct movable *h, uint32_t number, size_t size)
 {
     struct far *far = far_of(h, number);
     size_t was = far->size;
-    bool own = FAR_HEADER + size > ZONE_MOST || h->debug, is_own = far->zone == OWN_PAGES;
-    if (size > was && (size > PTRDIFF_MAX / 2 || !movable_may_hold(h, size - was))) {
+    bool own = wants_own(h, size), is_own = far->zone == OWN_PAGES;
+    if (size > PTRDIFF_MAX / 2) {
         return -ENOMEM;
     }
-    if (own == is_own && resize_in_place(h, far, size)) {
-        far->size = size;
-        movable_note_held(h);
+    size_t held = held_by(is_own, was), holds = held_by(own, size);
+    if (holds > held && !movable_may_hold(h, holds - held)) {
+        return -ENOMEM;
+    }
+    if ((own == is_own || (is_own && far->pins)) && resize_where_it_is(h, far, size)) {
         return 0;
     }
     if (far->pins) {
@@ -299,7 +318,7 @@ int far_resize(struct movable *h, uint32_t number, size_t size)
     }
     struct far old = *far;
     if (!place(h, number, size)) {
-        return -ENOMEM;
+        return is_own && size <= was && resize_where_it_is(h, far, size) ? 0 : -ENOMEM;
     }
     memcpy(far->at, old.at, size_min(was, size));
     unplace(h, &old);
@@ -458,6 +477,7 @@ static size_t carry_out(struct movable *h, uint32_t z, const struct allot_move *
     h->far_held -= move->from.size;
     zone->changed = true;
     h->moved += far->size;
+    far->pins--;
     movable_tell(h, far->slot, from, far->at);
     return far->size;
 }
@@ -475,6 +495,10 @@ size_t far_compact(struct movable *h, size_t most)
         struct asking asking = {h, z};
         struct allot_plan_opts opts = {.most = most - done, .may_move = may_move, .arg = &asking};
         int count = allot_region_plan(&zone->region, &opts, moves, MOVES);
+        /* Who is told of the first may use what was purged, and others go for that: not these. */
+        for (int i = 0; i < count; i++) {
+            far_of(h, number_at(h, z, moves[i].from.at))->pins++;
+        }
         for (int i = 0; i < count; i++) {
             done += carry_out(h, z, &moves[i]);
         }
@@ -555,7 +579,7 @@ void far_check(struct movable *h)
             bool own = far->zone == OWN_PAGES;
             CHECK(own || (far->zone < h->zones && far->at > zone_at(h, far->zone)), "object of a movable heap",
                   far->at);
-            held += own ? own_bytes(far->size) : align_up(FAR_HEADER + far->size, ZONE_UNIT);
+            held += held_by(own, far->size);
             ranges += !own;
         }
     }

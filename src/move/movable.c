@@ -72,7 +72,7 @@ static struct movable *map_all(size_t reserve, const struct allot_movable_opts *
     all.near_slots = all.watched ? 0 : all.near_most;
     all.far_most = (uint32_t)size_min(all.far_size / ZONE_UNIT, (size_t)1 << 31);
     all.tables_size = lay_out(&all, NULL);
-    char *tables = os_map(all.tables_size), *area = tables ? os_map_aligned(all.area_size, CHUNK_SIZE) : NULL;
+    char *tables = os_reserve(all.tables_size, os_page), *area = tables ? os_reserve(all.area_size, CHUNK_SIZE) : NULL;
     if (!area) {
         if (tables) {
             os_unmap(tables, all.tables_size);
@@ -317,18 +317,28 @@ bool allot_movable_is(struct allot_movable *heap, allot_ref ref)
     return is;
 }
 
-static size_t size_of(struct movable *h, char *p) { return is_far(p) ? far_at(h, p)->size : block_bytes(h, p); }
-
 size_t allot_movable_size(struct allot_movable *heap, allot_ref ref)
 {
     struct movable *h = movable_of(heap);
     movable_lock(h);
-    size_t size = size_of(h, expect(h, ref, "size of a stale reference"));
+    size_t size = movable_size_of(h, expect(h, ref, "size of a stale reference"));
     movable_unlock(h);
     return size;
 }
 
 static bool is_none(allot_ref ref) { return (ref.slot | ref.gen) == 0; }
+
+static char *find(struct movable *h, allot_ref ref)
+{
+    char *p = expect(h, ref, "use of a stale reference");
+    return is_far(p) ? far_use(h, *far_number(p)) : p;
+}
+
+const void *movable_thread(void)
+{
+    static __thread char mark;
+    return &mark;
+}
 
 void *allot_movable_find(struct allot_movable *heap, allot_ref ref)
 {
@@ -336,9 +346,15 @@ void *allot_movable_find(struct allot_movable *heap, allot_ref ref)
     if (is_none(ref)) {
         return NULL;
     }
+    if (h->locked && atomic_load_explicit(&h->asking, memory_order_relaxed) == movable_thread()) {
+        movable_lets_in(h,
+                        false); /* the lock is ours: this is the program's function that a walk or a step has called */
+        char *p = find(h, ref);
+        movable_lets_in(h, true);
+        return p;
+    }
     movable_lock(h);
-    char *p = expect(h, ref, "use of a stale reference");
-    p = is_far(p) ? far_use(h, *far_number(p)) : p;
+    char *p = find(h, ref);
     movable_unlock(h);
     return p;
 }
@@ -413,6 +429,18 @@ void allot_movable_unpin(struct allot_movable *heap, allot_ref ref)
         h->pinned -= unpin_small(h, ref.slot, p) == 0;
     }
     movable_unlock(h);
+}
+
+unsigned allot_movable_worth(struct allot_movable *heap, allot_ref ref)
+{
+    struct movable *h = movable_of(heap);
+    movable_lock(h);
+    char *p = expect(h, ref, "use of a stale reference");
+    const struct chunk *chunk = &h->chunk[chunk_of(h, p)];
+    uint32_t held = chunk->top - FIRST_UNIT, percent = (uint32_t)((uint64_t)(held - live_units(chunk)) * 100 / held);
+    unsigned worth = !is_far(p) && percent >= h->waste ? percent : 0;
+    movable_unlock(h);
+    return worth;
 }
 
 /* -- another size -- */
@@ -503,7 +531,7 @@ int allot_movable_resize(struct allot_movable *heap, allot_ref ref, size_t size)
     size = size_max(size, SIZE_LEAST);
     movable_lock(h);
     char *p = expect(h, ref, "resize of a stale reference");
-    size_t was = size_of(h, p);
+    size_t was = movable_size_of(h, p);
     if (is_far(p)) {
         failed = far_at(h, p)->purgeable ? -EINVAL : resize_far(h, ref.slot, p, size);
     } else {
@@ -522,7 +550,7 @@ void movable_drop(struct movable *h, uint32_t slot)
 {
     char *p = slot_at(h, slot);
     h->count--;
-    h->used -= size_of(h, p);
+    h->used -= movable_size_of(h, p);
     if (is_far(p)) {
         far_forget(h, *far_number(p));
     }
@@ -556,20 +584,6 @@ static int refuse_pinned(void *arg, allot_ref ref, void *at, size_t size)
     return 0;
 }
 
-static int walk(struct movable *h, int (*visit)(void *arg, allot_ref ref, void *at, size_t size), void *arg)
-{
-    int stop = 0;
-    for (uint32_t n = 0; n < h->groups && !stop; n++) {
-        for (uint32_t slot = n * GROUP_SLOTS; h->group[n].used && slot < (n + 1) * GROUP_SLOTS && !stop; slot++) {
-            if (h->entry[slot]) {
-                char *p = slot_at(h, slot), *at = is_far(p) ? far_at(h, p)->at : p;
-                stop = visit(arg, (allot_ref){slot, slot_gen(h, slot)}, at, size_of(h, p));
-            }
-        }
-    }
-    return stop;
-}
-
 void allot_movable_done(struct allot_movable *heap)
 {
     struct movable *h = movable_of(heap);
@@ -578,7 +592,7 @@ void allot_movable_done(struct allot_movable *heap)
         os_watch_pause(true);
     }
     if (h->pinned) {
-        walk(h, refuse_pinned, h);
+        movable_walk(h, refuse_pinned, h);
     }
     chain_of_movables_remove(h);
     object_begins(h, h->area, (size_t)h->chunks * CHUNK_SIZE); /* it is nobody's then, and may be anybody's */
@@ -590,118 +604,4 @@ void allot_movable_done(struct allot_movable *heap)
         os_watch_pause(false);
     }
     *heap = (struct allot_movable){0};
-}
-
-/* -- what it can tell -- */
-
-void allot_movable_on_move(struct allot_movable *heap, void (*moved)(void *arg, allot_ref ref, void *from, void *to),
-                           void *arg)
-{
-    struct movable *h = movable_of(heap);
-    movable_lock(h);
-    h->moved_to = moved;
-    h->moved_arg = arg;
-    movable_unlock(h);
-}
-
-unsigned allot_movable_worth(struct allot_movable *heap, allot_ref ref)
-{
-    struct movable *h = movable_of(heap);
-    movable_lock(h);
-    char *p = expect(h, ref, "use of a stale reference");
-    const struct chunk *chunk = &h->chunk[chunk_of(h, p)];
-    uint32_t held = chunk->top - FIRST_UNIT, percent = (uint32_t)((uint64_t)(held - live_units(chunk)) * 100 / held);
-    unsigned worth = !is_far(p) && percent >= h->waste ? percent : 0;
-    movable_unlock(h);
-    return worth;
-}
-
-void allot_movable_stats(struct allot_movable *heap, struct allot_movable_stats *out)
-{
-    struct movable *h = movable_of(heap);
-    movable_lock(h);
-    *out = (struct allot_movable_stats){
-        .use = {.used = h->used, .count = h->count, .refused = h->refused},
-        .slots = (uint64_t)h->groups * GROUP_SLOTS,
-        .chunks = h->chunks_used,
-        .pinned = h->pinned,
-        .large = h->far_count,
-        .purgeable = h->purgeable,
-        .purged = h->purged,
-        .steps = h->steps,
-        .moves = h->moves,
-        .moved = h->moved,
-        .returned = h->returned,
-        .rebuilt = h->rebuilt,
-    };
-    for (uint32_t c = 0; c < h->chunks; c++) {
-        out->use.held += align_up((size_t)h->chunk[c].high * 8, os_page);
-    }
-    size_t pages = align_up((size_t)h->groups * GROUP_SLOTS * sizeof *h->entry, os_page) / os_page;
-    for (size_t i = 0; i < align_up(pages, 64) / 64; i++) {
-        out->use.held += count_bits(h->tables_touched[i]) * os_page;
-    }
-    out->use.held += h->near_slots ? align_up(h->groups * GROUP_SLOTS * sizeof *h->near_at, os_page) : 0;
-    out->use.held += far_touched(h) + h->groups * (sizeof *h->group + sizeof *h->base) + h->chunks * sizeof *h->chunk;
-    out->use.peak = h->peak;
-    movable_unlock(h);
-}
-
-struct visiting {
-    struct movable *h;
-    int (*visit)(void *arg, allot_ref ref, void *at, size_t size);
-    void *arg;
-};
-
-static int visit_one(void *arg, allot_ref ref, void *at, size_t size)
-{
-    const struct visiting *v = arg;
-    movable_lets_in(v->h, true);
-    int stop = v->visit(v->arg, ref, at, size);
-    movable_lets_in(v->h, false);
-    return stop;
-}
-
-int allot_movable_walk(struct allot_movable *heap, int (*visit)(void *arg, allot_ref ref, void *at, size_t size),
-                       void *arg)
-{
-    struct movable *h = movable_of(heap);
-    movable_lock(h);
-    int stop = walk(h, visit_one, &(struct visiting){h, visit, arg});
-    movable_unlock(h);
-    return stop;
-}
-
-static int sum(void *arg, allot_ref ref, void *at, size_t size)
-{
-    uint64_t *sums = arg;
-    (void)ref;
-    (void)at;
-    sums[0]++;
-    sums[1] += size;
-    return 0;
-}
-
-bool allot_movable_check(struct allot_movable *heap)
-{
-    struct movable *h = movable_of(heap);
-    movable_lock(h);
-    uint64_t sums[2] = {0}, blocks = 0, used = 0;
-    quick_give_all(h);
-    slots_check(h);
-    for (uint32_t c = 0; c < h->chunks; c++) {
-        if (h->chunk[c].state == CHUNK_USED) {
-            uint32_t some;
-            chunk_check(h, c, &some);
-            blocks += some;
-            used++;
-            CHECK(some > 0, "chunk of a movable heap", chunk_at(h, c));
-        }
-    }
-    walk(h, sum, sums);
-    CHECK(used == h->chunks_used && blocks == h->count, "movable heap", h);
-    CHECK(sums[0] == h->count && sums[1] == h->used, "movable heap", h);
-    far_check(h);
-    movable_unlock(h);
-    return true;
 }

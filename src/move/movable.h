@@ -95,8 +95,9 @@ static inline unsigned class_for(uint32_t units)
 
 enum chunk_state { CHUNK_FREE, CHUNK_USED, CHUNK_SPARE, CHUNK_CLOSED };
 
-/* used = sum of its blocks' units; used <= top - FIRST_UNIT; quick: those of them that are no object's (move/quick.c). bins has a bit for each class that has holes, and for that of
- * what is left above top. `open` are groups that have a free slot to give, `full` the others, in lists. */
+/* used = sum of its blocks' units; used <= top - FIRST_UNIT; quick: those of them that are no object's (move/quick.c). bins has a bit for
+ * each class that has holes, and for that of what is left above top. `open` are groups that have a free slot to give, `full` the others,
+ * in lists. */
 struct chunk {
     uint64_t bins;
     uint32_t used, quick, top;
@@ -162,10 +163,12 @@ struct quick {
 /* All of a heap. Whoever has the lock, where there is one, may touch all of it; near_at, entry, base and gens are read without it by
  * allot_movable_at (see the header for when).
  *   near_at[slot] is where entry and base lead, for all slots there are, as long as near_slots is not 0
- *   count = objects, and of the chunks' blocks those that are in `quick` are none; used = sum of their sizes; chunks_used = chunks that are CHUNK_USED; far_held = bytes of zones that are taken and
- *   pages of others' own, as much as was asked of the system */
+ *   count = objects, and of the chunks' blocks those that are in `quick` are none; used = sum of their sizes; chunks_used = chunks that
+ *   are CHUNK_USED; far_held = bytes of zones that are taken and pages of others' own, as much as was asked of the system */
 struct movable {
     struct os_lock lock;
+    _Atomic(const void *)
+        asking; /* whose function is called with the lock held (movable_thread): its thread may look things up; or NULL */
     bool locked, debug;
     bool watched; /* somebody watches the program's accesses (os/watch.h): all is denied but objects; near_slots is 0 */
     uint32_t odd; /* 1: objects lie at multiples of 16, and no unit's number or count is odd; else 0 */
@@ -244,6 +247,18 @@ static inline void movable_unlock(struct movable *h)
     movable_lets_in(h, true);
     if (h->locked) {
         os_unlock(&h->lock);
+    }
+}
+
+/* An address that is the calling thread's alone. */
+const void *movable_thread(void);
+
+/* A function of the program's is called that may call allot_movable_at, or has been. */
+static inline void movable_asks(struct movable *h, bool asks)
+{
+    movable_lets_in(h, asks);
+    if (h->locked) {
+        atomic_store_explicit(&h->asking, asks ? movable_thread() : NULL, memory_order_relaxed);
     }
 }
 
@@ -404,6 +419,11 @@ void far_check(struct movable *h);
 
 /* A live object goes. */
 void movable_drop(struct movable *h, uint32_t slot);
+/* Bytes, as asked for. */
+static inline size_t movable_size_of(struct movable *h, char *p)
+{
+    return is_far(p) ? far_at(h, p)->size : block_bytes(h, p);
+}
 
 /* Whether so many bytes more are within the limit; what is purgeable goes first. */
 bool movable_may_hold(struct movable *h, size_t bytes);
@@ -424,9 +444,9 @@ static inline void movable_tell(struct movable *h, uint32_t slot, void *from, vo
     h->moves++;
     if (h->moved_to) {
         allot_ref ref = {slot, slot_gen(h, slot)};
-        movable_lets_in(h, true);
+        movable_asks(h, true);
         h->moved_to(h->moved_arg, ref, from, to);
-        movable_lets_in(h, false);
+        movable_asks(h, false);
     }
 }
 /* What meta says of the length of a block: units, and slack. */
@@ -441,6 +461,11 @@ static inline void block_begin(char *p, uint32_t units, size_t size, uint32_t ge
     *meta_of(p) = (uint16_t)((*meta_of(p) & META_BEFORE) | meta_for(units, size));
     *gen_of(p) = gen;
 }
+
+/* -- tell.c -- */
+
+/* Each object, by slot; until `visit` is not 0. */
+int movable_walk(struct movable *h, int (*visit)(void *arg, allot_ref ref, void *at, size_t size), void *arg);
 
 /* -- pins.c -- */
 

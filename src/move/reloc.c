@@ -132,12 +132,6 @@ int allot_reloc_resize(struct allot_reloc *r, size_t size)
         r->refused++;
         return -ENOMEM;
     }
-    if (size < r->limit) {
-        memset(r->base + size, 0, size_min(r->limit, pages(size)) - size); /* what is beyond those pages goes, */
-        if (!r->own) {
-            memset(r->base + size, 0, r->limit - size); /* or stays */
-        }
-    }
     bool fits = r->own ? pages(size) == r->room : size <= r->room;
     if (!fits && !r->debug && r->own && os_resize(r->base, r->room, pages(size))) {
         r->room = pages(size);
@@ -145,6 +139,9 @@ int allot_reloc_resize(struct allot_reloc *r, size_t size)
     } else if (!fits || r->debug) {
         failed = move_to_pages(r, pages(size));
         failed = failed && fits ? 0 : failed; /* it need not have moved */
+    }
+    if (!failed && size < r->limit) {
+        memset(r->base + size, 0, size_min(r->limit, r->room) - size);
     }
     r->limit = failed ? r->limit : size;
     errno = saved;

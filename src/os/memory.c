@@ -134,16 +134,20 @@ static void *mapped_there(void *at, size_t length)
     return at;
 }
 
-void *os_map_aligned(size_t length, size_t align)
+static void *map_or_say(size_t length, size_t align, int flags)
 {
     align = size_max(align, os_page);
     length = align_up(length, os_page);
-    void *at = length != 0 && !os_refused() ? map_aligned(length, align, os_page, 0) : NULL;
+    void *at = length != 0 && !os_refused() ? map_aligned(length, align, os_page, flags) : NULL;
     if (!at) {
         errno = ENOMEM;
     }
     return mapped_there(at, length);
 }
+
+void *os_map_aligned(size_t length, size_t align) { return map_or_say(length, align, 0); }
+
+void *os_reserve(size_t length, size_t align) { return map_or_say(length, align, MAP_NORESERVE); }
 
 _Atomic size_t os_hugetlb_page;
 

@@ -20,6 +20,9 @@ void os_memory_init(void);
 /* Zeroed memory, or NULL with ENOMEM. The aligned form wants a power of two. */
 void *os_map(size_t length);
 void *os_map_aligned(size_t length, size_t align);
+/* The same of more than may ever be used, or than there is: the system does not hold the length against the memory that it has, neither
+ * here nor when the process forks, unless it never does otherwise (vm.overcommit_memory=2). */
+void *os_reserve(size_t length, size_t align);
 
 /* Gives a mapping, or whole pages of one, back. When the system cannot split a mapping any further the pages are purged
  * and the address space stays taken. */

@@ -19,14 +19,21 @@ struct os_fork_steps {
 };
 void os_on_fork(enum os_floor floor, struct os_fork_steps steps);
 
-/* By the heap, and then by others: has `step` run when a thread that called os_watch_thread ends, among everybody's destructors. False when libc has no key
- * left; then threads end unseen, as does one first watched in libc's last round of destructors. */
+/* By the heap, and then by others: has `step` run when a thread that called os_watch_thread ends, among everybody's destructors. False
+ * when libc has no key left; then threads end unseen, as does one first watched in libc's last round of destructors. */
 bool os_on_thread_exit(enum os_floor floor, void (*step)(void));
 void os_watch_thread(void);
 
 /* Time that only goes forward, in milliseconds, a few of them late; costs next to nothing. */
 uint64_t os_milliseconds(void);
 uint64_t os_nanoseconds(void); /* exactly; what a clock of the system's costs */
+
+/* That time in so many nanoseconds; UINT64_MAX: never, however many they are. */
+static inline uint64_t os_deadline(uint64_t ns)
+{
+    uint64_t now = os_nanoseconds();
+    return ns < UINT64_MAX - now ? now + ns : UINT64_MAX;
+}
 
 /* How many filters of system calls (seccomp) are set for the calling thread; -1 when nothing can be known. They are inherited
  * and added to, never taken away. */

@@ -1,6 +1,7 @@
 /* page/back.c - dirty pages go back to the store: all of them, in order, or one whose frame is wanted.
  *
- *   flush:    frames, dirty --sort by number--> | 3 4 5 | 9 | 12 13 ... |   64 at a time: claimed, (journal,) written, neighbours in one transfer
+ *   flush:    frames, dirty --sort by number--> | 3 4 5 | 9 | 12 13 ... |   64 at a time: claimed, (journal,) written, neighbours
+ *                                                                           in one transfer
  *   victim:   up to 15 dirty neighbours on either side go with it; with a journal, which costs a sync a time, whatever is dirty
  *
  * A page is WRITING meanwhile: it may be read, and who wants to write it waits. What fails is dirty again and FAILED, so that it is
@@ -12,7 +13,7 @@
 
 #include "page/pager.h"
 
-enum { SYNCING = 4, AROUND = 15 };
+enum { AROUND = 15 };
 
 /* -- claiming, and what becomes of it -- */
 
@@ -30,7 +31,7 @@ static bool claim(struct pager *p, uint32_t frame, struct back_item *item)
             return false;
         }
     } while (!atomic_compare_exchange_weak(at, &word, (word & ~DIRTY) | WRITING));
-    atomic_fetch_add(&p->moving, 1);
+    moving_more(p);
     *item = (struct back_item){.page = p->frame[frame].page, .frame = frame};
     if (word & WINDOWED) {
         window_freeze(p, item->page);
@@ -59,7 +60,7 @@ static void finish(struct pager *p, const struct back_item *item)
     while (!atomic_compare_exchange_weak(at, &word, (word & ~WRITING) | dirty)) {
     }
     os_event_raise(event_of(p, at));
-    moving_less(p, 1);
+    moving_less(p);
 }
 
 static void finish_all(struct pager *p, const struct back_item *items, size_t n, uint32_t except)
@@ -131,6 +132,9 @@ static void write_items(struct pager *p, struct back_item *items, size_t n)
     int wrong = p->has_journal ? journal_put(p, items, n, at) : 0;
     if (!wrong) {
         write_home(p, items, n, at);
+        if (p->has_journal) {
+            journal_note(p, items, n);
+        }
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -301,11 +305,12 @@ int back_flush(struct pager *p)
 
 /* -- the store's sync -- */
 
+/* What is AHEAD has come to the frame since, and was never written. */
 static void dirty_again(struct pager *p, uint32_t frame)
 {
     entry *at = atomic_load_explicit(&p->frame[frame].entry, memory_order_acquire);
     uint64_t word = at ? atomic_load(at) : 0;
-    while ((word & (RESIDENT | BUSY)) == RESIDENT && frame_in(word) == frame &&
+    while ((word & (RESIDENT | BUSY | AHEAD)) == RESIDENT && frame_in(word) == frame &&
            !atomic_compare_exchange_weak(at, &word, word | DIRTY)) {
     }
 }

@@ -1,6 +1,7 @@
 /* page/come.c - pages that come: read alone, with those behind them where they are asked for one after the other, or ahead of need.
  *
- *   missed:  17 18 | 19 20 21 22 | 23 ... 30 | 31 ...      a page that follows one that was missed is read with others: 4, 8, ..., `readahead`
+ *   missed:  17 18 | 19 20 21 22 | 23 ... 30 | 31 ...      a page that follows one that was missed is read with others: 4, 8, ...,
+ *                                                          `readahead`
  *
  * A stream is known by the page that it would miss next; eight are, the one that was not missed for longest goes. What is read so
  * is AHEAD until it is pinned first: that is its first use, and no hit to the policy, which would take every page of a scan for one
@@ -64,7 +65,7 @@ static int page_arrives(struct pager *p, const struct coming *c, uint64_t bits, 
     atomic_store_explicit(&f->entry, c->at, memory_order_release);
     allot_evict_enter(&p->evict, c->frame, c->ghost, how & ALLOT_PAGER_COLD ? ALLOT_EVICT_COLD : 0);
     entry_store(p, c->at, RESIDENT | bits | c->frame);
-    moving_less(p, 1);
+    moving_less(p);
     return 0;
 }
 
@@ -94,7 +95,8 @@ static int read_run(struct pager *p, const struct coming *c, size_t count)
     return store_result(p->store.read(p->store.self, c->page, p->size, at, count));
 }
 
-/* The page is claimed, where it is not there and a frame can be had for it without waiting: 1. 0: not so; or -ENOMEM. */
+/* The page is claimed, where it is not there and a frame can be had for it without waiting: 1. 0: it is there; -ENOBUFS: there is no
+ * frame; or -ENOMEM. */
 static int claim(struct pager *p, uint64_t page, struct coming *c)
 {
     *c = (struct coming){.page = page, .at = table_make(&p->table, page)};
@@ -107,7 +109,7 @@ static int claim(struct pager *p, uint64_t page, struct coming *c)
     }
     if (frame_take(p, c->ghost, false, &c->frame) != 0) {
         entry_store(p, c->at, c->ghost);
-        return 0;
+        return -ENOBUFS;
     }
     return 1;
 }
@@ -231,16 +233,18 @@ int allot_pager_prefetch(struct allot_pager *pager, uint64_t page, size_t count)
     struct pager *p = pager_of(pager);
     int saved = errno, wrong = 0;
     size_t most = size_max(p->frames / 2, 1);
+    bool full = false;
     if (page >= ALLOT_PAGER_PAGES || count > ALLOT_PAGER_PAGES - page) {
         return -EOVERFLOW;
     }
-    for (size_t done = 0; done < count && most > 0 && !wrong;) {
+    for (size_t done = 0; done < count && most > 0 && !full && !wrong;) {
         struct coming c[BATCH];
         size_t n = 0;
-        for (; done < count && n < size_min(BATCH, most) && !wrong; done++) {
+        for (; done < count && n < size_min(BATCH, most) && !full && !wrong; done++) {
             int claimed = claim(p, page + done, &c[n]);
             n += claimed > 0;
-            wrong = claimed < 0 ? claimed : 0;
+            full = claimed == -ENOBUFS;
+            wrong = claimed < 0 && !full ? claimed : 0;
         }
         int result = n ? read_claimed(p, c, n) : 0;
         wrong = wrong ? wrong : result;

@@ -58,7 +58,7 @@ void frame_forget(struct pager *p, uint32_t frame, uint64_t was)
         tally(p, hits, (was & HITS) / HIT);
     }
     atomic_store_explicit(&p->frame[frame].entry, NULL, memory_order_relaxed);
-    mark_clear(p, frame, UNSYNCED | FAILED);
+    mark_clear(p, frame, UNSYNCED | FAILED | SYNCING);
 }
 
 void frame_give(struct pager *p, uint32_t frame)
@@ -66,7 +66,7 @@ void frame_give(struct pager *p, uint32_t frame)
     os_lock(&p->lock);
     p->free[p->free_count++] = frame;
     os_unlock(&p->lock);
-    moving_less(p, 1);
+    moving_less(p);
 }
 
 static bool take_free(struct pager *p, uint32_t *frame)
@@ -127,24 +127,30 @@ static int take(struct pager *p, uint64_t coming, uint32_t *frame, uint64_t *wor
     os_lock(&p->lock);
     int found = take_free(p, frame) ? 1 : take_victim(p, coming, frame, word, ghost);
     if (found >= 0) {
-        atomic_fetch_add(&p->moving, 1);
+        moving_more(p);
     }
     os_unlock(&p->lock);
     return found;
 }
 
-/* The same for who waits until some that are moving have come to rest; and tries those once more that failed to be written. */
+/* The same for who waits until some that are moving have come to rest, and looks again if some have while he looked; and tries those once
+ * more that failed to be written. */
 static int take_or_wait(struct pager *p, uint64_t coming, uint32_t *frame, uint64_t *word, uint64_t *ghost)
 {
     for (bool retried = false;;) {
         uint32_t seen = os_event_expect(&p->moved);
+        uint64_t before = atomic_load(&p->moving);
         int found = take(p, coming, frame, word, ghost);
-        if (found == IDLE && atomic_load(&p->moving) > 0) {
+        uint64_t after = atomic_load(&p->moving);
+        if (found == IDLE && (uint32_t)after > 0) {
             tally(p, waits, 1);
             os_event_sleep(&p->moved, seen);
             continue;
         }
         os_event_leave(&p->moved);
+        if (found == IDLE && after != before) {
+            continue;
+        }
         if (found != IDLE || retried || atomic_load(&p->failed) == 0) {
             return found;
         }
@@ -173,7 +179,7 @@ int frame_take(struct pager *p, uint64_t coming, bool waits, uint32_t *frame)
             if (let_go(p, *frame, word, ghost) == 0) {
                 return 0;
             }
-            moving_less(p, 1);
+            moving_less(p);
         }
     }
 }

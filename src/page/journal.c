@@ -4,6 +4,7 @@
  *   journal:  | head: magic, page size, count, (number, sum) of each, sum of the head | page | page | ... |
  *
  *   a batch:  home is synced, where the last batch went there and has not been  ->  head and pages into the journal, sync  ->  pages home
+ *             what did not come home is written there from the journal first
  *   init:     the head and every page of it are whole?  all of them home, sync, head void.  else: nothing of it had gone home
  *
  * Head and pages may come to the disk in any order: sums say whether all did. The last batch stays in the journal until the next is
@@ -58,9 +59,87 @@ static int synced(const struct allot_store *store) { return store->sync ? store_
 
 /* -- a batch -- */
 
+void journal_note(struct pager *p, const struct back_item *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        p->journal.torn |= (uint64_t)(items[i].result != 0) << i;
+    }
+}
+
+static bool is_of(const struct back_item *items, size_t n, uint64_t page)
+{
+    size_t i = 0;
+    while (i < n && items[i].page != page) {
+        i++;
+    }
+    return i < n;
+}
+
+/* Nobody reads the page from the store, nor forgets it, until it is let be: it is WRITING, or as one that comes. False: somebody has it,
+ * and may. */
+static bool hold(entry *at, uint64_t *word)
+{
+    do {
+        *word = atomic_load(at);
+        if (*word & RESIDENT && *word & (BUSY | WRITING)) {
+            return false;
+        }
+    } while (
+        !atomic_compare_exchange_strong(at, word, *word & RESIDENT ? *word | WRITING : RESIDENT | BUSY | NO_FRAME));
+    return true;
+}
+
+static void let_be(struct pager *p, entry *at, uint64_t word)
+{
+    if (!(word & RESIDENT)) {
+        entry_store(p, at, word);
+        return;
+    }
+    atomic_fetch_and(at, ~WRITING);
+    os_event_raise(event_of(p, at));
+}
+
+static int write_again(struct pager *p, size_t i)
+{
+    const struct journal_head *head = (const struct journal_head *)p->journal.head;
+    char *page = p->journal.head + p->size;
+    void *from[1] = {page};
+    int wrong = get(p, 1 + i, page);
+    wrong = wrong || page_sum(head->of[i].page, page, p->size) == head->of[i].sum ? wrong : -EIO;
+    return wrong ? wrong : put(p, &p->store, head->of[i].page, from, 1);
+}
+
+int journal_mend(struct pager *p, const struct back_item *items, size_t n)
+{
+    struct journal *j = &p->journal;
+    int wrong = 0;
+    while (j->torn && !wrong) {
+        size_t i = lowest_bit(j->torn);
+        uint64_t page = ((const struct journal_head *)j->head)->of[i].page, word = 0;
+        entry *at = table_find(&p->table, page);
+        bool ours = is_of(items, n, page);
+        if (!ours && !hold(at, &word)) {
+            return atomic_load(&p->wrong); /* as when it failed; the next batch tries again */
+        }
+        moving_more(p);
+        j->home_unsynced = true;
+        wrong = write_again(p, i);
+        if (!ours) {
+            let_be(p, at, word);
+        }
+        moving_less(p);
+        j->torn &= wrong ? j->torn : j->torn - 1;
+    }
+    return wrong;
+}
+
 int journal_put(struct pager *p, const struct back_item *items, size_t n, void *const *at)
 {
     struct journal *j = &p->journal;
+    int unmended = journal_mend(p, items, n);
+    if (unmended) {
+        return unmended;
+    }
     if (j->home_unsynced) {
         int wrong = back_sync_store(p);
         if (wrong) {

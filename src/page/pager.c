@@ -275,18 +275,19 @@ static int claim_unpinned(struct pager *p, entry *at, uint64_t *word)
         if (!(*word & RESIDENT)) {
             return 0;
         }
+        if (*word &
+            PINS) { /* first, as a page that is being renamed is BUSY and pinned, and who renames waits here for others */
+            return -EBUSY;
+        }
         if (*word & (BUSY | WRITING)) {
             entry_wait(p, at, BUSY | WRITING);
             continue;
-        }
-        if (*word & PINS) {
-            return -EBUSY;
         }
         os_lock(&p->lock);
         bool claimed = atomic_compare_exchange_strong(at, word, *word | BUSY);
         if (claimed) {
             allot_evict_leave(&p->evict, frame_in(*word));
-            atomic_fetch_add(&p->moving, 1);
+            moving_more(p);
         }
         os_unlock(&p->lock);
         if (claimed) {
@@ -369,17 +370,16 @@ static int rename_page(struct pager *p, void *page, uint64_t to)
     if (word & WINDOWED || window_has(p, to)) {
         return -EBUSY;
     }
-    int wrong;
-    entry *new = claim_name(p, to, &wrong);
-    if (wrong) {
-        return wrong;
-    }
-    word = atomic_load(at);
     while ((word & (PINS | WRITING)) == PIN && !atomic_compare_exchange_weak(at, &word, word | BUSY)) {
     }
     if ((word & (PINS | WRITING)) != PIN) {
-        entry_store(p, new, 0);
         return -EBUSY;
+    }
+    int wrong; /* only now: the other page is gone with this */
+    entry *new = claim_name(p, to, &wrong);
+    if (wrong) {
+        entry_store(p, at, word);
+        return wrong;
     }
     struct frame *frame = &p->frame[frame_in(word)];
     os_lock(&p->lock); /* who looks for a victim, or claims one, sees either name */
@@ -521,7 +521,8 @@ int allot_pager_done(struct allot_pager *pager)
     int saved = errno, wrong = back_flush(p);
     if (!wrong && p->has_journal) {
         os_lock(&p->back);
-        wrong = back_sync_store(p);
+        wrong = journal_mend(p, NULL, 0);
+        wrong = wrong ? wrong : back_sync_store(p);
         wrong = wrong ? wrong : journal_void(p);
         os_unlock(&p->back);
     }

@@ -64,8 +64,9 @@ struct frame {
 
 enum {
     UNSYNCED = 1,
-    FAILED = 2
-}; /* marks of a frame: written since the store's last sync; writing failed, it is tried no more for now */
+    FAILED = 2,
+    SYNCING = 4
+}; /* marks of a frame: written since the store's last sync; writing failed, it is tried no more for now; UNSYNCED when that sync began */
 
 enum { EVENTS = 16, STREAMS = 8, BATCH = 64, READ_MOST = 256, IDLE = -1 };
 
@@ -79,7 +80,8 @@ struct journal {
     struct allot_store store;
     size_t most;        /* pages in a batch */
     bool home_unsynced; /* that batch is needed yet */
-    char *head;         /* a page */
+    uint64_t torn;      /* of its pages, those whose writing home failed, perhaps in the middle: a bit each */
+    char *head;         /* a page, of that batch; and one more */
 };
 
 struct window;
@@ -118,7 +120,7 @@ struct pager {
     struct stream stream[STREAMS];
     uint32_t looks;
 
-    _Alignas(64) _Atomic uint32_t moving;
+    _Alignas(64) _Atomic uint64_t moving; /* its lower half; the upper one counts those that have come to rest */
     struct os_event moved;
     struct os_event event[EVENTS];
 
@@ -152,9 +154,11 @@ static inline void entry_store(struct pager *p, entry *at, uint64_t word)
 /* Sleeps while any of these bits is set. */
 void entry_wait(struct pager *p, entry *at, uint64_t bits);
 
-static inline void moving_less(struct pager *p, uint32_t frames)
+static inline void moving_more(struct pager *p) { atomic_fetch_add(&p->moving, 1); }
+
+static inline void moving_less(struct pager *p)
 {
-    atomic_fetch_sub(&p->moving, frames);
+    atomic_fetch_add(&p->moving, ((uint64_t)1 << 32) - 1);
     os_event_raise(&p->moved);
 }
 
@@ -167,7 +171,7 @@ static inline int store_result(int said) { return said > 0 ? -EIO : said; }
  * `waits`: for those that are, when there is no other. 0, -ENOBUFS, or what writing failed with. */
 int frame_take(struct pager *p, uint64_t coming, bool waits, uint32_t *frame);
 void frame_give(struct pager *p, uint32_t frame);
-/* The page in that frame is no more, whose word was `was` when it was claimed; the frame stays moving. With `lock`. */
+/* The page in that frame is no more, whose word was `was` when it was claimed; the frame stays moving. */
 void frame_forget(struct pager *p, uint32_t frame, uint64_t was);
 
 static inline bool marked(const struct pager *p, uint32_t frame, uint8_t mark)
@@ -214,6 +218,10 @@ int back_sync_store(struct pager *p);
 int journal_init(struct pager *p, const struct allot_store *store, size_t pages);
 /* Those pages are in the journal, and durable there; n is at most `most`. 0 or what is wrong. */
 int journal_put(struct pager *p, const struct back_item *items, size_t n, void *const *at);
+/* What has become of the batch's pages at home. */
+void journal_note(struct pager *p, const struct back_item *items, size_t n);
+/* All of the batch is home, but perhaps not durable there; those items are the caller's, claimed. 0 or what is wrong. */
+int journal_mend(struct pager *p, const struct back_item *items, size_t n);
 /* Nothing in it is needed any more: the store was synced. */
 int journal_void(struct pager *p);
 void journal_done(struct pager *p);

@@ -114,6 +114,6 @@ bool allot_pager_check(struct allot_pager *pager)
     allot_evict_stats(&p->evict, &policy);
     size_t there = check_frames(p);
     CHECK(there == policy.present && there == check_table(p), "pager", p);
-    CHECK(atomic_load(&p->moving) == 0, "pager", p);
+    CHECK((uint32_t)atomic_load(&p->moving) == 0, "pager", p);
     return true;
 }

@@ -6,8 +6,8 @@
  *
  * A page that is in a window lies there and nowhere else, WINDOWED in its word, and takes a frame in number, not in memory: so the
  * bound holds. Every page of the window's numbers that comes, whoever asked for it, comes there; those that are in frames when it is
- * made move there. A clean one is protected, so that its first store is an event; so "not dirty" is always "as in the store". What is read in a
- * window is not seen by the policy: a page counts as used when it comes, and by its ghost when it comes again.
+ * made move there. A clean one is protected, so that its first store is an event; so "not dirty" is always "as in the store". What is
+ * read in a window is not seen by the policy: a page counts as used when it comes, and by its ghost when it comes again.
  *
  * Each window has a thread, which serves one touch after the other. It touches no window itself.
  */
@@ -99,8 +99,8 @@ void window_forget(struct pager *p, uint64_t page) { userfault_forget(window_at(
 
 /* -- pages go from their frames to the window, and back -- */
 
-/* A page that is there, WINDOWED or not as `windowed` says, and not pinned, is BUSY; it stays in the policy. 1: it is so; 0: there is
- * no such page; -EBUSY: it is pinned. */
+/* A page that is there, WINDOWED or not as `windowed` says, and not pinned, is BUSY; it stays in the policy, and its frame is moving
+ * meanwhile: who wants that waits. 1: it is so; 0: there is no such page; -EBUSY: it is pinned. */
 static int claim_here(struct pager *p, entry *at, uint64_t windowed, uint64_t *word)
 {
     for (;;) {
@@ -117,11 +117,20 @@ static int claim_here(struct pager *p, entry *at, uint64_t windowed, uint64_t *w
         }
         os_lock(&p->lock); /* nobody is about to claim it as a victim */
         bool claimed = atomic_compare_exchange_strong(at, word, *word | BUSY);
+        if (claimed) {
+            moving_more(p);
+        }
         os_unlock(&p->lock);
         if (claimed) {
             return 1;
         }
     }
+}
+
+static void let_be(struct pager *p, entry *at, uint64_t word)
+{
+    entry_store(p, at, word);
+    moving_less(p);
 }
 
 /* Dirty as it is: nothing is written back, so nothing is lost that is written to it meanwhile. One that is pinned stays. */
@@ -130,7 +139,7 @@ static void move_in(struct pager *p, entry *at, uint64_t page)
     uint64_t word, bits = 0;
     if (claim_here(p, at, 0, &word) == 1) {
         bool moved = window_place(p, page, frame_at(p, frame_in(word)), word & DIRTY, &bits) == 0;
-        entry_store(p, at, word | (moved ? bits : 0));
+        let_be(p, at, word | (moved ? bits : 0));
     }
 }
 
@@ -144,7 +153,7 @@ static void move_back(struct pager *p, const struct window *w, entry *at, uint64
     if (claimed) {
         memcpy(frame_at(p, frame_in(word)), place_in(p, w, page), p->size);
         userfault_forget(place_in(p, w, page), p->size);
-        entry_store(p, at, word & ~WINDOWED);
+        let_be(p, at, word & ~WINDOWED);
     }
 }
 
@@ -281,7 +290,7 @@ static int open_with_faults(struct pager *p, struct window *w)
 
 static int open_window(struct pager *p, struct window *w)
 {
-    w->at = w->count <= SIZE_MAX / 2 / p->size ? os_map_aligned(w->count * p->size, size_max(p->size, os_page)) : NULL;
+    w->at = w->count <= SIZE_MAX / 2 / p->size ? os_reserve(w->count * p->size, size_max(p->size, os_page)) : NULL;
     if (!w->at) {
         return -ENOMEM;
     }

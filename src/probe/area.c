@@ -230,7 +230,7 @@ int area_join(const char *path, enum ring_begin begin, _Atomic uint32_t *bell)
 {
     char file[REQUEST_PATH];
     size_t bytes = strcspn(path, "#");
-    if (recorder_on()) {
+    if (recorder_on() && area_is_collected()) { /* a collector may have ended that nobody has heard of yet */
         return -EBUSY;
     }
     if (!recorded && !(recorded = os_map_forgotten_noscan(sizeof *recorded))) {

@@ -116,7 +116,7 @@ uintptr_t elf_build_id(const struct elf *elf)
         uintptr_t at = elf->note[i].start, end = elf->note[i].end;
         while (at % 4 == 0 && end - at >= sizeof(ElfW(Nhdr)) && at - head < ELF_PAGE - 32 && mapped(elf, at, 32)) {
             const ElfW(Nhdr) *note = (const ElfW(Nhdr) *)at;
-            if (note->n_type == NT_GNU_BUILD_ID) {
+            if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && memcmp(note + 1, "GNU", 4) == 0) {
                 return at - head;
             }
             uintptr_t next = at + sizeof *note + ((note->n_namesz + 3) & ~3u) + ((note->n_descsz + 3) & ~3u);

@@ -186,8 +186,9 @@ static bool take_chunk(struct recorder *r, uint64_t clock, bool for_long)
     return true;
 }
 
-/* Room for an event of that time. False: it is lost. `for_long`: it must not be, so we wait as long as there is a collector. */
-static bool make_room(struct recorder *r, size_t words, uint64_t clock, bool for_long)
+/* Room for an event of that time, which is looked at again where only now it is known by which clock. False: it is lost. `for_long`:
+ * it must not be, so we wait as long as there is a collector. */
+static bool make_room(struct recorder *r, size_t words, uint64_t *clock, bool for_long)
 {
     if (atomic_load_explicit(&r->owner, memory_order_relaxed) == 0) {
         atomic_store(&r->owner,
@@ -198,13 +199,13 @@ static bool make_room(struct recorder *r, size_t words, uint64_t clock, bool for
     }
     if (unlikely(is_new(r))) {
         set_in(r);
-        clock = recorder_clock(r);
+        *clock = recorder_clock_far(r);
     }
-    if (r->end - r->at < words + CLOCK_WORDS && !take_chunk(r, clock, for_long)) {
+    if (r->end - r->at < words + CLOCK_WORDS && !take_chunk(r, *clock, for_long)) {
         return false;
     }
-    if (r->high != (uint32_t)(clock >> 32)) {
-        put_high(r, clock);
+    if (r->high != (uint32_t)(*clock >> 32)) {
+        put_high(r, *clock);
         return area_is_collected();
     }
     return true;
@@ -240,7 +241,7 @@ static void tell_node(uint32_t id, uint32_t parent, uintptr_t pc)
     enum { WORDS = 4 };
     struct recorder *r = whose;
     uint64_t clock = r ? recorder_clock(r) : 0;
-    if (r && make_room(r, 3 + WORDS, clock, true)) {
+    if (r && make_room(r, 3 + WORDS, &clock, true)) {
         uint32_t *word = begin_other(r, RING_NODE, clock, WORDS);
         word[0] = id;
         word[1] = parent;
@@ -258,7 +259,7 @@ static void tell_object(const struct object *object)
     size_t bytes = object_build_id(object, id, sizeof id);
     object_path(object, path, sizeof path);
     size_t length = strlen(path), words = 7 + words_of(bytes) + words_of(length);
-    if (r && make_room(r, 3 + words, clock, true)) {
+    if (r && make_room(r, 3 + words, &clock, true)) {
         uint32_t *word = begin_other(r, RING_MODULE, clock, words);
         put_two(word, object->start);
         put_two(word + 2, object->end);
@@ -274,7 +275,8 @@ static void tell_object(const struct object *object)
 static uint32_t stack_of(struct recorder *r)
 {
     bool room = !is_new(r) && r->end - r->at >= BLOCK_WORDS + CLOCK_WORDS;
-    if ((unlikely(!room) && !make_room(r, BLOCK_WORDS, recorder_clock(r), false)) || !r->stacks) {
+    uint64_t clock = likely(room) ? 0 : recorder_clock(r);
+    if ((unlikely(!room) && !make_room(r, BLOCK_WORDS, &clock, false)) || !r->stacks) {
         return 0;
     }
     r->calls = r->calls ? r->calls : calls_begin();
@@ -324,7 +326,7 @@ void recorder_slowly(struct recorder *r, enum ring_op op, const void *p, size_t 
     bool gives = op == RING_FREE;
     uint32_t stack = gives ? 0 : stack_of(r);
     uint64_t clock = far || is_new(r) ? recorder_clock_far(r) : recorder_clock_near(r);
-    if (make_room(r, BLOCK_WORDS, clock, false)) {
+    if (make_room(r, BLOCK_WORDS, &clock, false)) {
         put_block(r, gives || p ? op : RING_FAILED, p, size, stack, align, clock);
     } else {
         area_lose(r);
@@ -340,7 +342,7 @@ struct recorder_realloc recorder_realloc_begins(struct recorder *r, const void *
     if (begin_event(r)) {
         of.stack = stack_of(r);
         uint64_t clock = foreign || is_new(r) ? recorder_clock_far(r) : recorder_clock_near(r);
-        of.begun = make_room(r, 3 * (BLOCK_WORDS + CLOCK_WORDS), clock, false);
+        of.begun = make_room(r, 3 * (BLOCK_WORDS + CLOCK_WORDS), &clock, false);
         if (of.begun) {
             put_block(r, RING_REALLOC_FROM, p, 0, 0, 0, clock);
         } else {
@@ -359,7 +361,7 @@ void recorder_realloc_ends(struct recorder *r, struct recorder_realloc of, const
     }
     int saved = errno;
     uint64_t clock = now != p ? recorder_clock_far(r) : recorder_clock_near(r);
-    if (make_room(r, 2 * BLOCK_WORDS, clock, false)) {
+    if (make_room(r, 2 * BLOCK_WORDS, &clock, false)) {
         put_block(r, RING_REALLOC_TO, now ? now : p, now ? size : 0, of.stack, 0, clock);
         if (!now) {
             put_block(r, RING_FAILED, NULL, size, of.stack, 0, clock);
@@ -372,7 +374,8 @@ void recorder_realloc_ends(struct recorder *r, struct recorder_realloc of, const
 void recorder_enters(struct recorder *r)
 {
     if (begin_event(r)) {
-        make_room(r, 0, recorder_clock(r), true);
+        uint64_t clock = recorder_clock(r);
+        make_room(r, 0, &clock, true);
         if (r->stacks) {
             whose = r;
             calls_tell_again();
@@ -386,7 +389,8 @@ uint32_t recorder_stack(struct recorder *r)
 {
     uint32_t stack = 0;
     if (!r->busy && begin_event(r)) {
-        make_room(r, 0, recorder_clock(r), false); /* what is wanted is known then */
+        uint64_t clock = recorder_clock(r);
+        make_room(r, 0, &clock, false); /* what is wanted is known then */
         stack = stack_of(r);
         end_event(r);
     }
@@ -396,7 +400,7 @@ uint32_t recorder_stack(struct recorder *r)
 void recorder_before(struct recorder *r, const void *p, size_t usable, uint64_t clock)
 {
     if (begin_event(r)) {
-        if (make_room(r, BLOCK_WORDS, clock, true)) {
+        if (make_room(r, BLOCK_WORDS, &clock, true)) {
             put_block(r, RING_BEFORE, p, usable, 0, 0, clock);
         }
         end_event(r);
@@ -407,7 +411,7 @@ void recorder_verdict(struct recorder *r, const void *p, size_t retains, uint32_
 {
     if (begin_event(r)) {
         uint64_t clock = recorder_clock(r);
-        if (make_room(r, BLOCK_WORDS, clock, true)) {
+        if (make_room(r, BLOCK_WORDS, &clock, true)) {
             put_block(r, RING_VERDICT, p, retains, verdict, 0, clock);
         }
         end_event(r);
@@ -439,7 +443,7 @@ void recorder_text(struct recorder *r, enum ring_text what, const char *text)
         memcpy(cut, text, length);
         cut[length] = 0;
         uint64_t clock = recorder_clock(r);
-        if (make_room(r, 4 + words_of(length), clock, false)) {
+        if (make_room(r, 4 + words_of(length), &clock, false)) {
             put_text(r, what, cut, clock);
         } else {
             area_lose(r);
@@ -482,6 +486,8 @@ void recorder_say_refused(const char *path, int error)
                -error);
     }
 }
+
+bool recorder_is_left(const struct recorder *r) { return r->number != 0 && is_new(r); }
 
 void recorder_leave(void)
 {

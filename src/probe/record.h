@@ -54,9 +54,9 @@ struct recorder {
 } __attribute__((aligned(64)));
 
 /* Joins the collector's area at `path`, behind which may stand # and the number of the pid namespace that it is meant in: 0 or -errno.
- * -EXDEV: this is another one, with a /proc of its own where the path leads to no area; -EPROTO: there is none, or of another version; -ESRCH: its collector has
- * ended; -EBUSY: the process is recorded already. When the collector ends by itself, RECORDER_ENDED is added to *bell. Who calls
- * this sees to it that one call at a time is made of it, recorder_leave, recorder_begin and recorder_end. */
+ * -EXDEV: this is another one, with a /proc of its own where the path leads to no area; -EPROTO: there is none, or of another version;
+ * -ESRCH: its collector has ended; -EBUSY: the process is recorded already. When the collector ends by itself, RECORDER_ENDED is added
+ * to *bell. Who calls this sees to it that one call at a time is made of it, recorder_leave, recorder_begin and recorder_end. */
 #define RECORDER_ENDED 0x10000u
 int recorder_join(const char *path, enum ring_begin begin, _Atomic uint32_t *bell);
 
@@ -75,6 +75,10 @@ static inline bool recorder_on(void) { return atomic_load_explicit(&recorder_is_
 struct recorder *recorder_begin(void);
 void recorder_end(struct recorder *r);
 void recorder_thread_ends(struct recorder *r);
+
+/* It has written to an area that was left, of which the thread has not heard before the process was recorded again: it is to be ended,
+ * as what it has of that area it would go on to fill. */
+bool recorder_is_left(const struct recorder *r);
 
 /* -- events, by the recorder's thread -- */
 

@@ -7,6 +7,7 @@
 #include "os/owned.h"
 #include "snap/collected.h"
 #include "snap/layout.h"
+#include "snap/movable.h"
 #include "snap/read.h"
 
 enum { MAGIC_BYTES = 16, NOSCAN_TABLES = 64 };
@@ -266,12 +267,12 @@ bool snap_noscan_add(const struct image *image, uintptr_t at, struct snap_areas 
     return true;
 }
 
-/* The heap's own copy of the library, and others: toolkits that programs or libraries have in them. */
-static bool add_all_noscan(const struct reader *r, struct snap_areas *out)
+/* Of the heap's own copy of the library, and others: toolkits that programs or libraries have in them. */
+static bool add_all_known(const struct reader *r, struct snap_areas *out)
 {
     const struct os_known *known = NULL;
     for (unsigned n = 0; (known = snap_known(r, known, &n)) != NULL;) {
-        if (!snap_noscan_add(r->image, (uintptr_t)known->noscan, out)) {
+        if (!snap_noscan_add(r->image, (uintptr_t)known->noscan, out) || !movables_areas(r, known->movables, out)) {
             return false;
         }
     }
@@ -308,7 +309,7 @@ enum snap_trouble snap_areas(const struct image *image, uintptr_t desc, struct s
                               : snap_areas_settle(add_segments(&r, out) && add_list(&r, r.desc->large, out) &&
                                                       add_list(&r, r.desc->deferred, out) && add_kept(&r, out) &&
                                                       add_guards(&r, out) && add_sets(&r, out) && add_hands(&r, out) &&
-                                                      add_all_noscan(&r, out),
+                                                      add_all_known(&r, out),
                                                   out);
 }
 

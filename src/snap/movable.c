@@ -92,3 +92,52 @@ void movables_walk(const struct reader *r, struct owners *o, const void *first,
         here = h->next;
     }
 }
+
+/* -- areas -- */
+
+/* Records of objects that are no small ones, and those that have pages of their own. */
+static bool far_areas(const struct reader *r, const struct movable *h, struct snap_areas *out)
+{
+    for (uint32_t n = 0; n < h->fars; n += FAR_LEAF) {
+        struct far *const *leaf = READ_NTH(r, h->far_leaf, n / FAR_LEAF);
+        const struct far *far = leaf ? reader_at(r, *leaf, FAR_LEAF * sizeof *far, _Alignof(struct far)) : NULL;
+        if (!far) {
+            return true; /* of a damaged one: there are no more */
+        }
+        bool added = snap_area_add(out, (uintptr_t)*leaf, FAR_LEAF * sizeof *far);
+        for (uint32_t i = 0; i < FAR_LEAF && n + i < h->fars && added; i++) {
+            uintptr_t place = (uintptr_t)far[i].at - FAR_HEADER;
+            if (reader_flag(&far[i].in_use) && far[i].at && far[i].zone == OWN_PAGES) {
+                added = snap_area_add(out, place, align_up(FAR_HEADER + far[i].size, os_page));
+            }
+        }
+        if (!added) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool movables_areas(const struct reader *r, const void *first, struct snap_areas *out)
+{
+    struct movable *const *at = first ? READ_AT(r, first, struct movable *) : NULL;
+    const struct movable *here = at ? *at : NULL;
+    struct reader_round round = {0};
+    for (size_t n = 0; here && n < MOVABLES_MOST && !reader_comes_round(&round, here); n++) {
+        const struct movable *h = READ(r, here);
+        /* All but what the program gave, which may be all that leads to a block of its. */
+        size_t given = offsetof(struct movable, opts),
+               behind = offsetof(struct movable, moved_arg) + sizeof h->moved_arg;
+        if (!h) {
+            break;
+        }
+        if (!snap_area_add(out, (uintptr_t)here, given) ||
+            !snap_area_add(out, (uintptr_t)here + behind, size_max(h->tables_size, sizeof *h) - behind) ||
+            !snap_area_add(out, (uintptr_t)h->area, h->area_size) ||
+            (h->far_area && !snap_area_add(out, (uintptr_t)h->far_area, h->far_size)) || !far_areas(r, h, out)) {
+            return false;
+        }
+        here = h->next;
+    }
+    return true;
+}

@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,6 +109,10 @@ int allot_snapshot(const char *path)
     error = error ? error : atomic_load(done) < 0 ? atomic_load(done) : 0;
     if (done != MAP_FAILED) {
         munmap((void *)done, os_page);
+    }
+    struct stat file;
+    if (error && fd >= 0 && fstat(fd, &file) == 0 && S_ISREG(file.st_mode)) {
+        unlink(path);
     }
     if (fd >= 0) {
         close(fd);

@@ -81,14 +81,19 @@ static void mark_live(const struct walker *w, const struct live_slab *v, uint64_
 
 /* -- blocks -- */
 
-static void add(struct walker *w, uintptr_t at, size_t size, uint32_t owner)
+static void append(struct walker *w, const struct graph_block *block)
 {
     struct graph_blocks *out = w->wanted->out;
-    if (w->owners.tables && is_own_table(&w->owners, at)) {
-        return;
-    }
-    if (!grow((void **)&out->block, &out->room, out->count + 1, sizeof *out->block)) {
+    if (grow((void **)&out->block, &out->room, out->count + 1, sizeof *out->block)) {
+        out->block[out->count++] = *block;
+    } else {
         w->no_memory = true;
+    }
+}
+
+static void add(struct walker *w, uintptr_t at, size_t size, uint32_t owner)
+{
+    if (w->owners.tables && is_own_table(&w->owners, at)) {
         return;
     }
     if (owner == 0 && size >= sizeof(struct allot_arena_block) && at % _Alignof(struct allot_arena_block) == 0) {
@@ -96,7 +101,7 @@ static void add(struct walker *w, uintptr_t at, size_t size, uint32_t owner)
         owner = b && b->mark == arena_mark_of((const void *)at) ? owner_of_arena(&w->owners, b->name) : 0;
     }
     uint32_t site = w->wanted->site ? w->wanted->site(w->wanted->arg, w->reader.image, at) : 0;
-    out->block[out->count++] = (struct graph_block){at, size, site, owner};
+    append(w, &(struct graph_block){at, size, site, owner});
 }
 
 /* The size of a block in so much room, or SIZE_MAX: its seal says that it is free. */
@@ -360,7 +365,11 @@ static void name_all_owned(struct walker *w)
     }
 }
 
-static void add_movable(void *arg, uintptr_t at, size_t size, uint32_t owner) { add(arg, at, size, owner); }
+/* Where they lie is no memory of the heap's, which is where sites are kept for. */
+static void add_movable(void *arg, uintptr_t at, size_t size, uint32_t owner)
+{
+    append(arg, &(struct graph_block){at, size, 0, owner});
+}
 
 /* They come by slot, and among the others by address; of one that was on its way just then only what overlaps no other stays. */
 static void walk_movables(struct walker *w)

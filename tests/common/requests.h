@@ -45,6 +45,42 @@ static inline bool request_refused(void)
     return true;
 }
 
+static size_t requests_failed; /* calls, so far */
+
+/* One has failed for want of memory, which is back. */
+static inline void requests_note_failure(void)
+{
+    requests_failed++;
+    requests_grant(-1);
+}
+
+/* A call that may fail once: then `verify`, and again with memory back. One that returns a pointer, with errno; and one that returns 0 or
+ * -ENOMEM. With CHECK. */
+#define REQUESTS_TRY(p, call, verify) \
+    do {                              \
+        errno = 0;                    \
+        p = call;                     \
+        if (!p) {                     \
+            CHECK(errno == ENOMEM);   \
+            verify;                   \
+            requests_note_failure();  \
+            p = call;                 \
+            CHECK(p);                 \
+        }                             \
+    } while (0)
+
+#define REQUESTS_TRY_INT(call, verify) \
+    do {                               \
+        int wrong_ = call;             \
+        CHECK(wrong_ <= 0);            \
+        if (wrong_) {                  \
+            CHECK(wrong_ == -ENOMEM);  \
+            verify;                    \
+            requests_note_failure();   \
+            CHECK((call) == 0);        \
+        }                              \
+    } while (0)
+
 /* A function that memory comes from; `none` is what it returns without any. */
 #define REQUESTS(type, name, parameters, arguments, none) \
     type __real_##name parameters;                        \

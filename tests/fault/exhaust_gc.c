@@ -7,12 +7,11 @@
 
 #include <allot/gc.h>
 
+#include "common/gc_nodes.h"
 #include "common/requests.h"
 
 struct unit;
 struct part;
-
-static size_t failures;
 
 REQUESTS(struct unit *, part_take_unit, (int use), (use), NULL)
 REQUESTS(void *, part_take_zero_pages, (const struct part *part, size_t bytes, size_t align), (part, bytes, align),
@@ -20,14 +19,7 @@ REQUESTS(void *, part_take_zero_pages, (const struct part *part, size_t bytes, s
 REQUESTS(void *, os_map, (size_t length), (length), NULL)
 REQUESTS(void *, record_alloc, (size_t bytes), (bytes), NULL)
 
-static void memory_is_back(void) { requests_grant(-1); }
-
 /* -- the script -- */
-
-struct node {
-    struct node *left, *right;
-    long number;
-};
 
 static struct allot_gc heap;
 static struct allot_gc_mutator me;
@@ -42,52 +34,22 @@ static void finish(void *object, void *arg)
     finished++;
 }
 
-#define REFS (ALLOT_GC_REF(struct node, left) | ALLOT_GC_REF(struct node, right))
-static const struct allot_gc_type node_type = {.name = "node", .size = sizeof(struct node), .refs = REFS};
 static const struct allot_gc_type finishable = {
-    .name = "finishable", .size = sizeof(struct node), .refs = REFS, .finish = finish};
+    .name = "finishable", .size = sizeof(struct node), .refs = NODE_REFS, .finish = finish};
 static const struct allot_gc_type array = {.name = "array", .flags = ALLOT_GC_REFS};
 
 static void *chains[2];
 
 static void verify(void)
 {
-    for (int i = 0; i < 2; i++) {
-        const struct node *n = chains[i];
-        for (long number = n ? n->number : 0; n; n = n->left, number--)
-            CHECK(n->number == number);
-    }
+    for (int i = 0; i < 2; i++)
+        CHECK(chain_counted(chains[i]) >= 0);
     if (me.state)
         allot_gc_check(&me);
 }
 
-/* A call that may fail once: then again with memory back. */
-#define TRY(p, call)                \
-    do {                            \
-        errno = 0;                  \
-        p = call;                   \
-        if (!p) {                   \
-            CHECK(errno == ENOMEM); \
-            verify();               \
-            failures++;             \
-            memory_is_back();       \
-            p = call;               \
-            CHECK(p);               \
-        }                           \
-    } while (0)
-
-#define TRY_INT(call)                \
-    do {                             \
-        int wrong = call;            \
-        CHECK(wrong <= 0);           \
-        if (wrong) {                 \
-            CHECK(wrong == -ENOMEM); \
-            verify();                \
-            failures++;              \
-            memory_is_back();        \
-            CHECK((call) == 0);      \
-        }                            \
-    } while (0)
+#define TRY(p, call)  REQUESTS_TRY(p, call, verify())
+#define TRY_INT(call) REQUESTS_TRY_INT(call, verify())
 
 static void lengthen(int i, const struct allot_gc_type *type)
 {
@@ -146,7 +108,7 @@ static void script(void)
     }
     allot_gc_collect(&me);
     verify();
-    memory_is_back();
+    requests_grant(-1);
     for (long before = -1; before != finished;) {
         before = finished;
         allot_gc_collect(&me);
@@ -176,12 +138,12 @@ int main(void)
             long n = 0;
             do {
                 snprintf(check_run, sizeof check_run, "kind %d, flags %u, n = %ld", (int)kind, flags, n);
-                failures = 0;
+                requests_failed = 0;
                 finished = 0;
                 requests_grant(n++);
                 script();
-                memory_is_back();
-            } while (failures > 0);
+                requests_grant(-1);
+            } while (requests_failed > 0);
             printf("kind %d, flags %u: %ld requests\n", (int)kind, flags, n - 1);
             CHECK(n > 20);
         }

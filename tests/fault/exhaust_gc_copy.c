@@ -6,6 +6,7 @@
 
 #include <allot/gc.h>
 
+#include "common/gc_nodes.h"
 #include "common/requests.h"
 
 struct unit;
@@ -14,14 +15,6 @@ enum { NODES = 12000, LEFT_MOST = 12, FOREVER = 1000000 };
 REQUESTS(struct unit *, part_take_unit, (int use), (use), NULL)
 REQUESTS(void *, os_map, (size_t length), (length), NULL)
 
-struct node {
-    struct node *left, *right;
-    long number;
-};
-static const struct allot_gc_type node_type = {.name = "node",
-                                               .size = sizeof(struct node),
-                                               .refs =
-                                                   ALLOT_GC_REF(struct node, left) | ALLOT_GC_REF(struct node, right)};
 static const struct allot_gc_type medium = {.name = "medium", .size = 8, .flags = ALLOT_GC_REFS};
 
 static struct allot_gc heap;
@@ -56,17 +49,9 @@ static void fill(void)
     CHECK(root[WEAK]);
 }
 
-static long length(const struct node *n)
-{
-    long count = 0;
-    for (long number = n ? n->number : 0; n; n = n->left, number--, count++)
-        CHECK(n->number == number);
-    return count;
-}
-
 static void verify(void)
 {
-    CHECK(length(root[CHAIN]) == NODES && length(root[SPARSE]) == NODES / 8);
+    CHECK(chain_counted(root[CHAIN]) == NODES && chain_counted(root[SPARSE]) == NODES / 8);
     long count = 0;
     for (void **o = root[MEDIUM]; o; o = o[1], count++)
         CHECK(((struct node *)o[1000])->number == NODES - count * 400);

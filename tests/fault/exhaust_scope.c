@@ -11,14 +11,10 @@
 #include "common/pattern.h"
 #include "common/requests.h"
 
-static size_t failures;
-
 REQUESTS(void *, allot_malloc, (size_t size), (size), NULL)
 REQUESTS(void *, allot_calloc, (size_t n, size_t size), (n, size), NULL)
 REQUESTS(void *, allot_aligned_alloc, (size_t align, size_t size), (align, size), NULL)
 REQUESTS(bool, allot_try_expand, (void *p, size_t size), (p, size), false)
-
-static void memory_is_back(void) { requests_grant(-1); }
 
 /* -- arenas: every object holds its pattern to the end -- */
 
@@ -44,20 +40,13 @@ static void keep(void *p, size_t size)
     verify();
 }
 
-/* A call that may fail once: then again with memory back. */
-#define TRY(p, size, call)           \
-    do {                             \
-        void *p = (errno = 0, call); \
-        if (!p) {                    \
-            CHECK(errno == ENOMEM);  \
-            verify();                \
-            failures++;              \
-            memory_is_back();        \
-            p = call;                \
-            CHECK(p);                \
-        }                            \
-        keep(p, size);               \
+#define TRY(p, size, call)               \
+    do {                                 \
+        void *p;                         \
+        REQUESTS_TRY(p, call, verify()); \
+        keep(p, size);                   \
     } while (0)
+#define TRY_INT(call) REQUESTS_TRY_INT(call, verify())
 
 static unsigned cleaned;
 static void clean(void *arg)
@@ -67,24 +56,13 @@ static void clean(void *arg)
     cleaned++;
 }
 
-static void defer(struct allot_arena *a)
-{
-    int failed = allot_arena_defer(a, clean, NULL);
-    if (failed) {
-        CHECK(failed == -ENOMEM);
-        failures++;
-        memory_is_back();
-        CHECK(allot_arena_defer(a, clean, NULL) == 0);
-    }
-}
-
 static void private_arena(void)
 {
     struct allot_arena a;
     struct allot_allocator from = allot_arena_allocator(&a);
     cleaned = 0;
     CHECK(allot_arena_init(&a, &(struct allot_arena_opts){.first = 512, .max = 8192}) == 0);
-    defer(&a);
+    TRY_INT(allot_arena_defer(&a, clean, NULL));
     TRY(p, 300, allot_arena_alloc(&a, 300));
     TRY(p, 300, allot_arena_alloc(&a, 300));
     TRY(p, 1000, allot_arena_aligned(&a, 1000, 4096));
@@ -100,9 +78,9 @@ static void private_arena(void)
         objects[last].size = 200000;
         pattern_fill(objects[last].p, 200000, (uintptr_t)objects[last].p);
     } else {
-        failures += requests_left == 0;
+        requests_failed += requests_left == 0;
     }
-    defer(&a);
+    TRY_INT(allot_arena_defer(&a, clean, NULL));
     allot_arena_check(&a);
     allot_arena_rewind(&a, mark);
     CHECK(cleaned == 1);
@@ -132,13 +110,7 @@ static void shared_arena(bool local)
         TRY(p, 70000, allot_arena_shared_alloc(&s, 70000));
         TRY(p, 300, allot_arena_shared_aligned(&s, 300, 256));
         TRY(p, 300, allot_take(from, 300, 32));
-        int failed = allot_arena_shared_defer(&s, clean, NULL);
-        CHECK(failed == 0 || failed == -ENOMEM);
-        if (failed) {
-            failures++;
-            memory_is_back();
-            CHECK(allot_arena_shared_defer(&s, clean, NULL) == 0);
-        }
+        TRY_INT(allot_arena_shared_defer(&s, clean, NULL));
         allot_arena_shared_check(&s);
         allot_arena_shared_reset(&s, round ? 0 : 2000);
         CHECK(cleaned == 1);
@@ -156,24 +128,12 @@ static void overlay(void)
                                              {.size = 100, .image = images[1], .parent = 1},
                                              {.size = 50, .image = images[2], .parent = 1}};
     struct allot_overlay_layout layout;
-    int failed = allot_overlay_plan(segs, 3, NULL, NULL, &layout);
-    if (failed) {
-        CHECK(failed == -ENOMEM);
-        failures++;
-        memory_is_back();
-        CHECK(allot_overlay_plan(segs, 3, NULL, NULL, &layout) == 0);
-    }
+    TRY_INT(allot_overlay_plan(segs, 3, NULL, NULL, &layout));
     CHECK(layout.area == 224);
     static _Alignas(16) char area[224];
     for (int own = 0; own < 2; own++) {
         struct allot_overlay o;
-        failed = allot_overlay_init(&o, own ? NULL : area, own ? 0 : sizeof area, segs, 3, NULL);
-        if (failed) {
-            CHECK(failed == -ENOMEM);
-            failures++;
-            memory_is_back();
-            CHECK(allot_overlay_init(&o, own ? NULL : area, own ? 0 : sizeof area, segs, 3, NULL) == 0);
-        }
+        TRY_INT(allot_overlay_init(&o, own ? NULL : area, own ? 0 : sizeof area, segs, 3, NULL));
         /* Nothing of what follows takes memory. */
         size_t before = requests_made;
         for (unsigned i = 0; i < 3; i++) {
@@ -200,15 +160,15 @@ int main(void)
     for (size_t i = 0; i < 4; i++) {
         for (n = 0;; n++) {
             snprintf(check_run, sizeof check_run, "script %zu, %ld requests granted", i, n);
-            failures = count = 0;
+            requests_failed = count = 0;
             requests_grant(n);
             if (i < 2)
                 scripts[i]();
             else
                 shared_arena(i == 3);
             CHECK(live() == before);
-            total += failures;
-            if (failures == 0)
+            total += requests_failed;
+            if (requests_failed == 0)
                 break;
         }
         printf("script %zu: nothing fails with %ld requests\n", i, n);

@@ -45,8 +45,8 @@ static void *wait_for_ever(void *)
 /* Another 64 KiB of stack each round. */
 __attribute__((noinline)) void descend(int round)
 {
-    volatile char deep[65536];
-    deep[0] = 1;
+    char deep[65536];
+    __asm__ volatile("" : : "r"(deep) : "memory");
     come++;
     while (rounds <= round) {
         usleep(1000);
@@ -54,7 +54,7 @@ __attribute__((noinline)) void descend(int round)
     if (round < 100) {
         descend(round + 1);
     }
-    deep[1] = deep[0];
+    __asm__ volatile("" : : "r"(deep) : "memory");
 }
 
 static void *go_deeper(void *)

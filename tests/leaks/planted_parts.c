@@ -8,6 +8,7 @@
 #include <allot/cache.h>
 #include <allot/gc.h>
 #include <allot/heap.h>
+#include <allot/movable.h>
 #include <allot/overlay.h>
 #include <allot/pool.h>
 #include <allot/region.h>
@@ -200,6 +201,37 @@ static __attribute__((noinline)) void use_collected(void)
     expect("definite", big, 100000);
 }
 
+/* A movable heap's objects are held by it, and hold others; what has been given up holds nothing, though its bytes may still be there. */
+static struct allot_movable movable;
+
+static void *movable_object(size_t size)
+{
+    allot_ref ref = allot_movable_get(&movable, size);
+    void **object = allot_movable_at(&movable, ref);
+    memset(object, 1, size);
+    object[size / 16] = block("reachable");
+    return expect("reachable", object, size);
+}
+
+static void gone_object(size_t size)
+{
+    allot_ref ref = allot_movable_get(&movable, size);
+    void **object = allot_movable_at(&movable, ref);
+    object[size / 16] = block("definite");
+    allot_movable_put(&movable, ref);
+}
+
+static __attribute__((noinline)) void use_movable(void)
+{
+    static const size_t sizes[] = {48, 480, 100000, 6 << 20};
+    allot_movable_init(&movable, 0, &(struct allot_movable_opts){.name = "documents"});
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        movable_object(sizes[i]);
+        gone_object(sizes[i]);
+    }
+    movable_object(480); /* beside what has gone */
+}
+
 int main(int argc, char **argv)
 {
     use_pools();
@@ -208,6 +240,7 @@ int main(int argc, char **argv)
     use_overlays();
     use_heaps();
     use_collected();
+    use_movable();
     scrub();
     finish(argc > 1 ? argv[1] : "exit", NULL);
 }

@@ -171,7 +171,6 @@ static void rename_one(struct world *w)
     int wrong = allot_pager_rename(&w->pager, w->pin[i].at, to);
     if (from != to && (same > 1 || is_pinned(w, to))) {
         CHECK(wrong == -EBUSY);
-        w->now[to] = is_pinned(w, to) ? w->now[to] : stored(w, to);
         return;
     }
     CHECK(wrong == 0);

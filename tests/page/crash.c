@@ -1,5 +1,6 @@
 /* page/crash.c - a machine that dies at any moment, with a disk that keeps, of what was not synced, any sectors of 512 bytes and no
- * others: no page that was acknowledged as synced is lost or torn, and the next one goes on from there.
+ * others: no page that was acknowledged as synced is lost or torn, and the next one goes on from there. In every other life writes fail
+ * now and then, of which a part is done.
  *
  *   life:   pages are written, flushed, synced, let go  --  so many sectors on: dead, in the middle of whatever
  *   after:  init over what the disk kept: each page is whole, and as it was at the last sync that returned 0, or newer
@@ -135,7 +136,9 @@ static void deaths(unsigned long count, uint64_t seed, bool journal)
         verify(&pager, journal);
         CHECK(allot_pager_sync(&pager) == 0);
         d.machine.left = (long)random_below(&random, LIFE);
+        d.home.fail_writes = d.journal.fail_writes = death % 2 * 20; /* in part */
         live(&d, &pager, &random);
+        d.home.fail_writes = d.journal.fail_writes = 0;
         frail_crash(&d.home);
         frail_crash(&d.journal);
     }

@@ -250,6 +250,8 @@ static void refusals(void **state)
     assert_int_equal(allot_evict_init(&e, ALLOT_GRADUAL, 10, &(struct allot_evict_opts){.levels = 9}), -EINVAL);
     assert_int_equal(allot_evict_init(&e, ALLOT_GRADUAL, 10, &(struct allot_evict_opts){.levels = 1}), -EINVAL);
     assert_int_equal(allot_evict_init(&e, ALLOT_LRU, 10, &(struct allot_evict_opts){.levels = 3}), -EINVAL);
+    assert_int_equal(allot_evict_init(&e, ALLOT_GRADUAL, 10, &(struct allot_evict_opts){.pace = {0, 1}}), -EINVAL);
+    assert_int_equal(allot_evict_init(&e, ALLOT_GRADUAL, 10, &(struct allot_evict_opts){.pace = {0, 0, 65537}}), -EINVAL);
     /* A count of frames that no memory is large enough for is refused, and errno left alone. */
     allot_fail_after(0);
     errno = 7;

@@ -9,38 +9,21 @@
 
 #include "common/requests.h"
 
-static size_t failures;
-
 REQUESTS(void *, allot_malloc, (size_t size), (size), NULL)
 REQUESTS(void *, allot_calloc, (size_t n, size_t size), (n, size), NULL)
 REQUESTS(void *, os_map_aligned, (size_t size, size_t align), (size, align), NULL)
 
-static void memory_is_back(void) { requests_grant(-1); }
-
-/* A call that may fail once: then again with memory back. */
-#define TRY(call)                     \
-    do {                              \
-        errno = 7;                    \
-        int wrong_ = call;            \
-        CHECK(errno == 7);            \
-        if (wrong_) {                 \
-            CHECK(wrong_ == -ENOMEM); \
-            failures++;               \
-            memory_is_back();         \
-            CHECK(call == 0);         \
-        }                             \
+#define TRY(call)                        \
+    do {                                 \
+        errno = 7;                       \
+        REQUESTS_TRY_INT(call, (void)0); \
+        CHECK(errno == 7);               \
     } while (0)
 
 static void put(struct allot_pager *pager, uint64_t page)
 {
-    uint64_t *at = allot_pager_pin(pager, page, ALLOT_PAGER_WRITE);
-    if (!at) {
-        CHECK(errno == ENOMEM);
-        failures++;
-        memory_is_back();
-        at = allot_pager_pin(pager, page, ALLOT_PAGER_WRITE);
-        CHECK(at);
-    }
+    uint64_t *at;
+    REQUESTS_TRY(at, allot_pager_pin(pager, page, ALLOT_PAGER_WRITE), (void)0);
     at[3] = page;
     allot_pager_unpin(pager, at, ALLOT_PAGER_WRITE);
 }
@@ -90,11 +73,11 @@ int main(void)
     size_t total = 0;
     for (long n = 0;; n++) {
         requests_grant(n);
-        failures = 0;
+        requests_failed = 0;
         snprintf(check_context, sizeof check_context, "%ld requests granted", n);
         script();
-        CHECK(failures <= 1);
-        if (failures == 0) {
+        CHECK(requests_failed <= 1);
+        if (requests_failed == 0) {
             break;
         }
         total++;

@@ -117,7 +117,7 @@ static void options(void **state)
         {.levels = 8},
         {.levels = 4, .fresh = 25, .fresh_most = 25},
         {.levels = 3, .pace = {0, 0, 64}},
-        {.levels = 8, .pace = {0, 256, 256, 128, 64, 32, 16, 8}},
+        {.levels = 8, .pace = {0, 0, 256, 128, 64, 32, 16, 8}},
         {.levels = 4, .fresh = 256, .fresh_most = 256},
         {.levels = 5, .pace = {0, 0, 2560, 2560, 2560}},
     };

@@ -1,71 +1,14 @@
-/* page/pager.c - the pager, function by function: what each does, refuses and reports, and how misuse ends. */
+/* page/pager.c - the pager, function by function: what each does, refuses and reports, and how misuse ends. Its stores: stores.c. */
 #define _GNU_SOURCE
-#include "common/unit.h"
+#include "page/pager_test.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <allot/malloc.h>
-#include <allot/pager.h>
-
 #include "common/child.h"
-#include "page/frail.h"
-
-enum {
-    READ = ALLOT_PAGER_READ,
-    WRITE = ALLOT_PAGER_WRITE,
-    FRESH = ALLOT_PAGER_FRESH,
-    COLD = ALLOT_PAGER_COLD,
-    TRY = ALLOT_PAGER_TRY
-};
-enum { PAGES = 200, PAGE = 4096 };
-
-static struct machine always = {.left = -1};
-static struct frail home;
-static struct allot_pager pager;
-static struct allot_pager_stats stats;
-
-static void begin(struct allot_pager_opts opts)
-{
-    frail_init(&home, &always, (size_t)PAGES * PAGE, 1);
-    struct allot_store store = frail_store(&home);
-    assert_int_equal(allot_pager_init(&pager, &store, &opts), 0);
-}
-
-static void end(void)
-{
-    allot_pager_check(&pager);
-    assert_int_equal(allot_pager_done(&pager), 0);
-    frail_done(&home);
-}
-
-static void put(uint64_t page, int value)
-{
-    char *at = allot_pager_pin(&pager, page, WRITE);
-    assert_non_null(at);
-    memset(at, value, PAGE);
-    allot_pager_unpin(&pager, at, WRITE);
-}
-
-static int get(uint64_t page)
-{
-    unsigned char *at = allot_pager_pin(&pager, page, READ);
-    assert_non_null(at);
-    int value = at[PAGE - 1];
-    assert_int_equal(at[0], value);
-    allot_pager_unpin(&pager, at, READ);
-    return value;
-}
-
-static void told(void) { allot_pager_stats(&pager, &stats); }
 
 /* -- pin and unpin -- */
 
@@ -223,197 +166,6 @@ static void counts(void **state)
     }
 }
 
-/* -- writing back -- */
-
-struct seen {
-    uint64_t page[64];
-    size_t count[64], calls;
-    int answer;
-};
-
-static int sees_write(void *self, uint64_t page, size_t size, void *const *from, size_t count)
-{
-    struct seen *seen = self;
-    (void)from;
-    assert_int_equal(size, PAGE);
-    seen->page[seen->calls] = page;
-    seen->count[seen->calls++] = count;
-    return seen->answer;
-}
-
-static int reads_nothing(void *self, uint64_t page, size_t size, void *const *into, size_t count)
-{
-    (void)self, (void)page;
-    for (size_t i = 0; i < count; i++) {
-        memset(into[i], 0, size);
-    }
-    return 0;
-}
-
-static void in_order(void **state)
-{
-    (void)state;
-    struct seen seen = {0};
-    struct allot_store store = {.read = reads_nothing, .write = sees_write, .self = &seen};
-    assert_int_equal(allot_pager_init(&pager, &store, &(struct allot_pager_opts){.frames = 50, .readahead = 1}), 0);
-    static const uint64_t dirty[] = {40, 7, 12, 6, 8, 41, 13, 30};
-    for (size_t i = 0; i < 8; i++) {
-        put(dirty[i], 1);
-    }
-    assert_int_equal(allot_pager_flush(&pager), 0);
-    static const uint64_t page[] = {6, 12, 30, 40}, count[] = {3, 2, 1, 2};
-    assert_int_equal(seen.calls, 4);
-    for (size_t i = 0; i < 4; i++) {
-        assert_int_equal(seen.page[i], page[i]);
-        assert_int_equal(seen.count[i], count[i]);
-    }
-    assert_int_equal(allot_pager_flush(&pager), 0); /* nothing is dirty any more */
-    assert_int_equal(seen.calls, 4);
-    told();
-    assert_int_equal(stats.written, 8);
-    assert_int_equal(stats.writes, 4);
-
-    /* What is written for a frame's sake takes its neighbours along. */
-    assert_int_equal(allot_pager_drop(&pager, 0, 100), 0);
-    for (uint64_t i = 0; i < 50; i++) {
-        put(100 + i, 1);
-    }
-    seen.calls = 0;
-    get(300);
-    assert_true(seen.calls == 1 && seen.count[0] > 1 && seen.page[0] >= 100 && seen.page[0] + seen.count[0] <= 150);
-    assert_int_equal(allot_pager_done(&pager), 0);
-}
-
-static void pinned_for_write(void **state)
-{
-    (void)state;
-    begin((struct allot_pager_opts){.frames = 8});
-    put(1, 'a');
-    char *at = allot_pager_pin(&pager, 2, WRITE);
-    at[0] = 'b';
-    void *read = allot_pager_pin(&pager, 1, READ);
-    assert_int_equal(allot_pager_sync(&pager), -EBUSY);
-    assert_int_equal(home.now[1 * PAGE], 'a');
-    assert_int_equal(home.now[2 * PAGE], 0);
-    assert_int_equal(home.syncs, 1);
-    allot_pager_unpin(&pager, at, WRITE);
-    allot_pager_unpin(&pager, read, READ);
-    assert_int_equal(allot_pager_sync(&pager), 0);
-    assert_int_equal(home.now[2 * PAGE], 'b');
-    end();
-}
-
-static void failed_writes(void **state)
-{
-    (void)state;
-    begin((struct allot_pager_opts){.frames = 8, .readahead = 1});
-    for (uint64_t i = 0; i < 8; i++) {
-        put(i, 'a' + (int)i);
-    }
-    home.fail_writes = 1000;
-    assert_null(allot_pager_pin(&pager, 20, READ)); /* there is no other frame */
-    assert_int_equal(errno, EIO);
-    assert_int_equal(allot_pager_flush(&pager), -EIO);
-    assert_int_equal(allot_pager_sync(&pager), -EIO);
-    assert_int_equal(allot_pager_done(&pager), -EIO);
-    told();
-    assert_true(stats.dirty == 8 && stats.write_errors >= 16 && stats.written == 0);
-    allot_pager_check(&pager);
-    for (uint64_t i = 0; i < 8; i++) {
-        assert_int_equal(get(i), 'a' + (int)i);
-    }
-    home.fail_writes = 0;
-    assert_int_equal(get(20), 0);
-    assert_int_equal(allot_pager_sync(&pager), 0);
-    for (uint64_t i = 0; i < 8; i++) {
-        assert_int_equal(home.now[i * PAGE], 'a' + (int)i);
-    }
-    end();
-}
-
-/* Who only reads goes on while the disk is full, as long as any page is clean. */
-static void full_disk(void **state)
-{
-    (void)state;
-    begin((struct allot_pager_opts){.frames = 8, .readahead = 1});
-    home.full = 100 * PAGE;
-    for (uint64_t i = 0; i < 5; i++) {
-        put(150 + i, 'f');
-    }
-    for (uint64_t i = 0; i < 90; i++) {
-        assert_int_equal(get(i), 0);
-    }
-    put(3, 'g');
-    assert_int_equal(allot_pager_sync(&pager), -ENOSPC);
-    assert_int_equal(home.now[3 * PAGE], 'g'); /* the others are written */
-    told();
-    assert_int_equal(stats.dirty, 5);
-    for (uint64_t i = 0; i < 5; i++) {
-        assert_int_equal(get(150 + i), 'f');
-    }
-    home.full = 0;
-    assert_int_equal(allot_pager_sync(&pager), 0);
-    assert_int_equal(home.now[154 * PAGE], 'f');
-    end();
-}
-
-/* What the system may have dropped is written once more. */
-static void failed_sync(void **state)
-{
-    (void)state;
-    begin((struct allot_pager_opts){.frames = 8});
-    put(1, 'a');
-    home.fail_syncs = 1000;
-    assert_int_equal(allot_pager_sync(&pager), -EIO);
-    home.fail_syncs = 0;
-    told();
-    assert_true(stats.dirty == 1 && stats.sync_errors == 1);
-    size_t writes = home.writes;
-    assert_int_equal(allot_pager_sync(&pager), 0);
-    assert_int_equal(home.writes, writes + 1);
-    end();
-}
-
-static void failed_reads(void **state)
-{
-    (void)state;
-    begin((struct allot_pager_opts){.frames = 8});
-    home.fail_reads = 1000;
-    home.error = ENXIO;
-    for (int i = 0; i < 20; i++) {
-        assert_null(allot_pager_pin(&pager, 1, READ));
-        assert_int_equal(errno, ENXIO);
-    }
-    assert_int_equal(allot_pager_prefetch(&pager, 3, 3), -ENXIO);
-    home.fail_reads = 0;
-    assert_int_equal(get(1), 0);
-    told();
-    assert_int_equal(stats.read_errors, 23);
-    assert_int_equal(stats.resident, 1);
-    end();
-}
-
-static int says_seven(void *self, uint64_t page, size_t size, void *const *into, size_t count)
-{
-    (void)self, (void)page, (void)size, (void)into, (void)count;
-    return 7;
-}
-
-static void odd_stores(void **state)
-{
-    (void)state;
-    struct allot_store store = {.read = says_seven};
-    assert_int_equal(allot_pager_init(&pager, &store, NULL), 0);
-    assert_null(allot_pager_pin(&pager, 1, READ));
-    assert_int_equal(errno, EIO);
-    assert_null(allot_pager_pin(&pager, 1, WRITE));
-    assert_int_equal(errno, EROFS);
-    assert_null(allot_pager_pin(&pager, 1, FRESH));
-    assert_int_equal(errno, EROFS);
-    assert_int_equal(allot_pager_sync(&pager), 0);
-    assert_int_equal(allot_pager_done(&pager), 0);
-}
-
 /* -- reading ahead -- */
 
 static void ahead(void **state)
@@ -483,6 +235,27 @@ static void prefetched(void **state)
     end();
 }
 
+/* As long as there are frames: who wants all there may ever be does not go on to the end of the numbers, nor leaves words for them. */
+static void prefetched_beyond_all_frames(void **state)
+{
+    (void)state;
+    void *at[4];
+    begin((struct allot_pager_opts){.frames = 4});
+    for (uint64_t i = 0; i < 4; i++) {
+        at[i] = allot_pager_pin(&pager, i, READ);
+        assert_non_null(at[i]);
+    }
+    told();
+    uint64_t held = stats.use.held;
+    assert_int_equal(allot_pager_prefetch(&pager, 0, (size_t)1 << 20), 0);
+    told();
+    assert_int_equal(stats.use.held, held);
+    for (uint64_t i = 0; i < 4; i++) {
+        allot_pager_unpin(&pager, at[i], READ);
+    }
+    end();
+}
+
 /* -- forgetting and renaming -- */
 
 static void dropped(void **state)
@@ -519,6 +292,7 @@ static void renamed(void **state)
     other = allot_pager_pin(&pager, 1, READ);
     assert_int_equal(allot_pager_rename(&pager, at, 2), -EBUSY);
     allot_pager_unpin(&pager, other, READ);
+    assert_int_equal(get(2), 'b'); /* nothing has happened */
     assert_int_equal(allot_pager_rename(&pager, at, 2), 0);
     allot_pager_unpin(&pager, at, WRITE);
     assert_int_equal(get(2), 'a');
@@ -529,168 +303,31 @@ static void renamed(void **state)
     end();
 }
 
-/* -- checksums -- */
-
-static void get_unchecked(uint64_t page)
+static void *renames_to_and_fro(void *arg)
 {
-    void *at = allot_pager_pin(&pager, page, READ);
-    assert_non_null(at);
-    allot_pager_unpin(&pager, at, READ);
-}
-
-static void sums(void **state)
-{
-    (void)state;
-    begin((struct allot_pager_opts){.frames = 40, .how = ALLOT_PAGER_CHECKED});
-    for (uint64_t i = 0; i < 40; i++) {
-        char *at = allot_pager_pin(&pager, i, FRESH);
-        memset(at, (int)i, PAGE - 8);
+    uint64_t from = (uintptr_t)arg;
+    for (int i = 0; i < 20000; i++) {
+        void *at = allot_pager_pin(&pager, from, WRITE);
+        int wrong = allot_pager_rename(&pager, at, 3 - from);
+        assert_true(wrong == 0 || wrong == -EBUSY);
         allot_pager_unpin(&pager, at, WRITE);
     }
-    assert_int_equal(allot_pager_flush(&pager), 0);
-    assert_int_equal(allot_pager_drop(&pager, 0, PAGES), 0);
-    for (int bit = 0; bit < 8 * PAGE; bit += 997) { /* any bit, the sum's too */
-        home.now[9 * PAGE + bit / 8] ^= 1 << bit % 8;
-        assert_null(allot_pager_pin(&pager, 9, READ));
-        assert_int_equal(errno, EBADMSG);
-        home.now[9 * PAGE + bit / 8] ^= 1 << bit % 8;
+    return NULL;
+}
+
+/* Neither waits for the other, who waits for it. */
+static void renamed_crosswise(void **state)
+{
+    (void)state;
+    begin((struct allot_pager_opts){.frames = 20, .readahead = 1});
+    pthread_t thread[2];
+    for (uintptr_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&thread[i], NULL, renames_to_and_fro, (void *)(i + 1)), 0);
     }
-    told();
-    assert_int_equal(stats.wrong_page, 9);
-    assert_true(stats.wrong_sums > 30);
-    void *at = allot_pager_pin(&pager, 9, READ);
-    assert_non_null(at);
-    allot_pager_unpin(&pager, at, READ);
-    home.now[33 * PAGE] ^= 1; /* that is read with those before it */
-    get_unchecked(30);
-    get_unchecked(31);
-    get_unchecked(32);
-    assert_null(allot_pager_pin(&pager, 33, READ));
-    assert_int_equal(errno, EBADMSG);
-    memcpy(home.now + 12 * PAGE, home.now + 11 * PAGE, PAGE); /* another page's, whole */
-    assert_null(allot_pager_pin(&pager, 12, READ));
-    memset(home.now + 13 * PAGE, 0, PAGE); /* never written */
-    at = allot_pager_pin(&pager, 13, READ);
-    assert_non_null(at);
-    allot_pager_unpin(&pager, at, READ);
+    for (size_t i = 0; i < 2; i++) {
+        pthread_join(thread[i], NULL);
+    }
     end();
-}
-
-/* -- stores -- */
-
-static void memory_store(void **state)
-{
-    (void)state;
-    struct allot_store store;
-    assert_int_equal(allot_store_memory(&store, 10 * PAGE), 0);
-    assert_int_equal(allot_pager_init(&pager, &store, &(struct allot_pager_opts){.frames = 4}), 0);
-    for (uint64_t i = 0; i < 10; i++) {
-        put(i * 1000, 'm');
-    }
-    assert_int_equal(allot_pager_flush(&pager), 0);
-    put(10, 'm');
-    assert_int_equal(allot_pager_flush(&pager), -ENOSPC);
-    assert_int_equal(allot_pager_drop(&pager, 10, 1), 0);
-    for (uint64_t i = 0; i < 10; i++) {
-        assert_int_equal(get(i * 1000), 'm');
-    }
-    assert_int_equal(get(11), 0);
-    assert_int_equal(allot_pager_done(&pager), 0);
-    allot_store_done(&store);
-    assert_null(store.read);
-}
-
-static int make_file(void)
-{
-    char path[] = "/tmp/pager-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    unlink(path);
-    return fd;
-}
-
-static void file_store(void **state)
-{
-    (void)state;
-    for (unsigned how = 0; how <= ALLOT_STORE_PLAIN; how++) {
-        int fd = make_file();
-        struct allot_store store;
-        assert_int_equal(allot_store_file(&store, fd, how), 0);
-        assert_true(how != ALLOT_STORE_PLAIN || !store.many);
-        assert_int_equal(pwrite(fd, "short", 5, 3 * PAGE), 5); /* the file ends within page 3 */
-        assert_int_equal(allot_pager_init(&pager, &store, &(struct allot_pager_opts){.frames = 64}), 0);
-        char *at = allot_pager_pin(&pager, 3, READ);
-        assert_memory_equal(at, "short\0\0", 7);
-        assert_int_equal(at[PAGE - 1], 0);
-        allot_pager_unpin(&pager, at, READ);
-        for (uint64_t i = 0; i < 300; i++) {
-            put(i + i / 5, (int)(i % 255) + 1); /* four neighbours, a gap */
-        }
-        assert_int_equal(allot_pager_sync(&pager), 0);
-        assert_int_equal(allot_pager_drop(&pager, 0, 1000), 0);
-        assert_int_equal(allot_pager_prefetch(&pager, 100, 60), 0);
-        for (uint64_t i = 0; i < 300; i++) {
-            assert_int_equal(get(i + i / 5), (int)(i % 255) + 1);
-        }
-        char byte;
-        assert_int_equal(pread(fd, &byte, 1, 7 * PAGE), 1);
-        assert_int_equal(byte, 7);
-        assert_int_equal(allot_pager_done(&pager), 0);
-        assert_int_equal(allot_pager_init(&pager, &store, &(struct allot_pager_opts){.page = 65536}), 0);
-        assert_null(allot_pager_pin(&pager, ALLOT_PAGER_PAGES - 1, READ)); /* no file is so long */
-        assert_int_equal(errno, EFBIG);
-        assert_int_equal(allot_pager_done(&pager), 0);
-        allot_store_done(&store);
-        close(fd);
-    }
-}
-
-static void wrong_descriptor(void **state)
-{
-    (void)state;
-    for (unsigned how = 0; how <= ALLOT_STORE_PLAIN; how++) {
-        struct allot_store store;
-        assert_int_equal(allot_store_file(&store, -1, how), 0);
-        assert_int_equal(allot_pager_init(&pager, &store, NULL), 0);
-        assert_null(allot_pager_pin(&pager, 1, READ));
-        assert_int_equal(errno, EBADF);
-        assert_int_equal(allot_pager_prefetch(&pager, 1, 1), -EBADF);
-        allot_pager_abandon(&pager);
-        allot_store_done(&store);
-    }
-}
-
-/* A file that may not grow: some transfers of many fail, others come through, or in part. */
-static void full_file(void **state)
-{
-    (void)state;
-    for (unsigned how = 0; how <= ALLOT_STORE_PLAIN; how++) {
-        int fd = make_file();
-        struct allot_store store;
-        assert_int_equal(allot_store_file(&store, fd, how), 0);
-        assert_int_equal(allot_pager_init(&pager, &store, &(struct allot_pager_opts){.frames = 64}), 0);
-        for (uint64_t i = 0; i < 40; i++) {
-            put(i + i / 4, 'f');
-        }
-        struct rlimit was, now;
-        getrlimit(RLIMIT_FSIZE, &was);
-        now = was;
-        now.rlim_cur = 21 * PAGE + 100; /* within a transfer: 20 to 23 */
-        signal(SIGXFSZ, SIG_IGN);
-        setrlimit(RLIMIT_FSIZE, &now);
-        assert_int_equal(allot_pager_sync(&pager), -EFBIG);
-        told();
-        assert_int_equal(stats.dirty, 24);
-        setrlimit(RLIMIT_FSIZE, &was);
-        assert_int_equal(allot_pager_sync(&pager), 0);
-        assert_int_equal(allot_pager_drop(&pager, 0, 100), 0);
-        for (uint64_t i = 0; i < 40; i++) {
-            assert_int_equal(get(i + i / 4), 'f');
-        }
-        assert_int_equal(allot_pager_done(&pager), 0);
-        allot_store_done(&store);
-        close(fd);
-    }
 }
 
 /* -- begin, end, fork -- */
@@ -735,30 +372,6 @@ static void forked(void **state)
     assert_int_equal(allot_pager_sync(&pager), 0);
     assert_int_equal(home.now[PAGE], 'p');
     end();
-}
-
-static void journal_is_used(void **state)
-{
-    (void)state;
-    struct frail second;
-    frail_init(&second, &always, (size_t)65 * PAGE, 2);
-    struct allot_store journal = frail_store(&second);
-    begin((struct allot_pager_opts){.frames = 100, .journal = &journal, .journal_pages = 11});
-    for (uint64_t i = 0; i < 35; i++) {
-        put(3 * i, 'j');
-    }
-    assert_int_equal(allot_pager_sync(&pager), 0);
-    assert_int_equal(second.syncs, 4); /* 10 pages a batch */
-    assert_int_equal(home.syncs, 4);   /* before each but the first, and at the end */
-    assert_memory_equal(second.now, "allot journal 1", 16);
-    second.fail_writes = 1000;
-    put(1, 'k');
-    assert_int_equal(allot_pager_sync(&pager), -EIO);
-    assert_int_equal(home.now[PAGE], 0); /* not home before it is in the journal */
-    second.fail_writes = 0;
-    end();
-    assert_int_equal(second.now[0], 0); /* void */
-    frail_done(&second);
 }
 
 /* -- crimes -- */
@@ -834,26 +447,15 @@ int main(void)
         cmocka_unit_test(cold),
         cmocka_unit_test(numbers),
         cmocka_unit_test(counts),
-        cmocka_unit_test(in_order),
-        cmocka_unit_test(pinned_for_write),
-        cmocka_unit_test(failed_writes),
-        cmocka_unit_test(full_disk),
-        cmocka_unit_test(failed_sync),
-        cmocka_unit_test(failed_reads),
-        cmocka_unit_test(odd_stores),
         cmocka_unit_test(ahead),
         cmocka_unit_test(ahead_is_no_use),
         cmocka_unit_test(prefetched),
+        cmocka_unit_test(prefetched_beyond_all_frames),
         cmocka_unit_test(dropped),
         cmocka_unit_test(renamed),
-        cmocka_unit_test(sums),
-        cmocka_unit_test(memory_store),
-        cmocka_unit_test(file_store),
-        cmocka_unit_test(wrong_descriptor),
-        cmocka_unit_test(full_file),
+        cmocka_unit_test(renamed_crosswise),
         cmocka_unit_test(refusals),
         cmocka_unit_test(forked),
-        cmocka_unit_test(journal_is_used),
         cmocka_unit_test(crimes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

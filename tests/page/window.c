@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <allot/pager.h>
 
 #include "common/child.h"
+#include "common/overcommit.h"
 #include "page/frail.h"
 
 enum { READ = ALLOT_PAGER_READ, WRITE = ALLOT_PAGER_WRITE };
@@ -154,6 +156,26 @@ static void pins_beside(void **state)
     at = allot_pager_pin(&pager, 200, READ);
     assert_string_equal(at, "other");
     allot_pager_unpin(&pager, at, READ);
+    end();
+}
+
+/* Which is what a pager is for; also where the process forks. */
+static void larger_than_memory(void **state)
+{
+    (void)state;
+    begin();
+    size_t bytes = twice_what_there_is();
+    char *window = bytes ? map(0, bytes / size) : NULL;
+    if (window) {
+        window[size] = 7;
+        pid_t child = fork();
+        if (child == 0) {
+            _exit(0);
+        }
+        assert_true(child > 0 && waitpid(child, NULL, 0) == child);
+        assert_int_equal(window[size], 7);
+        allot_pager_unmap(&pager, window);
+    }
     end();
 }
 
@@ -295,6 +317,36 @@ static void maps_beside_others(void **state)
     end();
 }
 
+static void *pins_another(void *arg)
+{
+    for (uint64_t i = 0; !atomic_load(&over); i++) {
+        void *at = allot_pager_pin(&pager, 100 + i % 2, READ);
+        assert_non_null(at);
+        allot_pager_unpin(&pager, at, READ);
+        sched_yield();
+    }
+    return arg;
+}
+
+/* Who wants the frame of a page that goes into a window just then, or out of it, waits for that: it is not pinned. */
+static void wants_a_frame_that_moves(void **state)
+{
+    (void)state;
+    begin_with((struct allot_pager_opts){.frames = 1, .readahead = 1});
+    pthread_t thread;
+    atomic_store(&over, false);
+    assert_int_equal(pthread_create(&thread, NULL, pins_another, NULL), 0);
+    for (size_t i = 0; i < 4 * MAPPED; i++) {
+        assert_int_equal(allot_pager_prefetch(&pager, 0, 1), 0);
+        char *w = map(0, 1);
+        assert_int_equal(allot_pager_prefetch(&pager, 0, 1), 0);
+        allot_pager_unmap(&pager, w);
+    }
+    atomic_store(&over, true);
+    pthread_join(thread, NULL);
+    end();
+}
+
 /* -- ends -- */
 
 static void touches_a_bad_page(void *window)
@@ -373,8 +425,12 @@ int main(void)
     end();
     const struct CMUnitTest without[] = {cmocka_unit_test(refusals)};
     const struct CMUnitTest with[] = {
-        cmocka_unit_test(reads_and_writes), cmocka_unit_test(pins_beside),
-        cmocka_unit_test(threads),          cmocka_unit_test(maps_beside_others),
+        cmocka_unit_test(reads_and_writes),
+        cmocka_unit_test(pins_beside),
+        cmocka_unit_test(larger_than_memory),
+        cmocka_unit_test(threads),
+        cmocka_unit_test(maps_beside_others),
+        cmocka_unit_test(wants_a_frame_that_moves),
 #ifndef __SANITIZE_THREAD__ /* it has no threads in children of threads */
         cmocka_unit_test(crimes),
 #endif

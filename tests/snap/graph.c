@@ -14,9 +14,9 @@ enum { BLOCKS = 40, WORDS = 8, ROOTS = 6, ROUNDS = 3000 };
 /* Memory of a process that is this array: blocks with gaps, and two ranges of roots. */
 static _Alignas(16) uintptr_t memory[BLOCKS][WORDS + 2], globals[ROOTS], stack[ROOTS];
 static struct graph_block block[BLOCKS];
-static struct graph_owner owner;
+static struct graph_owner owner[2] = {{.kind = GRAPH_MALLOC}, {.kind = GRAPH_GC}}; /* which keeps what it has */
 static struct image_range range[2];
-static const struct graph_blocks blocks = {.block = block, .count = BLOCKS, .owner = &owner, .owners = 1};
+static const struct graph_blocks blocks = {.block = block, .count = BLOCKS, .owner = owner, .owners = 2};
 static struct image image = {.range = range, .ranges = 2, .own = true};
 static unsigned edge[BLOCKS][BLOCKS]; /* 1: to the beginning, 2: into the middle */
 static unsigned from_globals[BLOCKS], from_stack[BLOCKS];
@@ -34,12 +34,13 @@ static uintptr_t some_pointer(struct random *r, unsigned density, unsigned *to, 
 
 static void make(struct random *r)
 {
-    unsigned density = 1 + (unsigned)random_below(r, 40), to = 0, how;
+    unsigned density = 1 + (unsigned)random_below(r, 40), to = 0, how, kept = random_below(r, 3) ? 0 : 10;
     memset(edge, 0, sizeof edge);
     memset(from_globals, 0, sizeof from_globals);
     memset(from_stack, 0, sizeof from_stack);
     for (unsigned i = 0; i < BLOCKS; i++) {
-        block[i] = (struct graph_block){.address = (uintptr_t)memory[i], .size = WORDS * sizeof(uintptr_t)};
+        block[i] = (struct graph_block){
+            .address = (uintptr_t)memory[i], .size = WORDS * sizeof(uintptr_t), .owner = random_below(r, 100) < kept};
     }
     for (unsigned i = 0; i < BLOCKS; i++) {
         for (unsigned w = 0; w < WORDS; w++) {
@@ -80,7 +81,7 @@ static void expected(unsigned char *verdict)
 {
     memset(verdict, GRAPH_UNKNOWN, BLOCKS);
     for (unsigned i = 0; i < BLOCKS; i++) {
-        verdict[i] = from_globals[i] & 1 ? GRAPH_REACHABLE : GRAPH_UNKNOWN;
+        verdict[i] = from_globals[i] & 1 || block[i].owner ? GRAPH_REACHABLE : GRAPH_UNKNOWN;
     }
     spread(verdict, GRAPH_REACHABLE, 1);
     for (unsigned i = 0; i < BLOCKS; i++) {
@@ -150,7 +151,7 @@ static void expect_retained(const struct graph *g)
     uint64_t *retained = graph_retained(g);
     assert_non_null(retained);
     for (unsigned i = 0; i < BLOCKS; i++) {
-        begin[i] = from_globals[i] || from_stack[i] || g->verdict[i] == GRAPH_DEFINITE;
+        begin[i] = from_globals[i] || from_stack[i] || block[i].owner || g->verdict[i] == GRAPH_DEFINITE;
     }
     reach(all, begin, BLOCKS);
     for (unsigned i = 0; i < BLOCKS; i++) {
@@ -167,14 +168,21 @@ static void expect_retained(const struct graph *g)
 static void expect_path(const struct graph *g, unsigned to)
 {
     size_t way[BLOCKS], root, length = graph_path(g, to, way, BLOCKS, &root);
-    bool begin[BLOCKS], all[BLOCKS];
+    bool begin[BLOCKS], kept[BLOCKS], all[BLOCKS], all_kept[BLOCKS];
     for (unsigned i = 0; i < BLOCKS; i++) {
         begin[i] = from_globals[i] || from_stack[i];
+        kept[i] = begin[i] || owner[block[i].owner].kind == GRAPH_GC;
     }
     reach(all, begin, BLOCKS);
-    assert_true((length > 0) == all[to]);
+    reach(all_kept, kept, BLOCKS);
+    assert_true((length > 0) == all_kept[to]);
     if (length) {
         assert_int_equal(way[length - 1], to);
+        assert_true((root == GRAPH_NONE) ==
+                    !all[to]); /* a way from a root is one rather than a way from what is kept */
+        assert_true(kept[way[0]]);
+    }
+    if (length && root != GRAPH_NONE) {
         assert_int_equal(g->root[root].block, way[0]);
         assert_int_equal(*(const uintptr_t *)g->root[root].address - block[way[0]].address < block[way[0]].size, 1);
     }
@@ -288,7 +296,7 @@ static void uneven_addresses(void **state)
     static struct graph_block many[MANY];
     struct random r = {17};
     for (unsigned spread = 1; spread <= 1 << 20; spread *= 32) {
-        struct graph_blocks list = {.block = many, .count = MANY, .owner = &owner, .owners = 1};
+        struct graph_blocks list = {.block = many, .count = MANY, .owner = owner, .owners = 2};
         struct graph g;
         uintptr_t at = 0x7f0012345678;
         for (unsigned i = 0; i < MANY; i++) {
@@ -323,7 +331,7 @@ static void long_blocks(void **state)
     enum { MANY = 400 };
     static struct graph_block many[MANY];
     struct random r = {19};
-    struct graph_blocks list = {.block = many, .count = MANY, .owner = &owner, .owners = 1};
+    struct graph_blocks list = {.block = many, .count = MANY, .owner = owner, .owners = 2};
     struct graph g;
     uintptr_t at = 0x10000012340;
     for (unsigned i = 0; i < MANY; i++) {
@@ -363,7 +371,7 @@ static void strings(void **state)
     const uint64_t head[] = {TEXT, TEXT, 0};
     for (unsigned odd = 0; odd < 8; odd++) {
         struct graph_block one = {.address = (uintptr_t)bytes + odd, .size = HEAD + TEXT + 1};
-        struct graph_blocks list = {.block = &one, .count = 1, .owner = &owner, .owners = 1};
+        struct graph_blocks list = {.block = &one, .count = 1, .owner = owner, .owners = 2};
         struct graph g;
         memcpy(bytes + odd, head, sizeof head);
         assert_true(graph_begin(&g, &list, &image));
@@ -380,7 +388,7 @@ static void more_than_a_batch(void **state)
     enum { MANY = 1000, LOST = 300 };
     static uintptr_t wide[MANY], small[MANY + LOST][2], root[1];
     static struct graph_block many[MANY + LOST + 1];
-    struct graph_blocks list = {.block = many, .count = MANY + LOST + 1, .owner = &owner, .owners = 1};
+    struct graph_blocks list = {.block = many, .count = MANY + LOST + 1, .owner = owner, .owners = 2};
     struct image_range global = {(uintptr_t)root, (uintptr_t)(root + 1), root, IMAGE_GLOBALS, 0, NULL};
     struct image memory_of_many = {.range = &global, .ranges = 1, .own = true};
     unsigned first = wide < small[0] ? 1 : 0; /* of the small ones in the list */

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -226,6 +227,23 @@ static void a_snapshot(void **state)
     assert_true(allot_check());
 }
 
+/* What cannot be written to its end is not left there, as it is with leaks_file. */
+static void a_snapshot_that_does_not_fit(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/allot-snapshot-XXXXXX";
+    struct rlimit before;
+    close(mkstemp(path));
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){4096, before.rlim_max}), 0);
+    int error = allot_snapshot(path);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_true(error == -EFBIG || error == -EIO);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(allot_snapshot("/dev/full"), -ENOSPC);
+    assert_int_equal(access("/dev/full", F_OK), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +254,7 @@ int main(void)
         cmocka_unit_test(threads_that_allocate),
         cmocka_unit_test(suppressions),
         cmocka_unit_test(a_snapshot),
+        cmocka_unit_test(a_snapshot_that_does_not_fit),
         cmocka_unit_test(verdicts_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

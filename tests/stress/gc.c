@@ -12,16 +12,9 @@
 
 #include <allot/gc.h>
 
-enum { THREADS = 6, PLACES = 16, LONGEST = 200, ACTS = 5000 };
+#include "common/gc_nodes.h"
 
-struct node {
-    struct node *left, *right;
-    long number;
-};
-static const struct allot_gc_type node_type = {.name = "node",
-                                               .size = sizeof(struct node),
-                                               .refs =
-                                                   ALLOT_GC_REF(struct node, left) | ALLOT_GC_REF(struct node, right)};
+enum { THREADS = 6, PLACES = 16, LONGEST = 200, ACTS = 5000 };
 
 static struct allot_gc heap;
 static enum allot_gc_kind kind;
@@ -70,11 +63,7 @@ static struct node *chain(struct allot_gc_mutator *me, long count)
     return frame.slot[0];
 }
 
-static void verify(const struct node *n)
-{
-    for (long number = n ? n->number : 0; n; n = n->left, number--)
-        CHECK(n->number == number);
-}
+static void verify(const struct node *n) { CHECK(chain_counted(n) >= 0); }
 
 static void publish(struct allot_gc_mutator *me, uint64_t *seed)
 {

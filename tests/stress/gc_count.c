@@ -11,16 +11,9 @@
 
 #include <allot/gc.h>
 
-enum { THREADS = 4, SHARED = 8, BOXES = 8, GUARDED = 4, ACTS = 4000, MASS = 40000 };
+#include "common/gc_nodes.h"
 
-struct node {
-    struct node *left, *right;
-    long number;
-};
-static const struct allot_gc_type node_type = {.name = "node",
-                                               .size = sizeof(struct node),
-                                               .refs =
-                                                   ALLOT_GC_REF(struct node, left) | ALLOT_GC_REF(struct node, right)};
+enum { THREADS = 4, SHARED = 8, BOXES = 8, GUARDED = 4, ACTS = 4000, MASS = 40000 };
 
 static atomic_ulong made, finished;
 static void finish(void *object, void *arg)
@@ -28,11 +21,8 @@ static void finish(void *object, void *arg)
     CHECK(((struct node *)object)->number == 7 && arg == NULL);
     atomic_fetch_add(&finished, 1);
 }
-static const struct allot_gc_type finishable_type = {.name = "finishable",
-                                                     .size = sizeof(struct node),
-                                                     .refs = ALLOT_GC_REF(struct node, left) |
-                                                             ALLOT_GC_REF(struct node, right),
-                                                     .finish = finish};
+static const struct allot_gc_type finishable_type = {
+    .name = "finishable", .size = sizeof(struct node), .refs = NODE_REFS, .finish = finish};
 
 static struct allot_gc heap;
 static struct node *shared[SHARED];

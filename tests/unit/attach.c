@@ -2,6 +2,7 @@
  */
 #include "common/unit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "attach.h"
 #include "common/area.h"
 #include "heap/heap.h"
+#include "snapshot/request.h"
 
 enum { KEPT = 100 };
 
@@ -196,6 +198,45 @@ static void test_two_at_once(void **state)
     }
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* which keep terabytes of their own mapped */
+static size_t descriptors(void)
+{
+    size_t count = 0;
+    DIR *all = opendir("/proc/self/fd");
+    while (all && readdir(all)) {
+        count++;
+    }
+    closedir(all);
+    return count;
+}
+
+static void hear(const char *what) { (void)what; }
+
+/* `allot top` asks for one after the other. */
+static void test_a_snapshot_leaves_nothing_open(void **state)
+{
+    (void)state;
+    enum { TURNS = 200 }; /* so that it does something meanwhile */
+    for (int share = 0; share < 2; share++) {
+        char letter[TURNS];
+        int fd = -1;
+        start(share);
+        memset(letter, 'w', sizeof letter);
+        size_t before = descriptors();
+        assert_int_equal(write(child.to, letter, sizeof letter), sizeof letter);
+        assert_true(snapshot_request(child.pid, &fd, hear));
+        close(fd);
+        assert_int_equal(descriptors(), before);
+        for (size_t heard = 0; heard < TURNS;) {
+            ssize_t got = read(child.from, letter, sizeof letter);
+            assert_true(got > 0);
+            heard += (size_t)got;
+        }
+        stop();
+    }
+}
+#endif
+
 /* A process that does not run on it. */
 static void test_none(void **state)
 {
@@ -228,8 +269,14 @@ int main(void)
 {
     allot_free(allot_malloc(1));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_by_memory),   cmocka_unit_test(test_by_page), cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_two_at_once), cmocka_unit_test(test_none),
+        cmocka_unit_test(test_by_memory),
+        cmocka_unit_test(test_by_page),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_two_at_once),
+        cmocka_unit_test(test_none),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        cmocka_unit_test(test_a_snapshot_leaves_nothing_open),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

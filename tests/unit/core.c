@@ -8,6 +8,8 @@
 #include "core/dead.h"
 #include "core/made_allot.h"
 #include "graph/grow.h"
+#include "heap/sample.h"
+#include "probe/calls_tree.h"
 
 static struct made made;
 static struct core core;
@@ -102,7 +104,7 @@ static void an_arena_without_fast_bins_is_read(void **state)
 static void a_larger_tcaches_blocks_are_free(void **state)
 {
     (void)state;
-    enum { LISTS = 76 * 2, MOST = 16 };
+    enum { LISTS_AT = 76 * 2, MOST = 16 };
     without_fast_bins();
     uint64_t cache = made_chunk(&made, 0x310), a = made_chunk(&made, 48), b = made_chunk(&made, 48);
     uint64_t large = made_chunk(&made, 0x600), larger = made_chunk(&made, 0x640), live = made_chunk(&made, 0x600);
@@ -111,10 +113,10 @@ static void a_larger_tcaches_blocks_are_free(void **state)
     }
     made_put(&made, cache, made_get(&made, cache) - (2u << 16));
     made_put(&made, cache + 2 * 64, made_get(&made, cache + 2 * 64) - 2);
-    made_put(&made, cache + LISTS + 8, a);
+    made_put(&made, cache + LISTS_AT + 8, a);
     made_put(&made, a, b ^ a >> 12);
     made_put(&made, b, b >> 12);
-    made_put(&made, cache + LISTS + 8 * 64, large);
+    made_put(&made, cache + LISTS_AT + 8 * 64, large);
     made_put(&made, large, larger ^ large >> 12);
     made_put(&made, larger, larger >> 12);
     look();
@@ -405,12 +407,69 @@ static void an_allot_heaps_blocks_have_their_stacks(void **state)
     dead_close(&dead);
 }
 
+/* A process that is but these records, each at the address that it has here. */
+static struct {
+    struct site_desc desc;
+    bool kept;
+    const struct sample *table[1 << SAMPLE_BITS];
+    struct sample_stack stack;
+    struct sample sample[5];
+    const struct module *modules;
+    struct module module[2];
+    struct trie trie;
+    struct trie_node node[2];
+} world;
+
+static void lists_that_come_round_are_read_once(void **state)
+{
+    (void)state;
+    const uintptr_t here = (uintptr_t)&world;
+    struct core_extent all = {here, here + sizeof world, (const unsigned char *)&world};
+    struct image_range range = {here, here + sizeof world, &world, IMAGE_GLOBALS, 0, NULL};
+    struct core of = {.extent = &all, .extents = 1, .image = {.range = &range, .ranges = 1}};
+    struct core_sites sites;
+    uint32_t caller;
+    uint64_t pc;
+    bool loaded;
+    world.desc = (struct site_desc){.magic = SITE_DESC_MAGIC,
+                                    .self = &world.desc,
+                                    .version = 1,
+                                    .bytes = sizeof world.desc,
+                                    .kept = &world.kept,
+                                    .samples = world.table,
+                                    .stacks = &world.trie,
+                                    .modules = &world.modules};
+    world.stack.number = 1;
+    for (unsigned i = 0; i < 5; i++) { /* 0, 1, then 2, 3, 4 and 2 again */
+        world.sample[i] =
+            (struct sample){.next = &world.sample[i < 4 ? i + 1 : 2], .block = &world.sample[i], .stack = &world.stack};
+    }
+    world.table[77] = &world.sample[0];
+    world.modules = &world.module[0];
+    world.module[0].next = &world.module[1];
+    world.module[1].next = &world.module[0];
+    world.trie.nodes = 1;
+    world.trie.segment[0] = world.node;
+    world.node[1] = (struct trie_node){.low = MADE_PAGE, .high = 1u << 31};
+    assert_true(core_sites_begin(&sites, &of, here));
+    assert_ptr_equal(sites.desc, &world.desc);
+    assert_in_range(sites.samples, 5, 15);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(core_site_of(&sites, &of.image, (uintptr_t)&world.sample[i]), 1);
+    }
+    assert_true(core_site_frame(&sites, 1, &caller, &pc, &loaded));
+    assert_int_equal(pc, MADE_PAGE);
+    assert_false(loaded);
+    core_sites_end(&sites);
+}
+
 int main(void)
 {
 #define EACH(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         EACH(used_and_free_chunks_are_told_apart),
         EACH(an_allot_heaps_blocks_have_their_stacks),
+        cmocka_unit_test(lists_that_come_round_are_read_once),
         EACH(an_arena_without_fast_bins_is_read),
         EACH(a_larger_tcaches_blocks_are_free),
         EACH(a_chunk_mapped_for_itself_may_end_before_a_head),

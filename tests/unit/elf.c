@@ -17,7 +17,7 @@ struct page {
     ElfW(Dyn) entries[4];
     ElfW(Sym) symbols[2];
     uint32_t hash[2];
-    uint8_t note[32];
+    uint8_t note[64];
     char names[16];
 };
 
@@ -43,8 +43,13 @@ static struct page *forge(void)
     page->hash[1] = sizeof page->symbols / sizeof page->symbols[0];
     page->symbols[1] =
         (ElfW(Sym)){.st_name = 1, .st_info = STT_FUNC, .st_shndx = 1, .st_value = 0x800, .st_size = 0x100};
-    static const ElfW(Nhdr) note = {.n_namesz = 4, .n_descsz = 16, .n_type = NT_GNU_BUILD_ID};
-    memcpy(page->note, &note, sizeof note);
+    /* Of another name the same number means something else. */
+    static const ElfW(Nhdr) other = {.n_namesz = 8, .n_descsz = 12, .n_type = NT_GNU_BUILD_ID},
+                            note = {.n_namesz = 4, .n_descsz = 16, .n_type = NT_GNU_BUILD_ID};
+    memcpy(page->note, &other, sizeof other);
+    memcpy(page->note + sizeof other, "stapsdt", 8);
+    memcpy(page->note + 32, &note, sizeof note);
+    memcpy(page->note + 32 + sizeof note, "GNU", 4);
     strcpy(page->names + 1, "function");
     return page;
 }
@@ -58,7 +63,7 @@ static void function(void **state)
     char name[16];
     assert_true(elf_read(at, &elf));
     assert_int_equal(elf.bias, at);
-    assert_int_equal(elf_build_id(&elf), offsetof(struct page, note));
+    assert_int_equal(elf_build_id(&elf), offsetof(struct page, note) + 32);
     assert_int_equal(elf_function_named(&elf, "function"), at + 0x800);
     assert_int_equal(elf_function_at(&elf, at + 0x8ff, name, sizeof name), at + 0x800);
     assert_string_equal(name, "function");

@@ -354,8 +354,7 @@ static void stores_between_steps(void **state)
             struct node *first = frame.slot[0];
             allot_gc_write(&me, first, &first->left, frame.slot[1]);
             frame.slot[1] = NULL;
-            while (!allot_gc_step(&me, 1000)) {
-            }
+            step_to_the_end(1000);
             allot_gc_check(&me);
             first = frame.slot[0];
             assert_int_equal(chain_length(first->left), LONG);
@@ -364,8 +363,7 @@ static void stores_between_steps(void **state)
                 m = number % 2 ? n->right : ((struct node **)frame.slot[3])[number * (SLOTS / SHORT) - 1];
                 assert_int_equal(m->number, number);
             }
-            while (!allot_gc_step(&me, 1000000)) {
-            }
+            step_to_the_end(1000000);
             assert_int_equal(objects(), 2 + LONG + SHORT);
         }
         assert_true(stats().steps >= 60);
@@ -374,7 +372,27 @@ static void stores_between_steps(void **state)
     }
 }
 
-/* The same, as the program allocates. */
+/* One that may take as long as it wants is a whole cycle. */
+static void steps_without_end(void **state)
+{
+    (void)state;
+    EACH_KIND
+    {
+        if (!begin(&(struct allot_gc_opts){.least = (size_t)1 << 40})) {
+            continue;
+        }
+        ALLOT_GC_FRAME(&me, frame, 1);
+        frame.slot[0] = chain(50000);
+        for (int i = 0; i < 3; i++) {
+            assert_true(allot_gc_step(&me, UINT64_MAX));
+        }
+        assert_int_equal(chain_length(frame.slot[0]), 50000);
+        drop_to(&frame.slot[0], 0);
+        end();
+    }
+}
+
+/* As stores_between_steps, as the program allocates. */
 static void steps_by_themselves(void **state)
 {
     (void)state;
@@ -662,6 +680,7 @@ int main(void)
         cmocka_unit_test(memory_goes_back),
         cmocka_unit_test(limits),
         cmocka_unit_test(stores_between_steps),
+        cmocka_unit_test(steps_without_end),
         cmocka_unit_test(steps_by_themselves),
         cmocka_unit_test(figures),
         cmocka_unit_test(walking),

@@ -11,15 +11,8 @@
 #include <allot/malloc.h>
 
 #include "common/child.h"
+#include "common/gc_nodes.h"
 
-struct node {
-    struct node *left, *right;
-    long number;
-};
-static const struct allot_gc_type node_type = {.name = "node",
-                                               .size = sizeof(struct node),
-                                               .refs =
-                                                   ALLOT_GC_REF(struct node, left) | ALLOT_GC_REF(struct node, right)};
 static const struct allot_gc_type array_type = {.name = "array", .flags = ALLOT_GC_REFS};
 static const struct allot_gc_type bytes_type = {.name = "bytes"};
 
@@ -96,6 +89,12 @@ static inline size_t drop(void **held)
     return allot_gc_collect(&me);
 }
 
+static inline void step_to_the_end(uint64_t ns)
+{
+    while (!allot_gc_step(&me, ns)) {
+    }
+}
+
 /* A whole collection leaves so many objects, and a heap that is whole. */
 static inline void collect_to(uint64_t left)
 {
@@ -112,11 +111,8 @@ static inline void drop_to(void **held, uint64_t left)
 
 static inline long chain_length(const struct node *n)
 {
-    long length = 0;
-    for (long number = n ? n->number : 0; n; n = n->left, number--) {
-        assert_int_equal(n->number, number);
-        length++;
-    }
+    long length = chain_counted(n);
+    assert_true(length >= 0);
     return length;
 }
 

@@ -114,8 +114,7 @@ static void large_ones_stay(void **state)
     }
     collect_young(2);
     allot_gc_collect(&me);
-    while (!allot_gc_step(&me, 0)) {
-    }
+    step_to_the_end(0);
     assert_ptr_equal(frame.slot[0], array);
     for (long i = 0; i < SLOTS; i += 1 + i / 100) {
         assert_int_equal(((struct node *)array[i])->number, i);

@@ -324,11 +324,72 @@ static void never_nested(void **state)
     }
 }
 
+/* -- the heap ends while a round is open -- */
+
+/* A circle; what hangs on it, and refers to nothing; another that does, and what that refers to. */
+static void let_go_of_a_ring_with_finishables(void)
+{
+    static const struct allot_gc_type leaf_type = {.name = "leaf", .size = sizeof(struct node), .finish = finish};
+    struct node *r = ring(3), *leaf = allot_gc_get(&me, &leaf_type, 0), *inner = finishable(3), *outer = finishable(2);
+    leaf->number = 1;
+    give(outer, &outer->left, inner);
+    give(r, &r->right, leaf);
+    give(r->left, &r->left->right, chain(3));
+    give(r->left->left, &r->left->left->right, outer);
+    allot_gc_unref(&me, r);
+}
+
+static void ends_at_any_moment(void **state)
+{
+    (void)state;
+    size_t steps = 0, after = 0;
+    for (bool open = true; open; steps++) {
+        start(NULL);
+        finishes = 0;
+        let_go_of_a_ring_with_finishables();
+        for (size_t i = 0; i <= steps; i++) {
+            allot_gc_cycles(&me, 1);
+        }
+        open = is_open();
+        after += finishes == 0;
+        allot_gc_done(&heap);
+        assert_int_equal(finishes, 3);
+        size_t at[4];
+        for (size_t i = 0; i < 3; i++) {
+            at[finished[i]] = i;
+        }
+        assert_true(at[2] < at[3]);
+    }
+    assert_true(after > 10);
+}
+
+/* Candidates that the round has not come to: they are finished in their order all the same. */
+static void ends_before_it_comes_to_all(void **state)
+{
+    (void)state;
+    start(NULL);
+    struct node *referred = finishable(2), *referrer = finishable(1), *other = node(0);
+    give(referrer, &referrer->left, referred);
+    make_candidate(referrer);
+    make_candidate(other); /* of another unit, which comes first */
+    allot_gc_cycles(&me, 1);
+    assert_non_null(own()->count.cycles.from);
+    finishes = 0;
+    allot_gc_done(&heap);
+    EXPECT_FINISHED(1, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(order), cmocka_unit_test(again_reachable),      cmocka_unit_test(by_hand),
-        cmocka_unit_test(weak),  cmocka_unit_test(dies_while_searching), cmocka_unit_test(never_nested),
+        cmocka_unit_test(order),
+        cmocka_unit_test(again_reachable),
+        cmocka_unit_test(by_hand),
+        cmocka_unit_test(weak),
+        cmocka_unit_test(dies_while_searching),
+        cmocka_unit_test(never_nested),
+        cmocka_unit_test(ends_at_any_moment),
+        cmocka_unit_test(ends_before_it_comes_to_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

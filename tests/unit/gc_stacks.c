@@ -193,6 +193,34 @@ enum { THREADS = 4 };
 static pthread_barrier_t ready, over;
 static bool leaves;
 
+/* Waits for all others, with the heap left alone. */
+static void meet(struct allot_gc_mutator *who, pthread_barrier_t *where)
+{
+    allot_gc_leave(who);
+    pthread_barrier_wait(where);
+    allot_gc_enter(who);
+}
+
+static void begin_threads(pthread_t *thread, size_t count, void *(*does)(void *arg))
+{
+    pthread_barrier_init(&ready, NULL, (unsigned)count + 1);
+    pthread_barrier_init(&over, NULL, (unsigned)count + 1);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(pthread_create(&thread[i], NULL, does, (void *)i), 0);
+    }
+    meet(&me, &ready);
+}
+
+static void end_threads(const pthread_t *thread, size_t count)
+{
+    meet(&me, &over);
+    allot_gc_leave(&me);
+    for (size_t i = 0; i < count; i++) {
+        pthread_join(thread[i], NULL);
+    }
+    allot_gc_enter(&me);
+}
+
 static void *wait_with_objects(void *arg)
 {
     struct allot_gc_mutator own;
@@ -213,9 +241,7 @@ static void *wait_with_objects(void *arg)
             n->left = saved;
             allot_gc_poll(&own);
         }
-        allot_gc_leave(&own);
-        pthread_barrier_wait(&over);
-        allot_gc_enter(&own);
+        meet(&own, &over);
     }
     assert_int_equal(held->number, (long)(intptr_t)arg);
     assert_ptr_equal(held, saved);
@@ -234,23 +260,11 @@ static void threads(void **state)
                 continue;
             }
             pthread_t thread[THREADS];
-            pthread_barrier_init(&ready, NULL, THREADS + 1);
-            pthread_barrier_init(&over, NULL, THREADS + 1);
-            for (intptr_t t = 0; t < THREADS; t++) {
-                assert_int_equal(pthread_create(&thread[t], NULL, wait_with_objects, (void *)t), 0);
-            }
-            allot_gc_leave(&me);
-            pthread_barrier_wait(&ready);
-            allot_gc_enter(&me);
+            begin_threads(thread, THREADS, wait_with_objects);
             for (int k = 0; k < 20; k++) {
                 churn();
             }
-            allot_gc_leave(&me);
-            pthread_barrier_wait(&over);
-            for (int t = 0; t < THREADS; t++) {
-                pthread_join(thread[t], NULL);
-            }
-            allot_gc_enter(&me);
+            end_threads(thread, THREADS);
             end();
         }
     }
@@ -323,17 +337,9 @@ static void registers_of_who_has_left(void **state)
             continue;
         }
         pthread_t thread;
-        pthread_barrier_init(&ready, NULL, 2);
-        pthread_barrier_init(&over, NULL, 2);
-        assert_int_equal(pthread_create(&thread, NULL, leave_with_register, NULL), 0);
-        allot_gc_leave(&me);
-        pthread_barrier_wait(&ready);
-        allot_gc_enter(&me);
+        begin_threads(&thread, 1, leave_with_register);
         churn();
-        pthread_barrier_wait(&over);
-        allot_gc_leave(&me);
-        pthread_join(thread, NULL);
-        allot_gc_enter(&me);
+        end_threads(&thread, 1);
         end();
     }
 }

@@ -1,6 +1,7 @@
 /* gc_weak.c - weak references, ephemerons and finishers of collected heaps, each kind. */
 #include "unit/gc.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 
 static void weak(void **state)
@@ -484,6 +485,93 @@ static void roots_that_are_asked_for(void **state)
     }
 }
 
+static long ended_in, ran_after;
+
+static void ends_the_thread(void *object, void *arg)
+{
+    (void)arg;
+    if (((struct node *)object)->number == 1) {
+        ended_in++;
+        pthread_exit(NULL);
+    }
+    ran_after++;
+}
+
+static const struct allot_gc_type ending_type = {
+    .name = "ending", .size = sizeof(struct node), .refs = NODE_REFS, .finish = ends_the_thread};
+
+static void *drops_one(void *arg)
+{
+    struct allot_gc_mutator own;
+    assert_int_equal(allot_gc_attach(&heap, &own), 0);
+    struct node *n = allot_gc_get(&own, &ending_type, 0);
+    n->number = 1;
+    allot_gc_unref(&own, n);
+    allot_gc_collect(&own);
+    allot_gc_detach(&own);
+    return arg;
+}
+
+/* A thread that ends in one leaves the others to be run. */
+static void finishers_that_end_threads(void **state)
+{
+    (void)state;
+    EACH_KIND
+    {
+        if (!begin(NULL)) {
+            continue;
+        }
+        ended_in = ran_after = 0;
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, drops_one, NULL), 0);
+        allot_gc_leave(&me);
+        pthread_join(thread, NULL);
+        allot_gc_enter(&me);
+        assert_int_equal(ended_in, 1);
+        allot_gc_unref(&me, allot_gc_get(&me, &ending_type, 0));
+        allot_gc_collect(&me);
+        assert_int_equal(ran_after, 1);
+        end();
+    }
+}
+
+/* What is put is no weak reference's any more, and what is itself one is looked at no more. */
+static void put_by_hand(void **state)
+{
+    (void)state;
+    kind = ALLOT_GC_MARK;
+    assert_true(begin(&(struct allot_gc_opts){.flags = ALLOT_GC_EXPLICIT}));
+    struct node *n = node(1), *value = node(2), *others[3];
+    void *weak[3], *pair[2] = {allot_gc_ephemeron(&me, n, value), allot_gc_ephemeron(&me, n, value)};
+    for (int i = 0; i < 3; i++) {
+        weak[i] = allot_gc_weak(&me, i == 1 ? (void *)value : (void *)n);
+    }
+    allot_gc_put(&me, weak[0]);
+    allot_gc_put(&me, pair[0]);
+    for (int i = 0; i < 3; i++) {
+        others[i] = node(i); /* where those were */
+    }
+    allot_gc_check(&me);
+    assert_ptr_equal(allot_gc_weak_get(&me, weak[2]), n);
+    assert_ptr_equal(allot_gc_ephemeron_value(&me, pair[1]), value);
+    allot_gc_put(&me, n);
+    allot_gc_check(&me);
+    assert_null(allot_gc_weak_get(&me, weak[2]));
+    assert_ptr_equal(allot_gc_weak_get(&me, weak[1]), value);
+    assert_null(allot_gc_ephemeron_key(&me, pair[1]));
+    assert_null(allot_gc_ephemeron_value(&me, pair[1]));
+    allot_gc_put(&me, weak[2]);
+    allot_gc_put(&me, value);
+    assert_null(allot_gc_weak_get(&me, weak[1]));
+    allot_gc_put(&me, weak[1]);
+    allot_gc_put(&me, pair[1]);
+    for (int i = 0; i < 3; i++) {
+        allot_gc_put(&me, others[i]);
+    }
+    assert_int_equal(objects(), 0);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -498,6 +586,8 @@ int main(void)
         cmocka_unit_test(what_a_finisher_wants_lives),
         cmocka_unit_test(by_hand),
         cmocka_unit_test(finishers_allocate),
+        cmocka_unit_test(finishers_that_end_threads),
+        cmocka_unit_test(put_by_hand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,6 +173,27 @@ static void pages_grow(void **state)
     end();
 }
 
+/* Also where nothing may move, and where there is no room for another place. */
+static void pages_become_fewer(void **state)
+{
+    (void)state;
+    begin(&(struct allot_movable_opts){.limit = CHUNK_SIZE + (6 << 20)});
+    allot_ref ref = get(5 << 20, 7);
+    void *pin = allot_movable_pin(&heap, ref);
+    assert_int_equal(allot_movable_resize(&heap, ref, 4500000), 0); /* of its own, */
+    assert_int_equal(allot_movable_resize(&heap, ref, 3500000), 0); /* and not any more */
+    assert_ptr_equal(allot_movable_at(&heap, ref), pin);
+    expect(ref, 3500000, 7);
+    allot_movable_check(&heap);
+    allot_movable_unpin(&heap, ref);
+    assert_int_equal(allot_movable_resize(&heap, ref, 3400000), 0);
+    expect(ref, 3400000, 7);
+    allot_movable_check(&heap);
+    assert_int_equal(allot_movable_resize(&heap, ref, 1000), 0);
+    expect(ref, 1000, 7);
+    end();
+}
+
 /* -- tables -- */
 
 /* Until there are too many, and then as ever. */
@@ -314,6 +335,7 @@ int main(void)
         cmocka_unit_test(resizing),
         cmocka_unit_test(growing_in_a_full_chunk),
         cmocka_unit_test(pages_grow),
+        cmocka_unit_test(pages_become_fewer),
         cmocka_unit_test(few_slots_have_addresses),
         cmocka_unit_test(as_many_addresses_as_asked_for),
         cmocka_unit_test(at_multiples_of_16),

@@ -5,8 +5,10 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "common/child.h"
+#include "common/overcommit.h"
 
 /* -- what may be purged -- */
 
@@ -88,6 +90,168 @@ static void a_limit_purges(void **state)
     assert_int_equal(stats().purged, 100);
     assert_null(allot_movable_at(&heap, refs[0]));
     assert_int_equal(errno, ENOMEM);
+    end();
+}
+
+static void expect_ends(allot_ref ref, size_t size, int value)
+{
+    const unsigned char *p = allot_movable_at(&heap, ref);
+    assert_true(p && allot_movable_size(&heap, ref) == size);
+    assert_true(p[0] == (unsigned char)value && p[size - 1] == (unsigned char)value);
+}
+
+/* Address space for more than there is memory is no memory: also beside another such, and in a process that forks. */
+static void more_than_there_is(void **state)
+{
+    (void)state;
+    struct allot_movable other;
+    size_t reserve = twice_what_there_is();
+    if (reserve == 0) {
+        skip();
+    }
+    assert_int_equal(allot_movable_init(&heap, reserve, NULL), 0);
+    assert_int_equal(allot_movable_init(&other, reserve, NULL), 0);
+    assert_int_not_equal(allot_movable_get(&heap, 100000).gen, 0);
+    assert_int_not_equal(allot_movable_get(&other, 100000).gen, 0);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(allot_movable_get(&heap, 200000).gen ? 0 : 1);
+    }
+    int status = -1;
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_int_equal(status, 0);
+    allot_movable_done(&other);
+    end();
+}
+
+/* Whatever its sizes are rounded to. */
+static void never_beyond_its_limit(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {9000, 100001, (5 << 20) - 15, (5 << 20) + 1};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (size_t more = 0; more < 5000; more += 1111) {
+            begin(&(struct allot_movable_opts){.limit = CHUNK_SIZE + 2 * (5 << 20) + more});
+            int n = 0;
+            for (; (refs[n] = allot_movable_get(&heap, sizes[i])).gen; n++) {
+                memset(allot_movable_at(&heap, refs[n]), n, sizes[i]);
+            }
+            for (int k = 0; k < n; k++) {
+                if (allot_movable_resize(&heap, refs[k], sizes[i] + more / 2) != 0) {
+                    expect_ends(refs[k], sizes[i], k);
+                }
+            }
+            assert_true(n > 0 && stats().use.peak <= CHUNK_SIZE + 2 * (5 << 20) + more);
+            end();
+        }
+    }
+}
+
+/* -- looked up by who is told -- */
+
+static int ask_each(void *arg, allot_ref ref, void *at, size_t size)
+{
+    void *found = allot_movable_at(&heap, ref);
+    assert_true(!at || found == at);
+    assert_true(found || !at);
+    *(size_t *)arg += size;
+    return 0;
+}
+
+static void ask_for_all(void *arg, allot_ref ref, void *from, void *to)
+{
+    int *calls = arg;
+    (void)from;
+    assert_ptr_equal(allot_movable_at(&heap, ref), to);
+    for (int i = 0; i < 200; i++) {
+        if (refs[i].gen && i % 7 == *calls % 7) {
+            const unsigned char *p = allot_movable_at(&heap, refs[i]);
+            assert_true(!p || p[0] == (unsigned char)i);
+        }
+    }
+    ++*calls;
+}
+
+/* A small one, a larger one, or, mostly, one that may be purged. */
+static allot_ref one_of_three(int i, int round)
+{
+    size_t more = (size_t)((i + round) * 7919 % 60000);
+    allot_ref ref = i % 10 == 0   ? get(50 + more / 100, i)
+                    : i % 10 == 5 ? get(10000 + more, i)
+                                  : allot_movable_get_purgeable(&heap, 20000 + more, (uint64_t)i);
+    assert_int_not_equal(ref.gen, 0);
+    return ref;
+}
+
+/* Of each kind, also with a lock. */
+static void who_is_told_may_ask(void **state)
+{
+    (void)state;
+    for (int locked = 0; locked < 2; locked++) {
+        struct allot_movable_opts opts = purging;
+        opts.lock = locked;
+        opts.limit = 8 << 20;
+        begin(&opts);
+        int calls = 0;
+        size_t sum = 0;
+        for (int i = 0; i < 200; i++) {
+            refs[i] = one_of_three(i, 0);
+        }
+        assert_true(stats().purged > 0);
+        allot_movable_walk(&heap, ask_each, &sum);
+        assert_int_equal(sum, stats().use.used);
+        allot_movable_on_move(&heap, ask_for_all, &calls);
+        for (int round = 0; round < 30; round++) {
+            for (int i = round % 3; i < 200; i += 3) {
+                allot_movable_put(&heap, refs[i]);
+                refs[i] = one_of_three(i, round);
+            }
+            for (int n = 0; n < 5; n++) { /* who asks makes more to do */
+                allot_movable_step(&heap, 256 << 10);
+            }
+            allot_movable_check(&heap);
+        }
+        assert_true(calls > 0 && stats().rebuilt > 0);
+        end();
+    }
+}
+
+static void ask_for_the_long_one(void *arg, allot_ref ref, void *from, void *to)
+{
+    (void)from;
+    assert_ptr_equal(allot_movable_at(&heap, ref), to);
+    const unsigned char *p = allot_movable_at(&heap, refs[0]);
+    assert_true(p ? p[0] == 0 && p[15899999] == 0 : errno == ENOMEM);
+    ++*(int *)arg;
+}
+
+/* To build it nearly all others are dropped, but none that is about to move. */
+static void who_is_told_may_ask_at_the_limit(void **state)
+{
+    (void)state;
+    struct allot_movable_opts opts = purging;
+    opts.limit = CHUNK_SIZE + 17000000; /* a zone, and little more */
+    begin(&opts);
+    int calls = 0;
+    refs[0] = allot_movable_get_purgeable(&heap, 15900000, 0);
+    allot_movable_purge(&heap, SIZE_MAX);
+    for (int i = 1; i <= 410; i++) {
+        refs[i] = allot_movable_get_purgeable(&heap, 40000, (uint64_t)i);
+        assert_int_not_equal(refs[i].gen, 0);
+    }
+    assert_int_equal(stats().purged, 1);
+    for (int i = 1; i <= 410; i += 2) {
+        allot_movable_put(&heap, refs[i]);
+    }
+    allot_movable_on_move(&heap, ask_for_the_long_one, &calls);
+    for (int n = 0; n < 5; n++) {
+        allot_movable_step(&heap, SIZE_MAX);
+        allot_movable_check(&heap);
+    }
+    assert_true(calls > 0 && stats().rebuilt > 0);
+    for (int i = 2; i <= 410; i += 2) {
+        expect_ends(refs[i], 40000, i);
+    }
     end();
 }
 
@@ -229,6 +393,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(purged_and_built_again), cmocka_unit_test(a_limit_purges),
+        cmocka_unit_test(never_beyond_its_limit), cmocka_unit_test(more_than_there_is),
+        cmocka_unit_test(who_is_told_may_ask),    cmocka_unit_test(who_is_told_may_ask_at_the_limit),
         cmocka_unit_test(stale_addresses_fault),  cmocka_unit_test(everything_moves),
         cmocka_unit_test(little_address_space),   cmocka_unit_test(a_child_has_it_whole),
     };

@@ -100,6 +100,16 @@ static void steps_keep_to_their_bound(void **state)
     end();
 }
 
+static void steps_without_end(void **state)
+{
+    (void)state;
+    begin(NULL);
+    fill_and_thin();
+    assert_true(allot_movable_step_for(&heap, UINT64_MAX) > 0);
+    assert_int_equal(allot_movable_step(&heap, SIZE_MAX), 0);
+    end();
+}
+
 static void larger_ones_move_too(void **state)
 {
     (void)state;
@@ -296,6 +306,7 @@ int main(void)
         cmocka_unit_test(around_pins),
         cmocka_unit_test(in_place_when_full),
         cmocka_unit_test(steps_keep_to_their_bound),
+        cmocka_unit_test(steps_without_end),
         cmocka_unit_test(larger_ones_move_too),
         cmocka_unit_test(moves_are_told),
         cmocka_unit_test(worth),

@@ -313,6 +313,46 @@ static void test_only_frees(void **state)
     assert_int_equal(e->thread, 2);
 }
 
+static void *mark_it(void *p)
+{
+    allot_mark("late");
+    return p;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Where the counter does not run evenly: a thread's first event has the area's clock, too, whatever it is. */
+static void test_a_clock_of_nanoseconds(void **state)
+{
+    (void)state;
+    void *p = allot_malloc(100);
+    pthread_t thread;
+    area_open(&area, CHUNKS, 0);
+    area.ring->clock = RING_CLOCK_NS;
+    uint64_t begun = now_ns();
+    assert_int_equal(allot_option("record", area.path), 0);
+    allot_free(allot_malloc(1));
+    assert_int_equal(pthread_create(&thread, NULL, free_it, p), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(pthread_create(&thread, NULL, mark_it, NULL), 0);
+    pthread_join(thread, NULL);
+    uint64_t ended = now_ns();
+    read_all();
+    assert_true(after("late") > 0);
+    size_t firsts = 0;
+    for (size_t i = 0; i < events.count; i++) {
+        assert_in_range(events.at[i].clock, begun, ended);
+        firsts += events.at[i].thread > 1 && (events.at[i].op == RING_FREE || events.at[i].op == RING_TEXT);
+    }
+    assert_int_equal(firsts, 4); /* with each one's name */
+    end(NULL);
+}
+
 static _Atomic int stage;
 
 static void wait_for(int wanted)
@@ -357,6 +397,40 @@ static void test_a_thread_that_frees_its_own_notices(void **state)
     assert_in_range(told, OWN - 4096, OWN); /* but for a slab of them at most */
     end(NULL);
     begin(NULL); /* and a thread that ended recorded is no obstacle */
+    end(NULL);
+}
+
+static void *is_in_both(void *arg)
+{
+    (void)arg;
+    allot_free(allot_malloc(48));
+    atomic_store(&stage, 1);
+    wait_for(2); /* it hears of neither */
+    allot_free(allot_malloc(1111));
+    return NULL;
+}
+
+/* What it had of the first one's area it does not go on to fill: nobody reads it. */
+static void test_a_thread_that_sleeps_from_one_recording_to_the_next(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    atomic_store(&stage, 0);
+    begin(NULL);
+    assert_int_equal(pthread_create(&thread, NULL, is_in_both, NULL), 0);
+    wait_for(1);
+    end(NULL);
+    begin(NULL);
+    atomic_store(&stage, 2);
+    pthread_join(thread, NULL);
+    read_all();
+    size_t from = 0, made = 0, freed = 0;
+    for (const struct area_event *e; (e = area_next(&events, 1, RING_NONE, &from));) {
+        made += e->op == RING_MALLOC && e->size == 1111;
+        freed += e->op == RING_FREE && e->thread == 2;
+    }
+    assert_int_equal(made, 1);
+    assert_int_equal(freed, 1);
     end(NULL);
 }
 
@@ -562,6 +636,26 @@ static void test_collector_ends(void **state)
     area_close(&area);
 }
 
+/* Nobody has taken a chunk since, and so heard of it: that it is another's is no more in the way. */
+static void test_another_after_one_that_has_ended(void **state)
+{
+    (void)state;
+    struct area first;
+    area_open(&first, CHUNKS, 0);
+    assert_int_equal(allot_option("record", first.path), 0);
+    allot_free(allot_malloc(1));
+    area_close(&first);
+    begin(NULL);
+    allot_free(allot_malloc(1111));
+    read_all();
+    at = after("begin");
+    const struct area_event *e = area_next(&events, 1, RING_MALLOC, &at);
+    assert_non_null(e);
+    assert_int_equal(e->size, 1111);
+    assert_non_null(area_next(&events, 1, RING_FREE, &at));
+    end(NULL);
+}
+
 static void test_collector_is_killed(void **state)
 {
     (void)state;
@@ -619,7 +713,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_threads, begin, end),
         cmocka_unit_test_setup_teardown(test_only_frees, begin, end),
         cmocka_unit_test(test_a_clock_that_stands),
+        cmocka_unit_test(test_a_clock_of_nanoseconds),
         cmocka_unit_test(test_a_thread_that_frees_its_own_notices),
+        cmocka_unit_test(test_a_thread_that_sleeps_from_one_recording_to_the_next),
         cmocka_unit_test_setup_teardown(test_what_a_thread_frees_at_its_end, begin, end),
         cmocka_unit_test_setup_teardown(test_fork, begin, end),
         cmocka_unit_test_setup_teardown(test_raw_fork, begin, end),
@@ -627,6 +723,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_handler, begin, end),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_collector_ends),
+        cmocka_unit_test(test_another_after_one_that_has_ended),
         cmocka_unit_test(test_collector_is_killed),
         cmocka_unit_test(test_no_area),
     };

@@ -11,6 +11,7 @@
 
 #include "common/child.h"
 #include "common/random.h"
+#include "os/memory.h"
 
 /* A list in the area: offsets, 0 for the end. */
 struct node {
@@ -240,12 +241,32 @@ static void each_ends_with_its_line(void **state)
     }
 }
 
+/* In debug mode it moves to become shorter; where there is no memory for that it is as it was. */
+static void what_fails_leaves_all(void **state)
+{
+    (void)state;
+    struct allot_reloc area;
+    assert_int_equal(allot_reloc_init(&area, 3 * os_page, &(struct allot_reloc_opts){.debug = true}), 0);
+    memset(area.base, 'x', 3 * os_page);
+    os_fail_after(0);
+    assert_int_equal(allot_reloc_resize(&area, os_page + 10), -ENOMEM);
+    os_fail_after(-1);
+    assert_int_equal(area.limit, 3 * os_page);
+    for (size_t i = 0; i < 3 * os_page; i++) {
+        assert_int_equal(area.base[i], 'x');
+    }
+    assert_int_equal(allot_reloc_resize(&area, os_page + 10), 0);
+    allot_reloc_check(&area);
+    allot_reloc_done(&area);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_moves_as_a_whole),     cmocka_unit_test(it_grows_and_shrinks),
         cmocka_unit_test(in_the_callers_memory),   cmocka_unit_test(it_comes_back_elsewhere),
         cmocka_unit_test(it_moves_at_each_chance), cmocka_unit_test(each_ends_with_its_line),
+        cmocka_unit_test(what_fails_leaves_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,7 +87,7 @@ static void every_kind_of_block(void **state)
     for (enum way way = 0; way < WAYS; way++) {
         for (size_t i = 0; i < SIZES; i++) {
             void *one[3], *another = by_another(way, sizes[i]);
-            for (int k = 0; k < 3; k++) {
+            for (volatile int k = 0; k < 3; k++) { /* one call, whatever a compiler makes of loops */
                 one[k] = by_one(way, sizes[i]);
                 assert_non_null(one[k]);
                 memset(one[k], 0xff, allot_malloc_usable_size(one[k]));

@@ -8,6 +8,8 @@
 
 #include <allot/movable.h>
 
+#include "deeds.h"
+
 enum { SIZE = 41, MANY = 4000 };
 
 static struct allot_movable heap;
@@ -186,6 +188,18 @@ static void well_used(void)
 
 static void well_used_in_debug_mode(void) { live(true, 8); }
 
+/* Whoever has the pages next that an object has left may use them. */
+static void well_shrunk(void)
+{
+    char *p = at(one(12 << 20));
+    CHECK(allot_movable_resize(&heap, refs[1], 5 << 20) == 0 && at(refs[1]) == p);
+    char *next = mmap((void *)(((uintptr_t)p & ~(uintptr_t)0xfff) + (6 << 20)), 4 << 20, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    CHECK(next != MAP_FAILED);
+    memset(opaque_pointer(next), 1, 4 << 20);
+    allot_movable_done(&heap);
+}
+
 static int visit(void *arg, allot_ref ref, void *p, size_t size)
 {
     (void)ref;
@@ -233,36 +247,13 @@ static void well_saved(void)
     allot_movable_done(&heap);
 }
 
-static const struct {
-    const char *name;
-    void (*deed)(void);
-} deeds[] = {
-    {"overrun", overrun},
-    {"overrun_into_header", overrun_into_header},
-    {"underrun", underrun},
-    {"overrun_in_zone", overrun_in_zone},
-    {"underrun_in_zone", underrun_in_zone},
-    {"overrun_of_pages", overrun_of_pages},
-    {"use_after_put", use_after_put},
-    {"use_after_last_put", use_after_last_put},
-    {"use_after_put_in_zone", use_after_put_in_zone},
-    {"use_after_purge", use_after_purge},
-    {"use_after_shrinking", use_after_shrinking},
-    {"use_after_step", use_after_step},
-    {"uninitialised", uninitialised},
-    {"well_used", well_used},
-    {"well_used_in_debug_mode", well_used_in_debug_mode},
-    {"well_saved", well_saved},
+static const struct deed deeds[] = {
+    DEED(overrun),         DEED(overrun_into_header), DEED(underrun),
+    DEED(overrun_in_zone), DEED(underrun_in_zone),    DEED(overrun_of_pages),
+    DEED(use_after_put),   DEED(use_after_last_put),  DEED(use_after_put_in_zone),
+    DEED(use_after_purge), DEED(use_after_shrinking), DEED(use_after_step),
+    DEED(uninitialised),   DEED(well_used),           DEED(well_used_in_debug_mode),
+    DEED(well_saved),      DEED(well_shrunk),
 };
 
-int main(int argc, char **argv)
-{
-    for (size_t i = 0; i < sizeof deeds / sizeof *deeds; i++) {
-        if (argc < 2) {
-            puts(deeds[i].name);
-        } else if (strcmp(argv[1], deeds[i].name) == 0) {
-            deeds[i].deed();
-        }
-    }
-    return 0;
-}
+int main(int argc, char **argv) { return deeds_main(argc, argv, deeds, sizeof deeds / sizeof *deeds); }

@@ -7,6 +7,8 @@
 #include <allot/cache.h>
 #include <allot/pool.h>
 
+#include "deeds.h"
+
 enum { SIZE = 40 };
 
 static struct allot_pool pool;
@@ -149,31 +151,18 @@ static void well_type_stable(void)
     allot_cache_done(&cache);
 }
 
-static const struct {
-    const char *name;
-    void (*deed)(void);
-} deeds[] = {
-    {"overrun", overrun},
-    {"underrun", underrun},
-    {"use_of_what_is_not_out", use_of_what_is_not_out},
-    {"use_after_put", use_after_put},
-    {"use_after_put_of_long", use_after_put_of_long},
-    {"use_after_local_put", use_after_local_put},
-    {"use_after_cache_put", use_after_cache_put},
-    {"uninitialised", uninitialised},
-    {"well_pool", well_pool},
-    {"well_constructed", well_constructed},
-    {"well_type_stable", well_type_stable},
+static const struct deed deeds[] = {
+    DEED(overrun),
+    DEED(underrun),
+    DEED(use_of_what_is_not_out),
+    DEED(use_after_put),
+    DEED(use_after_put_of_long),
+    DEED(use_after_local_put),
+    DEED(use_after_cache_put),
+    DEED(uninitialised),
+    DEED(well_pool),
+    DEED(well_constructed),
+    DEED(well_type_stable),
 };
 
-int main(int argc, char **argv)
-{
-    for (size_t i = 0; i < sizeof deeds / sizeof *deeds; i++) {
-        if (argc < 2) {
-            puts(deeds[i].name);
-        } else if (strcmp(argv[1], deeds[i].name) == 0) {
-            deeds[i].deed();
-        }
-    }
-    return 0;
-}
+int main(int argc, char **argv) { return deeds_main(argc, argv, deeds, sizeof deeds / sizeof *deeds); }

@@ -147,7 +147,11 @@ static int path(struct dead *dead, struct types *types, size_t block, struct jso
     if (length == SIZE_MAX) {
         return -1;
     }
-    if (length > 0) {
+    if (length > 0 && root == GRAPH_NONE) {
+        char owner[96];
+        const char *whose = core_owner(dead, dead->blocks.block[way[0]].owner, owner, sizeof owner);
+        snprintf(text, sizeof text, "its own heap, %s", whose);
+    } else if (length > 0) {
         root_text(dead, types, &dead->graph.root[root], text, sizeof text);
     }
     if (j) {

@@ -38,15 +38,13 @@ bool core_limits_read(struct core_limits *limits, const char *text)
 {
     while (*text) {
         size_t name = strcspn(text, "=,"), verdict = GRAPH_REACHABLE;
+        const char *end = text + strcspn(text, ",");
         while (verdict <= GRAPH_DEFINITE &&
                (strlen(verdicts[verdict]) != name || strncmp(verdicts[verdict], text, name) != 0)) {
             verdict++;
         }
-        char *end = NULL;
-        if (verdict <= GRAPH_DEFINITE && text[name] == '=' && text[name + 1] >= '0' && text[name + 1] <= '9') {
-            limits->most[verdict] = strtoull(text + name + 1, &end, 10);
-        }
-        if (!end || (*end && *end != ',')) {
+        if (verdict > GRAPH_DEFINITE || text[name] != '=' ||
+            !words_read_part(text + name + 1, end, UINT64_MAX, &limits->most[verdict])) {
             complain("no limit '%s', --fail-on, give VERDICT=N as definite=0", text);
             return false;
         }

@@ -54,7 +54,9 @@ static bool add_samples(struct core_sites *s, const struct sample *const *table,
     size_t looked = 0;
     for (size_t i = 0; i < places; i++) {
         const struct sample *sample = NULL;
-        for (const void *next = table[i]; next && looked < MOST_SAMPLES; next = sample->next, looked++) {
+        struct reader_round round = {0};
+        for (const void *next = table[i]; next && looked < MOST_SAMPLES && !reader_comes_round(&round, next);
+             next = sample->next, looked++) {
             sample = at(s, next, sizeof *sample);
             const struct sample_stack *stack = sample ? at(s, sample->stack, sizeof *stack) : NULL;
             if (!stack) {
@@ -156,7 +158,11 @@ static bool is_loaded(const struct core_sites *s, uint32_t number)
 {
     const struct module *const *first = at(s, s->desc->modules, sizeof *first), *module;
     const void *next = first ? *first : NULL;
+    struct reader_round round = {0};
     for (unsigned n = 0; n < MOST_MODULES && (module = at(s, next, sizeof *module)) != NULL; n++) {
+        if (reader_comes_round(&round, next)) {
+            return false;
+        }
         if (module->number == number) {
             const struct object *o = &module->object;
             const struct core_module *m = core_module_of(&s->core->modules, o->head);

@@ -49,10 +49,11 @@ static bool close_all_but(int *keep[], unsigned count)
     for (int i = 0; i < FIRST; i++) {
         dup3(nothing, i, O_CLOEXEC);
     }
+    int next = FIRST;
     for (unsigned i = 0; i < count; i++) {
-        *keep[i] = own[i] ? dup3(own[i], FIRST + (int)i, O_CLOEXEC) : 0;
+        *keep[i] = own[i] ? dup3(own[i], next++, O_CLOEXEC) : 0;
     }
-    syscall(SYS_close_range, FIRST + count, ~0u, 0);
+    syscall(SYS_close_range, next, ~0u, 0);
     return true;
 }
 

@@ -102,8 +102,10 @@ static void find_chunks(struct collector *c)
             continue;
         }
         struct ring_chunk *chunk = area_chunk(&c->area, i);
+        /* Before the head: where it is done that is the last. */
+        uint32_t done = atomic_load_explicit(&chunk->done, memory_order_acquire);
         if (atomic_load_explicit(&chunk->head, memory_order_acquire) == 0) {
-            if (atomic_load_explicit(&chunk->done, memory_order_acquire)) {
+            if (done) {
                 chunk->process = 0;
                 atomic_store_explicit(&chunk->done, 0, memory_order_relaxed);
                 give_back(c, i);

@@ -140,7 +140,7 @@ static bool path(const struct asking *a, size_t block)
         return false;
     }
     if (length) {
-        snapshot_root(a->names, &a->s->graph.root[root], text, sizeof text);
+        snapshot_beginning(a->names, root, way[0], text, sizeof text);
     }
     if (a->json) {
         json_text(a->json, "root", length ? text : NULL);

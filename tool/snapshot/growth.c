@@ -212,7 +212,7 @@ static bool find_holder(const struct kinds *k, const struct kind *kind, char *ou
         length = graph_path(&k->snapshot[1]->graph, kind->fresh, way, LONGEST, &root);
     }
     if (length && length != SIZE_MAX) {
-        snapshot_root(k->names[1], &k->snapshot[1]->graph.root[root], out, room);
+        snapshot_beginning(k->names[1], root, way[0], out, room);
     }
     return length != SIZE_MAX;
 }

@@ -96,7 +96,7 @@ char *snapshot_way(const struct snapshot *s, struct snapshot_names *names, size_
         if (length == 0 || length == SIZE_MAX) {
             return NULL;
         }
-        snapshot_root(names, &s->graph.root[root], from, sizeof from);
+        snapshot_beginning(names, root, block[0], from, sizeof from);
     }
     FILE *to = open_memstream(&line, &bytes);
     if (to) {

@@ -138,3 +138,13 @@ void snapshot_root(struct snapshot_names *n, const struct graph_root *root, char
     }
     free(text);
 }
+
+void snapshot_beginning(struct snapshot_names *n, size_t root, size_t first, char *out, size_t room)
+{
+    char owner[128];
+    if (root == GRAPH_NONE) {
+        snprintf(out, room, "its own heap, %s", snapshot_owner(n->s, first, owner, sizeof owner));
+    } else {
+        snapshot_root(n, &n->s->graph.root[root], out, room);
+    }
+}

@@ -21,5 +21,7 @@ const char *snapshot_owner_name(const struct graph_owner *owner, char *out, size
 const char *snapshot_owner(const struct snapshot *s, size_t block, char *out, size_t room);
 /* What a root is, in words. */
 void snapshot_root(struct snapshot_names *names, const struct graph_root *root, char *out, size_t room);
+/* Where a way of graph_path begins: a root, or the heap that keeps its first block. */
+void snapshot_beginning(struct snapshot_names *names, size_t root, size_t first, char *out, size_t room);
 
 #endif

@@ -14,7 +14,6 @@ struct recorded {
     struct names *names;
     struct live stacks; /* of each process the stacks of lost blocks that live in it */
     uint32_t process;   /* the one that is meant */
-    uint32_t processes; /* the largest number */
 };
 
 static bool is_lost(const struct snapshot *s, uint64_t address)
@@ -59,7 +58,6 @@ static bool inherit(struct recorded *r, uint32_t process, uint32_t parent)
 
 static bool follow(struct recorded *r, const struct trace_event *e)
 {
-    r->processes = e->process > r->processes ? e->process : r->processes;
     switch (e->op) {
     case TRACE_ALLOC:
         return begins(r, e->process, e->address, e->stack);
@@ -76,18 +74,24 @@ static bool follow(struct recorded *r, const struct trace_event *e)
     }
 }
 
-/* The process that has most of what is lost. False: memory is out. */
+/* The process that has most of what is lost, the first of several; their numbers may be any. False: memory is out. */
 static bool choose(struct recorded *r)
 {
-    size_t *count = calloc((size_t)r->processes + 1, sizeof *count);
-    for (size_t i = 0; count && r->stacks.slot && i <= r->stacks.mask; i++) {
-        count[r->stacks.slot[i].process]++;
+    struct live counts = {0};
+    uint64_t most = 0;
+    bool done = true;
+    for (size_t i = 0; done && r->stacks.slot && i <= r->stacks.mask; i++) {
+        uint32_t process = r->stacks.slot[i].process;
+        struct live_slot *count = process ? live_find(&counts, process, 0) : NULL;
+        count = count || !process ? count : live_add(&counts, process, 0, 0);
+        done = count || !process;
+        if (count && (++count->value > most || (count->value == most && process < r->process))) {
+            most = count->value;
+            r->process = process;
+        }
     }
-    for (uint32_t p = 1; count && p <= r->processes; p++) {
-        r->process = r->process == 0 || count[p] > count[r->process] ? p : r->process;
-    }
-    free(count);
-    return count;
+    live_done(&counts);
+    return done;
 }
 
 struct recorded *recorded_read(const char *path, const struct snapshot *s)

@@ -1,17 +1,20 @@
 /* request.c - see request.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "command.h"
 #include "control.h"
 #include "descriptor.h"
+#include "ends.h"
 #include "reach.h"
 #include "snap/format.h"
 #include "snapshot/request.h"
@@ -21,7 +24,8 @@ enum { STEP_MS = 5, ANSWER_MS = 10000, SILENT_MS = 5000, STALE_MS = 60000 };
 /* Where a process may be asked. */
 struct asked {
     pid_t pid;
-    int memory; /* /proc/PID/mem */
+    int process; /* its pidfd */
+    int memory;  /* /proc/PID/mem */
     uint64_t desc;
     int page; /* its control page, or negative */
     uint64_t number;
@@ -33,6 +37,7 @@ static bool open_process(struct asked *a)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/mem", (int)a->pid);
+    a->process = (int)syscall(SYS_pidfd_open, a->pid, 0);
     a->page = control_open(a->pid);
     if (a->page == -ESRCH) {
         complain("no process %d, on the command line, give one that runs", (int)a->pid);
@@ -53,6 +58,16 @@ static bool open_process(struct asked *a)
         return false;
     }
     return true;
+}
+
+static void close_process(struct asked *a)
+{
+    const int open[] = {a->process, a->memory, a->page};
+    for (unsigned i = 0; i < sizeof open / sizeof open[0]; i++) {
+        if (open[i] >= 0) {
+            close(open[i]);
+        }
+    }
 }
 
 static bool ask_by_page(struct asked *a, const char *path)
@@ -78,13 +93,26 @@ static bool ask_by_memory(struct asked *a, const char *path)
     return error == 0;
 }
 
+/* Nobody waits for it any more, and by the time that the process comes by, what is there may be another's: it finds no path, unless
+ * somebody else has asked since. False: the process is gone. */
+static bool withdraw(const struct asked *a, const char *path)
+{
+    bool page = a->page >= 0;
+    uint64_t at = page ? offsetof(struct allot_control, snapshot_path) : a->desc + offsetof(struct core_desc, path);
+    int in = page ? a->page : a->memory;
+    char now[CORE_DESC_PATH];
+    size_t bytes = strlen(path) + 1;
+    return descriptor_read(in, now, bytes, at) && (memcmp(now, path, bytes) != 0 || pwrite(in, "", 1, (off_t)at) == 1);
+}
+
 /* 1: answered, with *error; 0: not yet; -1: it is gone. */
 static int answer(const struct asked *a, int *error)
 {
     if (a->page >= 0) {
         struct allot_control page;
         if (control_read(a->page, &page) != 0 || page.snapshots_answered < a->number) {
-            return 0;
+            bool gone = poll(&(struct pollfd){.fd = a->process, .events = POLLIN}, 1, 0) == 1;
+            return gone ? -1 : 0; /* its page stays as long as it is open here */
         }
         *error = (int)page.snapshot_error;
         return 1;
@@ -122,17 +150,25 @@ static bool await_end(const struct asked *a, int fd)
     return false;
 }
 
-static bool await_answer(const struct asked *a, void (*told)(const char *what))
+static bool await_answer(const struct asked *a, const char *path, const sigset_t *ends, void (*told)(const char *what))
 {
     int error = 0, answered = 0;
-    for (unsigned ms = 0; ms < ANSWER_MS && answered == 0; ms += STEP_MS) {
+    bool ended = false;
+    for (unsigned ms = 0; ms < ANSWER_MS && answered == 0 && !ended; ms += STEP_MS) {
         pause_ms(STEP_MS);
         answered = answer(a, &error);
+        ended = ends_asked(ends);
         if (ms == SILENT_MS) {
             told("it is silent so far: it answers when it next allocates");
         }
     }
     told(NULL);
+    if (answered == 0 && !withdraw(a, path)) {
+        answered = -1;
+    }
+    if (ended) {
+        return false; /* without a word */
+    }
     if (answered < 0) {
         complain("process %d has ended, before it answered, give one that runs", (int)a->pid);
     } else if (answered == 0) {
@@ -157,11 +193,14 @@ static int make_file(pid_t pid, struct reach *out)
 
 bool snapshot_request(pid_t pid, int *out, void (*told)(const char *what))
 {
-    struct asked a = {.pid = pid, .memory = -1, .page = -1};
+    struct asked a = {.pid = pid, .process = -1, .memory = -1, .page = -1};
     struct reach file;
+    sigset_t ends, before;
     if (!open_process(&a)) {
+        close_process(&a);
         return false;
     }
+    ends_block(&ends, &before);
     int error = make_file(pid, &file);
     bool done = error == 0;
     *out = done ? file.fd : -1;
@@ -174,13 +213,21 @@ bool snapshot_request(pid_t pid, int *out, void (*told)(const char *what))
     }
     if (done) {
         told("asking the process");
-        done = await_answer(&a, told);
+        done = await_answer(&a, file.path, &ends, told);
     }
+    if (!done) {
+        reach_remove(&file);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL); /* who was asked to end does so here */
     if (done) {
         told("the process writes");
         done = await_end(&a, *out);
         told(NULL);
     }
     reach_remove(&file);
+    close_process(&a);
+    if (!done && *out >= 0) {
+        close(*out);
+    }
     return done;
 }

@@ -59,10 +59,15 @@ static struct evict_state *make(enum allot_evict_policy policy, uint32_t frames)
 
 static bool is_sound(enum allot_evict_policy policy, const struct allot_evict_opts *opts)
 {
+    enum { PACE_OPTION_MOST = 1 << 16 };
     static const struct allot_evict_opts none;
+    bool paces = opts->pace[0] == 0 && opts->pace[1] == 0;
+    for (unsigned i = 2; i < LISTS; i++) {
+        paces = paces && opts->pace[i] <= PACE_OPTION_MOST;
+    }
     return memcmp(opts, &none, sizeof none) == 0 ||
            (policy == ALLOT_GRADUAL && (opts->levels == 0 || opts->levels >= 2) && opts->levels <= LISTS &&
-            opts->fresh <= 256 && opts->fresh_most <= 256);
+            opts->fresh <= 256 && opts->fresh_most <= 256 && paces);
 }
 
 int allot_evict_init(struct allot_evict *e, enum allot_evict_policy policy, size_t frames,

@@ -55,7 +55,7 @@ void gradual_init(struct evict_state *s, const struct allot_evict_opts *opts)
     s->fresh = (uint32_t)size_min(size_max(part(s->frames, FRESH_FIRST), s->fresh_least), s->fresh_most);
     s->pace = PACE_FIRST;
     s->adapts = true;
-    for (unsigned i = 1; i < s->levels; i++) {
+    for (unsigned i = 2; i < s->levels; i++) {
         s->fixed_pace[i] = opts->pace[i] * 4;
         s->adapts = s->adapts && opts->pace[i] == 0;
     }
